@@ -1,0 +1,134 @@
+"""Every argument check of the library: what came, what was wanted, the remedy.
+
+A check runs before any work starts, and returns its argument in the one form that the code behind it takes.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import secrets
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+MIN_SAMPLES = 8
+
+
+def real_array(value: ArrayLike, name: str) -> NDArray[Any]:
+    """`value` as an ndarray of bool, integer or float numbers (not copied if it is one already)."""
+    if type(value).__module__.split(".")[0] == "cupy":
+        raise TypeError(f"{name} is a CuPy array and this build of dualwalk has no CUDA backend; pass {name}.get()")
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(
+            f"{name} must be a rectangular array of numbers; got rows of different lengths or shapes "
+            f"(pad, cut or resample every series to one length): {error}"
+        ) from None
+    if array.dtype.kind not in "buif" or array.dtype.itemsize > 8:
+        remedy = f"convert it with np.asarray({name}, dtype=float) and keep only numeric columns"
+        raise TypeError(f"{name} must hold real numbers (float32, float64 or integers); got dtype {array.dtype} ({remedy})")
+    return array
+
+
+def samples(
+    value: ArrayLike, name: str = "X", *, min_samples: int = MIN_SAMPLES, feature_shape: tuple[int, ...] | None = None
+) -> tuple[NDArray[np.float64], tuple[int, ...]]:
+    """`value` as float64 rows `(n_samples, n_features)`, C-contiguous, with the shape of one sample.
+
+    With `feature_shape`, the samples must have exactly that shape (rows for a model that is fitted already).
+    """
+    array = real_array(value, name)
+    if array.ndim not in (2, 3):
+        remedy = f"pass {name}[None] for a single sample" if array.ndim == 1 else "reshape to (n_samples, n_channels, n_times)"
+        raise ValueError(
+            f"{name} must have shape (n_samples, n_features) or (n_samples, n_channels, n_times); "
+            f"got shape {array.shape} ({remedy})"
+        )
+    if feature_shape is not None and array.shape[1:] != feature_shape:
+        raise ValueError(
+            f"{name} must have samples of the shape seen in fit, {feature_shape}; "
+            f"got {array.shape[1:]} (select or reorder the same channels and times)"
+        )
+    if len(array) < min_samples:
+        raise ValueError(f"{name} must have at least {min_samples} samples; got {len(array)} (collect or pool more rows)")
+    if array.size == 0 and 0 in array.shape[1:]:
+        raise ValueError(f"{name} must have at least one feature; got shape {array.shape} (drop the empty axis)")
+    rows = np.ascontiguousarray(array.reshape(len(array), -1), dtype=np.float64)
+    finite = np.isfinite(rows)
+    if not finite.all():
+        row, column = np.argwhere(~finite)[0]
+        place = tuple(int(i) for i in (row, *np.unravel_index(column, array.shape[1:])))
+        raise ValueError(
+            f"{name} must be finite; got {rows[row, column]} at index {place} and {int((~finite).sum())} such values in all "
+            "(drop or impute those samples)"
+        )
+    return rows, array.shape[1:]
+
+
+def labels(value: ArrayLike | None, n_samples: int, name: str = "y") -> NDArray[Any] | None:
+    """Labels, one a sample, as a 1-D array of integers, bools or strings; None stays None."""
+    if value is None:
+        return None
+    array = np.asarray(value)
+    if array.ndim != 1 or len(array) != n_samples:
+        raise ValueError(
+            f"{name} must hold one label a sample, shape ({n_samples},); got shape {array.shape} "
+            f"(pass the labels of exactly the rows in X)"
+        )
+    if array.dtype.kind not in "biufUS":
+        raise TypeError(f"{name} must hold integers or strings; got dtype {array.dtype} (encode the labels as integers)")
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise ValueError(f"{name} must be finite; got NaN or infinity (drop the rows without a label)")
+    return array
+
+
+def count(value: Any, name: str, *, minimum: int = 0) -> int:
+    """A whole number of at least `minimum`."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be a whole number; got {value!r} (pass an int)") from None
+    if isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be a whole number; got {value!r} (pass an int)")
+    if number < minimum:
+        raise ValueError(f"{name} must be at least {minimum}; got {number} (pass a larger number)")
+    return number
+
+
+def real(value: Any, name: str, *, minimum: float = -math.inf, above: float = -math.inf) -> float:
+    """A finite number, at least `minimum` and greater than `above`."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be a real number; got {value!r} (pass a float)") from None
+    if not math.isfinite(number):
+        raise ValueError(f"{name} must be finite; got {number} (pass a finite float)")
+    if number < minimum:
+        raise ValueError(f"{name} must be at least {minimum:g}; got {number:g} (pass a larger value)")
+    if number <= above:
+        raise ValueError(f"{name} must be greater than {above:g}; got {number:g} (pass a larger value)")
+    return number
+
+
+def choice(value: Any, name: str, allowed: tuple[str, ...]) -> str:
+    """One of the words `allowed`."""
+    if value not in allowed:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}; got {value!r} (choose one of these)")
+    return str(value)
+
+
+def seed(value: Any, name: str = "seed") -> int:
+    """A 64-bit seed: an integer in [0, 2**64) as it is, a NumPy generator's next draw, fresh entropy for None."""
+    if value is None:
+        return secrets.randbits(64)
+    if isinstance(value, np.random.Generator):
+        return int(value.integers(0, 2**64, dtype=np.uint64))
+    if isinstance(value, np.random.RandomState):
+        return int(value.randint(0, 2**64, dtype=np.uint64))
+    number = count(value, name)
+    if number >= 2**64:
+        raise ValueError(f"{name} must be below 2**64; got {number} (take it modulo 2**64)")
+    return number
