@@ -1,0 +1,210 @@
+"""The jobs of the command line. Everything that can be refused is refused before any work; output is written last, and whole."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import __version__, _files
+from ._nearness import Nearness, nearness
+from ._progress import progress
+from .datasets import load_japanese_vowels
+from .estimator import DualDivergence
+from .sampler import DualSampler
+
+MISSING_MATPLOTLIB = 'the report needs matplotlib: pip install "dualwalk[report]"'
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return f"{shape[0]} channels x {shape[1]} times" if len(shape) == 2 else f"{shape[0]} features"
+
+
+def _row(name: str, text: str) -> None:
+    print(f"{name:<14}{text}", flush=True)
+
+
+def _fit_divergence(X: NDArray[Any], seed: int) -> DualDivergence:
+    with progress() as show:
+        return DualDivergence(random_state=seed).fit(X, progress=show)
+
+
+def _fit_sampler(X: NDArray[Any], y: NDArray[Any] | None, seed: int) -> DualSampler:
+    with progress() as show:
+        return DualSampler(random_state=seed).fit(X, y, progress=show)
+
+
+def _print_divergence(divergence: DualDivergence) -> None:
+    level = f"{100 * divergence.confidence_level:g} %"
+    _row("divergence", f"{divergence.divergence_:.2f} +- {divergence.divergence_se_:.2f} nats (total correlation)")
+    _row("lower limit", f"{divergence.divergence_lower_:.2f} nats with {level} confidence")
+    low, high = divergence.end_points_
+    _row("end points", f"{low:.2f} and {high:.2f} nats")
+    sizes = np.bincount(divergence.labels_).tolist()
+    cuts = ", ".join(
+        f"{cut:.2f}{'' if valley else ' (no valley)'}" for cut, valley in zip(divergence.cuts_, divergence.cut_valleys_, strict=True)
+    )
+    _row("clusters", f"{len(sizes)} of {', '.join(map(str, sizes))} samples; {f'cuts at {cuts} nats' if cuts else 'no cut'}")
+
+
+def _print_nearness(near: Nearness) -> None:
+    _row("nearness", f"{near.median_ratio:.2f} times as far from the nearest real sample as real ones are from each other (1 is ideal, 0 a copy)")
+    _row("near copies", f"{near.n_near_copies} of {len(near.ratio)} under half that distance; {near.n_near_copies_real} of {len(near.real_ratio)} real ones")
+
+
+def demo(options: argparse.Namespace) -> None:
+    """Everything on the embedded data set."""
+    start = time.perf_counter()
+    folder = Path(options.out)
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"--out {folder} must be a folder; got a file (name another)")
+    if not folder.parent.is_dir():
+        raise ValueError(f"--out {folder} must lie in a folder that exists; got {folder.parent} (create it first: mkdir -p {folder.parent})")
+    folder.mkdir(exist_ok=True)
+    samples_path = _files.output_file(folder / "samples.npz", ".npz")
+    report_path = _files.output_file(folder / "report.html", ".html")
+    can_report = _has_matplotlib()
+    vowels = load_japanese_vowels()
+    print(f"dualwalk {__version__}: {vowels.name}, {len(vowels.X)} series of {_shape(vowels.X.shape[1:])}, 9 speakers")
+    divergence = _fit_divergence(vowels.X, options.seed)
+    _print_divergence(divergence)
+    sampler = _fit_sampler(vowels.X, vowels.y, options.seed)
+    _row("generator", str(sampler.choice_))
+    y = np.resize(np.unique(vowels.y), options.n)
+    X = sampler.sample(options.n, y)
+    near = nearness(sampler, vowels.X, X)
+    _print_nearness(near)
+    _write(samples_path, X, y, near, divergence=divergence, source=vowels.name, credit=vowels.credit, seed=options.seed)
+    _row("samples", str(samples_path))
+    if can_report:
+        from .report import write_report
+
+        title = f"dualwalk on {vowels.name}"
+        with progress() as show:
+            write_report(report_path, sampler=sampler, divergence=divergence, generated=X, title=title, credit=vowels.credit, progress=show)
+        _row("report", f"{report_path} (open it in a browser)")
+    else:
+        _row("report", f"not written; {MISSING_MATPLOTLIB}")
+    _row("time", f"{time.perf_counter() - start:.0f} s")
+
+
+def estimate(options: argparse.Namespace) -> None:
+    """Total correlation and dual space of a file's samples."""
+    X, _ = _files.read_series(options.file, channels=options.channels)
+    divergence = _fit_divergence(X, options.seed)
+    if not options.json:
+        print(f"dualwalk {__version__}: {options.file}, {len(X)} samples of {_shape(X.shape[1:])}")
+        _print_divergence(divergence)
+        return
+    content = {
+        "file": str(options.file),
+        "n_samples": len(X),
+        "feature_shape": list(X.shape[1:]),
+        "divergence": divergence.divergence_,
+        "divergence_se": divergence.divergence_se_,
+        "divergence_lower": divergence.divergence_lower_,
+        "confidence_level": divergence.confidence_level,
+        "end_points": divergence.end_points_.tolist(),
+        "cuts": divergence.cuts_.tolist(),
+        "cut_valleys": divergence.cut_valleys_.tolist(),
+        "cluster_sizes": np.bincount(divergence.labels_).tolist(),
+        "unit": "nats",
+        "seed": options.seed,
+        "version": __version__,
+    }
+    print(json.dumps(content, indent=2))
+
+
+def sample(options: argparse.Namespace) -> None:
+    """New samples from a file's samples."""
+    path = _files.output_file(options.out, ".npz")
+    X, y = _files.read_series(options.file, channels=options.channels)
+    y = None if options.no_labels else y
+    wanted = _wanted_labels(options.labels, y, options.n)
+    sampler = _fit_sampler(X, y, options.seed)
+    if wanted is None and y is not None:
+        wanted = _as_often(y, options.n)
+    generated = sampler.sample(options.n, wanted)
+    near = nearness(sampler, X, generated)
+    print(f"dualwalk {__version__}: {options.file}, {len(X)} samples of {_shape(X.shape[1:])}")
+    _row("generator", str(sampler.choice_))
+    _print_nearness(near)
+    _write(path, generated, wanted, near, source=str(options.file), seed=options.seed)
+    _row("samples", str(path))
+
+
+def report(options: argparse.Namespace) -> None:
+    """The HTML report of a file's samples."""
+    path = _files.output_file(options.out, ".html")
+    from .report import require_matplotlib, write_report
+
+    require_matplotlib()
+    X, y = _files.read_series(options.file, channels=options.channels)
+    divergence = _fit_divergence(X, options.seed)
+    sampler = _fit_sampler(X, None if options.no_labels else y, options.seed)
+    with progress() as show:
+        title = options.title or f"dualwalk on {Path(options.file).name}"
+        write_report(path, sampler=sampler, divergence=divergence, title=title, progress=show)
+    _row("report", f"{path} (open it in a browser)")
+
+
+def config(options: argparse.Namespace) -> None:
+    """What this installation can do."""
+    from ._config import config_info, show_config
+
+    if options.json:
+        print(json.dumps(config_info(), indent=2, default=str))
+    else:
+        show_config()
+
+
+def _has_matplotlib() -> bool:
+    from .report import require_matplotlib
+
+    try:
+        require_matplotlib()
+    except ImportError:
+        return False
+    return True
+
+
+def _wanted_labels(text: str | None, y: NDArray[Any] | None, n: int) -> NDArray[Any] | None:
+    """`--labels A,B` as n labels in equal numbers, each one that the file has."""
+    if text is None:
+        return None
+    if y is None:
+        raise ValueError("--labels needs a file with labels; got none (add an array y, or leave --labels and --no-labels out)")
+    known = {str(label): label for label in np.unique(y)}
+    names = [name.strip() for name in text.split(",")]
+    for name in names:
+        if name not in known:
+            raise ValueError(f"--labels must be labels of the file, separated by commas; got {name!r} (choose among {', '.join(known)})")
+    return np.resize(np.array([known[name] for name in names]), n)
+
+
+def _as_often(y: NDArray[Any], n: int) -> NDArray[Any]:
+    """n labels in the file's proportions: every k-th of the sorted ones."""
+    return np.sort(y)[(np.arange(n) * len(y) + len(y) // 2) // n]
+
+
+def _write(
+    path: Path,
+    X: NDArray[Any],
+    y: NDArray[Any] | None,
+    near: Nearness,
+    *,
+    divergence: DualDivergence | None = None,
+    **provenance: Any,
+) -> None:
+    arrays: dict[str, Any] = {"X": X, "nearest_index": near.index, "distance_ratio": near.ratio}
+    if y is not None:
+        arrays["y"] = y
+    if divergence is not None:
+        arrays["f"] = divergence.score_samples(X)
+    arrays["provenance"] = json.dumps({"made_by": f"dualwalk {__version__}", **provenance, "synthetic": True})
+    _files.write_samples(path, **arrays)

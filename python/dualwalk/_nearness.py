@@ -1,0 +1,56 @@
+"""How near generated samples are to the real ones: the number that tells new samples from copies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._neighbors import column_scale, nearest_neighbors
+
+if TYPE_CHECKING:
+    from .sampler import DualSampler
+
+NEAR_COPY = 0.5
+
+
+@dataclass(frozen=True)
+class Nearness:
+    """Nearest-training distances over the typical one among training rows, for generated rows and for the training rows themselves."""
+
+    index: NDArray[np.integer]
+    ratio: NDArray[np.float64]
+    real_ratio: NDArray[np.float64]
+
+    @property
+    def median_ratio(self) -> float:
+        """1 is what another real sample would show; 0 is a copy."""
+        return float(np.median(self.ratio))
+
+    @property
+    def n_near_copies(self) -> int:
+        """Generated rows nearer to a training row than half the typical distance."""
+        return int((self.ratio < NEAR_COPY).sum())
+
+    @property
+    def n_near_copies_real(self) -> int:
+        """Training rows that have another training row that near."""
+        return int((self.real_ratio < NEAR_COPY).sum())
+
+
+def nearness(sampler: DualSampler, X: NDArray[Any], generated: NDArray[Any]) -> Nearness:
+    """Compare the sampler's `nearest` for generated rows with leave-one-out distances among the training rows X."""
+    index, _, ratio = sampler.nearest(generated)
+    own = leave_one_out_distances(X)
+    typical = np.median(own)
+    return Nearness(np.asarray(index), np.asarray(ratio), own / typical if typical > 0 else np.zeros_like(own))
+
+
+def leave_one_out_distances(X: NDArray[Any]) -> NDArray[np.float64]:
+    """Each row's distance to the nearest other row, in the units of `nearest`: every column scaled by its standard deviation."""
+    rows = np.asarray(X, dtype=np.float64).reshape(len(X), -1)
+    points = (rows - rows.mean(axis=0)) / column_scale(rows)
+    other = nearest_neighbors(points, 1)[:, 1]
+    return np.asarray(np.linalg.norm(points - points[other], axis=1))
