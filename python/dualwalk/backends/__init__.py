@@ -1,0 +1,68 @@
+"""One table from job and backend to the function that does it, and the rule that picks a row.
+
+The reference (plain NumPy) defines every job; Numba and the compiled module `_core` do the same faster. The order of
+preference is native, numba, reference; `backend=` of a call or DUALWALK_BACKEND choose another. A backend is imported at its
+first use, so `import dualwalk` loads none of them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+from collections.abc import Callable
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+PREFERENCE = ("native", "numba", "reference")
+JOBS = ("philox", "draw_integers", "permute_marginals", "log_mean_exp", "mean_log_sigmoid", "walk_mlp", "walk_local")
+NEEDS = {"native": "dualwalk._core", "numba": "numba", "reference": "numpy"}
+REMEDY = {
+    "native": "reinstall where a C++17 compiler is found: pip install --force-reinstall --no-cache-dir dualwalk",
+    "numba": 'install it: pip install "dualwalk[numba]"',
+    "reference": "reinstall NumPy",
+}
+
+
+@cache
+def why_not(name: str) -> str | None:
+    """None when the backend can be used, else the reason why not."""
+    try:
+        found = importlib.util.find_spec(NEEDS[name]) is not None
+    except (ImportError, ValueError):
+        found = False
+    if not found:
+        return f"{NEEDS[name]} is not installed ({REMEDY[name]})"
+    if name == "native":
+        try:
+            importlib.import_module(NEEDS[name])
+        except ImportError as error:
+            return f"{NEEDS[name]} does not load: {error} ({REMEDY[name]})"
+    return None
+
+
+@cache
+def module(name: str) -> ModuleType:
+    """The backend's module, imported now."""
+    return importlib.import_module(f".{name}", __name__)
+
+
+def choose(backend: str | None = None) -> str:
+    """The backend to use: the one asked for, or the first of PREFERENCE that is here."""
+    asked = backend if backend is not None else os.environ.get("DUALWALK_BACKEND") or None
+    if asked is None:
+        return next(name for name in PREFERENCE if why_not(name) is None)
+    where = "backend" if backend is not None else "DUALWALK_BACKEND"
+    if asked not in PREFERENCE:
+        raise ValueError(f"{where} must be one of {', '.join(map(repr, PREFERENCE))}; got {asked!r} (None picks the fastest)")
+    reason = why_not(asked)
+    if reason is not None:
+        raise ImportError(f"{where}={asked!r} cannot be used: {reason}")
+    return asked
+
+
+def job(name: str, backend: str | None = None) -> Callable[..., Any]:
+    """The function of the table for this job."""
+    function: Callable[..., Any] = getattr(module(choose(backend)), name)
+    return function

@@ -1,0 +1,108 @@
+// The table of compiled loops: one row of functions a SIMD level, picked once at run time.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "dualwalk/logmeanexp.hpp"
+#include "dualwalk/philox.hpp"
+#include "parallel.hpp"
+
+namespace dualwalk {
+
+struct Permutation {
+  const char* x;                       // the element (row 0, column 0)
+  std::ptrdiff_t row_stride;           // bytes
+  const std::ptrdiff_t* column_offset; // bytes from row 0, column 0 to row 0, column c
+  const std::int32_t* block;           // of every column
+  char* out;                           // (n_copies, n_rows, n_columns), C-contiguous
+  std::size_t item_size;               // bytes: 1, 2, 4, 8 or 16
+  std::size_t n_copies, n_rows, n_columns;
+  std::uint32_t operation;
+  std::uint64_t seed;
+  int n_threads;
+};
+
+template <class T>
+struct LogMeanExp {
+  const T* f;        // (n_rows, n), C-contiguous
+  const T* weights;  // the same shape, or null
+  T* gradient;       // the same shape, or null
+  double* value;     // (n_rows,)
+  std::size_t n_rows, n;
+  int n_threads;
+};
+
+template <class T>
+struct LogSigmoid {
+  const T* f;
+  T* gradient;  // or null
+  std::size_t n;
+  int sign;
+  int n_threads;
+  double value;
+};
+
+// What every walk has; x (n_walks, n_features) is walked in place.
+template <class T>
+struct Walk {
+  T* x;
+  T* trajectory;       // (n_walks, n_steps + 1, n_features), or null
+  double* f;           // (n_walks,) at the end
+  std::int64_t* steps; // (n_walks,) taken
+  bool* reached;       // (n_walks,)
+  const T* target;     // (n_walks,), or null
+  const T* low;        // (n_features,), or null
+  const T* high;
+  std::size_t n_walks, n_features, n_steps;
+  T step_size, noise_scale, tolerance;
+  std::uint64_t seed;
+  int n_threads;
+  Poll poll;
+  void* poll_context;
+};
+
+// f(x) = w_L silu(... silu(W_1 x + b_1) ...) + b_L
+template <class T>
+struct MlpDual {
+  std::size_t n_layers;          // the last one has one output
+  const std::size_t* width;      // (n_layers + 1,): inputs, hidden widths, 1
+  const T* const* weight;        // layer l: (width[l + 1], width[l]), C-contiguous
+  const T* const* bias;          // layer l: (width[l + 1],)
+};
+
+// f(y) = constant + curvature . y^2 / 2 + |factor y|^2 / 2 with y = x - mean; one neighbourhood for all walks, or one each.
+template <class T>
+struct LocalDual {
+  const T* mean;       // (n_neighborhoods, n_features)
+  const T* curvature;  // (n_neighborhoods, n_features)
+  const T* factor;     // (n_neighborhoods, n_factors, n_features)
+  const T* constant;   // (n_neighborhoods,)
+  std::size_t n_factors;
+  bool shared;         // one neighbourhood
+};
+
+// Every function returns false when memory ran out (nothing was written then) or, for walks, when the poll stopped it.
+struct Kernels {
+  const char* level;
+  void (*draw_integers)(const Stream&, const std::uint32_t* bounds, std::size_t n_rows, std::uint32_t* out);
+  bool (*permute)(const Permutation&);
+  bool (*log_mean_exp_f32)(const LogMeanExp<float>&);
+  bool (*log_mean_exp_f64)(const LogMeanExp<double>&);
+  bool (*log_sigmoid_f32)(LogSigmoid<float>&);
+  bool (*log_sigmoid_f64)(LogSigmoid<double>&);
+  bool (*walk_mlp_f32)(const Walk<float>&, const MlpDual<float>&);
+  bool (*walk_mlp_f64)(const Walk<double>&, const MlpDual<double>&);
+  bool (*walk_local_f32)(const Walk<float>&, const LocalDual<float>&);
+  bool (*walk_local_f64)(const Walk<double>&, const LocalDual<double>&);
+  // one elementary function over an array, for its error tests: exp, log, log_one_plus, silu, log_sigmoid
+  bool (*elementary_f32)(const char* name, const float* x, float* out, std::size_t n);
+  bool (*elementary_f64)(const char* name, const double* x, double* out, std::size_t n);
+};
+
+// The best level that this processor runs, or the one named by DUALWALK_SIMD; null when that one cannot be had.
+const Kernels* kernels(const char* level = nullptr);
+// The names of all levels built in that this processor runs, best first, null-terminated.
+const char* const* levels();
+
+}  // namespace dualwalk

@@ -1,0 +1,47 @@
+// The loops of one SIMD level. CMake compiles this file once a level, with DUALWALK_LEVEL set to its name.
+#include "logmeanexp.hpp"
+#include "permute.hpp"
+#include "walk_local.hpp"
+#include "walk_mlp.hpp"
+
+namespace dualwalk {
+namespace DUALWALK_LEVEL {
+namespace {
+
+template <class T>
+bool elementary(const char* name, const T* x, T* out, std::size_t n) {
+  using V = Vector<T>;
+  V (*function)(V) = nullptr;
+  if (!std::strcmp(name, "exp")) function = [](V v) { return exponential(v); };
+  if (!std::strcmp(name, "log")) function = [](V v) { return logarithm(v); };
+  if (!std::strcmp(name, "log_one_plus")) function = [](V v) { return log_one_plus(v); };
+  if (!std::strcmp(name, "silu")) function = [](V v) { V slope; return silu(v, slope); };
+  if (!std::strcmp(name, "silu_slope")) function = [](V v) { V slope; silu(v, slope); return slope; };
+  if (!std::strcmp(name, "log_sigmoid")) function = [](V v) { V slope; return log_sigmoid(v, slope); };
+  if (!function) return false;
+  for (std::size_t i = 0; i < n; i += LANES<T>) {
+    const std::size_t count = smaller(LANES<T>, n - i);
+    V v = {};
+    std::memcpy(&v, x + i, count * sizeof(T));
+    v = function(v);
+    std::memcpy(out + i, &v, count * sizeof(T));
+  }
+  return true;
+}
+
+#define DUALWALK_NAME_OF(level) #level
+#define DUALWALK_NAME(level) DUALWALK_NAME_OF(level)
+
+}  // namespace
+
+extern const Kernels table;
+const Kernels table = {
+    DUALWALK_NAME(DUALWALK_LEVEL), draw_integers,       permute,
+    log_mean_exp<float>,           log_mean_exp<double>, log_sigmoid_mean<float>,
+    log_sigmoid_mean<double>,      walk_mlp<float>,      walk_mlp<double>,
+    walk_local<float>,             walk_local<double>,   elementary<float>,
+    elementary<double>,
+};
+
+}  // namespace DUALWALK_LEVEL
+}  // namespace dualwalk

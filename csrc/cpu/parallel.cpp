@@ -1,0 +1,120 @@
+#include "parallel.hpp"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <list>
+#include <mutex>
+#include <thread>
+
+namespace dualwalk {
+namespace {
+
+struct Job {
+  std::size_t n_tasks;
+  Task run;
+  void* context;
+  int helpers_wanted;
+  int next_worker = 1;  // 0 is the caller
+  int helpers_inside = 0;
+  std::atomic<std::size_t> next{0};
+
+  void work(int worker) {
+    for (std::size_t task; (task = next.fetch_add(1, std::memory_order_relaxed)) < n_tasks;) run(context, task, worker);
+  }
+};
+
+class Pool {
+ public:
+  bool run(Job& job, Poll poll, void* poll_context) {
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      for (; size_ < job.helpers_wanted; ++size_) std::thread([this] { serve(); }).detach();
+      jobs_.push_back(&job);
+    }
+    wake_.notify_all();
+    bool stopped = false;
+    const auto asked_to_stop = [&] {
+      if (!stopped && poll && poll(poll_context)) stopped = true;
+      if (stopped) job.next.store(job.n_tasks);
+      return stopped;
+    };
+    auto last = std::chrono::steady_clock::now();
+    for (std::size_t task; (task = job.next.fetch_add(1, std::memory_order_relaxed)) < job.n_tasks;) {
+      job.run(job.context, task, 0);
+      const auto now = std::chrono::steady_clock::now();
+      if (now - last > std::chrono::milliseconds(50)) {
+        last = now;
+        if (asked_to_stop()) break;
+      }
+    }
+    std::unique_lock<std::mutex> lock(mutex_);
+    jobs_.remove(&job);
+    while (job.helpers_inside > 0) {
+      if (!done_.wait_for(lock, std::chrono::milliseconds(50), [&] { return job.helpers_inside == 0; })) {
+        lock.unlock();
+        asked_to_stop();
+        lock.lock();
+      }
+    }
+    return !stopped;
+  }
+
+ private:
+  void serve() {
+    std::unique_lock<std::mutex> lock(mutex_);
+    for (;;) {
+      Job* job = nullptr;
+      wake_.wait(lock, [&] {
+        for (Job* waiting : jobs_)
+          if (waiting->next_worker <= waiting->helpers_wanted) return job = waiting, true;
+        return false;
+      });
+      const int worker = job->next_worker++;
+      ++job->helpers_inside;
+      lock.unlock();
+      job->work(worker);
+      lock.lock();
+      if (--job->helpers_inside == 0) done_.notify_all();
+    }
+  }
+
+  std::mutex mutex_;
+  std::condition_variable wake_, done_;
+  std::list<Job*> jobs_;
+  int size_ = 0;
+};
+
+// Never destroyed: its threads may be asleep in it while the process exits. A forked child, which has none of the
+// parent's threads, gets a new one and leaves the old where it is.
+std::atomic<Pool*> pool{nullptr};
+
+Pool& the_pool() {
+  static std::once_flag once;
+  std::call_once(once, [] { pthread_atfork(nullptr, nullptr, [] { pool.store(new Pool); }); });
+  Pool* current = pool.load();
+  if (current == nullptr) {
+    Pool* fresh = new Pool;
+    if (pool.compare_exchange_strong(current, fresh)) return *fresh;
+    delete fresh;
+  }
+  return *current;
+}
+
+}  // namespace
+
+bool parallel_for(std::size_t n_tasks, int n_threads, Task run, void* context, Poll poll, void* poll_context) {
+  const int helpers = static_cast<int>(std::min<std::size_t>(n_threads, n_tasks)) - 1;
+  Job job{n_tasks, run, context, std::max(helpers, 0)};
+  if (helpers > 0) return the_pool().run(job, poll, poll_context);
+  for (std::size_t task = 0; task < n_tasks; ++task) {
+    run(context, task, 0);
+    if (poll && poll(poll_context)) return false;
+  }
+  return true;
+}
+
+}  // namespace dualwalk

@@ -1,0 +1,17 @@
+// The thread pool: tasks by number, claimed in any order, so results must not depend on who runs which.
+#pragma once
+
+#include <cstddef>
+
+namespace dualwalk {
+
+// run(context, task, worker): worker is below n_threads and differs between tasks that run at the same time.
+using Task = void (*)(void* context, std::size_t task, int worker);
+// Called by the calling thread at least every 50 ms; true asks to stop: tasks not yet begun are skipped.
+using Poll = bool (*)(void* context);
+
+// Runs tasks 0 .. n_tasks-1 on up to n_threads threads, the caller's included; false when the poll stopped it.
+// Safe from several threads at once; threads start at the first call that wants them; a forked child starts its own.
+bool parallel_for(std::size_t n_tasks, int n_threads, Task run, void* context, Poll poll = nullptr, void* poll_context = nullptr);
+
+}  // namespace dualwalk

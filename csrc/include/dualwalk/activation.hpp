@@ -1,0 +1,32 @@
+// The smooth functions that objectives and critics are made of, each with its derivative; V as in elementary.hpp.
+#pragma once
+
+#include "elementary.hpp"
+
+namespace dualwalk {
+
+template <class V>
+DUALWALK_FN V magnitude(V x) {
+  return x < Number<V>{0} ? -x : x;
+}
+
+// SiLU(z) = z sigmoid(z) and its derivative.
+template <class V>
+DUALWALK_FN V silu(V z, V& slope) {
+  using T = Number<V>;
+  const V small = exponential(-magnitude(z));
+  const V sigmoid = (z < T{0} ? small : splat<V>(T{1})) / (small + T{1});
+  slope = sigmoid * (z * (T{1} - sigmoid) + T{1});
+  return z * sigmoid;
+}
+
+// log sigmoid(z), never positive, and its derivative sigmoid(-z).
+template <class V>
+DUALWALK_FN V log_sigmoid(V z, V& slope) {
+  using T = Number<V>;
+  const V small = exponential(-magnitude(z));
+  slope = (z < T{0} ? splat<V>(T{1}) : small) / (small + T{1});
+  return (z < T{0} ? z : splat<V>(T{0})) - log_one_plus(small);
+}
+
+}  // namespace dualwalk

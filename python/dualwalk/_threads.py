@@ -1,0 +1,41 @@
+"""How many threads a call may use: the argument, then DUALWALK_NUM_THREADS, then the processors this process may run on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from . import _checks
+
+
+def resolve_n_threads(n_threads: int | None = None) -> int:
+    """The number of threads for one call; results never depend on it."""
+    if n_threads is not None:
+        return _checks.count(n_threads, "n_threads", minimum=1)
+    setting = os.environ.get("DUALWALK_NUM_THREADS", "").strip()
+    if setting:
+        if not setting.isdecimal() or int(setting) < 1:
+            raise ValueError(f"DUALWALK_NUM_THREADS must be a whole number of at least 1; got {setting!r} (unset it or pass 1, 2, ...)")
+        return int(setting)
+    if hasattr(os, "sched_getaffinity"):
+        return max(1, len(os.sched_getaffinity(0)))
+    return os.cpu_count() or 1
+
+
+def parallel_ranges(work: Callable[[int, int], Any], n_items: int, n_threads: int, *, grain: int = 1) -> None:
+    """Call `work(start, stop)` on ranges that cover `n_items`, at least `grain` items each, on up to `n_threads` threads.
+
+    For compiled functions that release the GIL. The threads live for this call only, so a fork can never lose them.
+    """
+    n_parts = max(1, min(n_threads, n_items // max(1, grain)))
+    edges = [n_items * part // n_parts for part in range(n_parts + 1)]
+    if n_parts == 1:
+        work(0, n_items)
+        return
+    with ThreadPoolExecutor(n_parts - 1, thread_name_prefix="dualwalk") as pool:
+        others = [pool.submit(work, start, stop) for start, stop in zip(edges[1:-1], edges[2:], strict=True)]
+        work(edges[0], edges[1])
+        for other in others:
+            other.result()

@@ -1,0 +1,47 @@
+"""The compiled CPU kernels behind the table: the same jobs as reference.py, in C++ (`csrc/cpu`)."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _core
+from .reference import OPERATIONS, WalkPlan, WalkState
+
+if os.environ.get("DUALWALK_SIMD"):  # a lower level than the best, for tests and comparisons
+    _core.select_level(os.environ["DUALWALK_SIMD"])
+
+philox = _core.philox
+log_mean_exp = _core.log_mean_exp
+mean_log_sigmoid = _core.mean_log_sigmoid
+
+
+def draw_integers(seed: int, operation: int, copy: int, block: int, bounds: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    return _core.draw_integers(seed, operation, copy, block, np.ascontiguousarray(bounds, np.uint32))
+
+
+def permute_marginals(
+    x: NDArray[Any], block_of_column: NDArray[np.int32], method: str, seed: int, out: NDArray[Any], n_threads: int
+) -> None:
+    _core.permute_marginals(x, block_of_column, OPERATIONS[method], seed, out, n_threads)
+
+
+def _settings(plan: WalkPlan) -> tuple[Any, ...]:
+    return (
+        *(plan.n_steps, plan.step_size, plan.noise, plan.tolerance),
+        *(plan.target, plan.low, plan.high, plan.seed, plan.trajectory, plan.n_threads),
+    )
+
+
+def walk_mlp(dual: Any, x: NDArray[Any], plan: WalkPlan) -> WalkState:
+    weights = [np.ascontiguousarray(weight, x.dtype) for weight in dual.weights]
+    biases = [np.ascontiguousarray(bias, x.dtype) for bias in dual.biases]
+    return WalkState(*_core.walk_mlp(x, weights, biases, *_settings(plan)))
+
+
+def walk_local(dual: Any, x: NDArray[Any], plan: WalkPlan) -> WalkState:
+    parts = [np.ascontiguousarray(part, x.dtype) for part in (dual.mean, dual.curvature, dual.factor, dual.constant)]
+    return WalkState(*_core.walk_local(x, *parts, *_settings(plan)))

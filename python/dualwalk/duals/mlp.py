@@ -1,0 +1,131 @@
+"""A dual function that is a small network: any fitted critic of SiLU layers, evaluated and walked natively."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .. import _checks
+from ..backends.reference import silu_and_slope
+
+MAX_LAYERS = 64
+_SILU_SLOPE = 1.09984  # the largest slope of SiLU
+
+
+class MLPDual:
+    """f(x) = w_L silu( ... silu(W_1 x + b_1) ... ) + b_L: a multilayer perceptron as a dual function, in nats.
+
+    Parameters
+    ----------
+    weights : sequence of arrays
+        Layer l has shape (n_outputs, n_inputs); the first takes n_features inputs, the last gives 1 output. (The layout of
+        torch.nn.Linear.) At most 64 layers; copied to float64.
+    biases : sequence of arrays
+        Layer l has shape (n_outputs,).
+
+    Notes
+    -----
+    `walk` runs this dual in compiled loops, in the dtype of the starts. Evaluation here is plain NumPy in the dtype of x
+    (float32 or float64). Source of the walk: Garg et al. 2024 (arXiv 2404.07377).
+
+    Raises
+    ------
+    ValueError
+        If layers do not follow one another or hold values that are not finite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> dual = MLPDual([np.ones((2, 3)), np.ones((1, 2))], [np.zeros(2), np.zeros(1)])
+    >>> dual.value(np.zeros((1, 3))).tolist()
+    [0.0]
+    """
+
+    walk_job = "walk_mlp"
+
+    def __init__(self, weights: Sequence[ArrayLike], biases: Sequence[ArrayLike]) -> None:
+        if not 1 <= len(weights) <= MAX_LAYERS or len(weights) != len(biases):
+            raise ValueError(
+                f"weights and biases must hold 1 to {MAX_LAYERS} layers, as many of each; "
+                f"got {len(weights)} and {len(biases)} (pass a weight matrix and a bias for every layer)"
+            )
+        self.weights = [self._layer(w, f"weights[{i}]", 2) for i, w in enumerate(weights)]
+        self.biases = [self._layer(b, f"biases[{i}]", 1) for i, b in enumerate(biases)]
+        for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            inputs = self.weights[i - 1].shape[0] if i else weight.shape[1]
+            if weight.shape[1] != inputs or len(bias) != weight.shape[0] or weight.size == 0:
+                raise ValueError(
+                    f"layer {i} must have weights (n_outputs, {inputs}) and a bias (n_outputs,); "
+                    f"got {weight.shape} and {bias.shape} (transpose weights stored as (n_inputs, n_outputs))"
+                )
+        if self.weights[-1].shape[0] != 1:
+            raise ValueError(f"the last layer must have one output; got {self.weights[-1].shape[0]} (f is one number)")
+
+    @staticmethod
+    def _layer(value: ArrayLike, name: str, ndim: int) -> NDArray[np.float64]:
+        array = np.array(_checks.real_array(value, name), np.float64)
+        if array.ndim != ndim:
+            raise ValueError(f"{name} must have {ndim} dimensions; got shape {array.shape} (see torch.nn.Linear's layout)")
+        if not np.isfinite(array).all():
+            raise ValueError(f"{name} must be finite; got NaN or infinity (the critic did not train)")
+        return array
+
+    @property
+    def n_features(self) -> int:
+        """The number of inputs."""
+        return int(self.weights[0].shape[1])
+
+    def value(self, x: ArrayLike) -> NDArray[Any]:
+        """f of every row of x `(n, n_features)`, shape (n,)."""
+        return self._forward(x)[0]
+
+    def gradient(self, x: ArrayLike) -> NDArray[Any]:
+        """The gradient of f at every row of x, shape (n, n_features)."""
+        return self.value_and_gradient(x)[1]
+
+    def value_and_gradient(self, x: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
+        """f (n,) and its gradient (n, n_features) at every row of x."""
+        value, slopes = self._forward(x)
+        back = np.ones((len(value), 1), value.dtype)
+        for weight, slope in zip(self.weights[:0:-1], reversed(slopes), strict=True):
+            back = (back @ weight.astype(value.dtype)) * slope
+        return value, back @ self.weights[0].astype(value.dtype)
+
+    def _forward(self, x: ArrayLike) -> tuple[NDArray[Any], list[NDArray[Any]]]:
+        rows = _checks.real_array(x, "x")
+        if rows.ndim != 2 or rows.shape[1] != self.n_features:
+            raise ValueError(
+                f"x must have shape (n, {self.n_features}); got {rows.shape} (flatten series with x.reshape(len(x), -1))"
+            )
+        rows = rows if rows.dtype in (np.float32, np.float64) else rows.astype(np.float64)
+        slopes = []
+        for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
+            rows, slope = silu_and_slope(rows @ weight.T.astype(rows.dtype) + bias.astype(rows.dtype))
+            slopes.append(slope)
+        return (rows @ self.weights[-1].T.astype(rows.dtype))[:, 0] + self.biases[-1].astype(rows.dtype), slopes
+
+    def reachable(
+        self, x0: NDArray[Any], path_length: float, low: NDArray[Any] | None, high: NDArray[Any] | None
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Bounds on f that no deterministic walk from x0 can leave: `path_length` is n_steps x step_size.
+
+        |grad f| is at most G, the product of the layers' spectral norms and SiLU's largest slope, so f changes by at most
+        path_length G^2; inside a box, interval arithmetic bounds f as well.
+        """
+        steepest = np.prod([np.linalg.norm(w, 2) for w in self.weights]) * _SILU_SLOPE ** (len(self.weights) - 1)
+        start = self.value(x0).astype(np.float64)
+        below, above = start - path_length * steepest**2, start + path_length * steepest**2
+        if low is not None and high is not None:
+            inner, outer = np.asarray(low, np.float64), np.asarray(high, np.float64)
+            for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+                centre, radius = weight @ ((inner + outer) / 2) + bias, np.abs(weight) @ ((outer - inner) / 2)
+                inner, outer = centre - radius, centre + radius
+                if i < len(self.weights) - 1:  # SiLU falls to -0.2785 at -1.2785 and rises from there
+                    lowest = np.where((inner < -1.2784645) & (outer > -1.2784645), -0.2784645428, np.inf)
+                    ends = silu_and_slope(inner)[0], silu_and_slope(outer)[0]
+                    inner, outer = np.minimum(np.minimum(*ends), lowest), np.maximum(*ends)
+            below, above = np.maximum(below, inner[0]), np.minimum(above, outer[0])
+        return below, above

@@ -1,0 +1,222 @@
+"""Walks on a dual function: any dual in, new points out, the whole batch in one call."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from . import _checks, backends
+from ._threads import resolve_n_threads
+from .backends import reference
+
+
+class Dual(Protocol):
+    """What `walk` needs of a dual function."""
+
+    def value_and_gradient(self, x: NDArray[Any], /) -> tuple[NDArray[Any], NDArray[Any]]:
+        """f (n,) and its gradient (n, n_features) at the rows of x."""
+        ...
+
+
+class WalkResult(NamedTuple):
+    """Where the walks ended.
+
+    Attributes
+    ----------
+    x : array (n_walks, n_features)
+        The end points, in x0's dtype.
+    f : float64 array (n_walks,)
+        The dual function there, in nats.
+    n_steps : int64 array (n_walks,)
+        Steps taken before the walk stopped.
+    reached : bool array (n_walks,)
+        Whether f came within the tolerance of the target; all False without a target.
+    trajectory : array (n_walks, n_steps + 1, n_features) or None
+        Every point of every walk, the start first; a walk that stopped repeats its last point. None unless record=True.
+    """
+
+    x: NDArray[Any]
+    f: NDArray[np.float64]
+    n_steps: NDArray[np.int64]
+    reached: NDArray[np.bool_]
+    trajectory: NDArray[Any] | None
+
+
+def walk(
+    dual: Dual,
+    x0: ArrayLike,
+    *,
+    n_steps: int,
+    step_size: float,
+    target: ArrayLike | None = None,
+    noise: float = 0.0,
+    bounds: tuple[ArrayLike, ArrayLike] | None = None,
+    seed: Any = None,
+    record: bool = False,
+    tolerance: float = 1e-3,
+    n_threads: int | None = None,
+    backend: str | None = None,
+) -> WalkResult:
+    """Walk a batch of points along the gradient of a dual function f, each on its own, in one call.
+
+    A step is  x += a grad f(x) + noise sqrt(2 step_size) e,  e ~ N(0, I),  then clipped to the bounds. Without a target
+    a = step_size: gradient ascent, or with noise=1 unadjusted Langevin dynamics of the density exp f. With a target,
+    a = sign(target - f) min(step_size, |target - f| / |grad f|^2), which never overshoots a linear f, and a walk stops as soon
+    as |target - f| <= tolerance.
+
+    Parameters
+    ----------
+    dual : object with value_and_gradient(x) -> (f (n,), gradient (n, n_features))
+        MLPDual and LocalDual run in compiled loops; any other object is called once a step with the walks still under way.
+    x0 : array (n_walks, n_features)
+        The starts, finite; copied, never changed. float32 walks in float32, everything else in float64.
+    n_steps : int >= 0
+        The most steps a walk takes.
+    step_size : float > 0
+        In units of x^2 a nat.
+    target : float or array (n_walks,), optional
+        The value of f to walk to, in nats.
+    noise : float >= 0
+    bounds : (low, high), optional
+        A box: two numbers or two arrays (n_features,), with every start inside.
+    seed : int, numpy.random.Generator or None
+        Of the noise. Draws are addressed by (walk, step, feature): the same seed gives the same bits for any n_threads.
+    record : bool
+        Keep every point: n_walks x (n_steps + 1) x n_features numbers.
+    tolerance : float > 0
+        In nats.
+
+    Returns
+    -------
+    WalkResult
+        `.x .f .n_steps .reached .trajectory`
+
+    Notes
+    -----
+    A walk whose f or gradient stops being finite ends at that point, and a RuntimeWarning says how many did. Ctrl-C stops the
+    batch within a second. Backends agree to rounding. Source: the gradient walk of Garg et al. 2024 (arXiv 2404.07377).
+
+    Raises
+    ------
+    ValueError, TypeError
+        For arguments out of range, starts outside the bounds, or a target that cannot be reached: where the dual can bound f
+        over n_steps and the box (MLPDual and LocalDual can), a target beyond the bound is an error before the first step.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> class Bowl:
+    ...     def value_and_gradient(self, x):
+    ...         return -(x**2).sum(axis=1) / 2, -x
+    >>> result = walk(Bowl(), np.ones((2, 3)), n_steps=100, step_size=0.1, target=-0.5)
+    >>> result.reached.tolist(), result.f.round(2).tolist()
+    ([True, True], [-0.5, -0.5])
+    """
+    if not callable(getattr(dual, "value_and_gradient", None)):
+        raise TypeError(
+            f"dual must have a method value_and_gradient(x) -> (f, gradient); got {type(dual).__name__} "
+            "(wrap a function in a class with that method)"
+        )
+    steps = _checks.count(n_steps, "n_steps")
+    size = _checks.real(step_size, "step_size", above=0)
+    noise = _checks.real(noise, "noise", minimum=0)
+    tolerance = _checks.real(tolerance, "tolerance", above=0)
+    x = _starts(x0, getattr(dual, "n_features", None))
+    low, high = _box(bounds, x)
+    goal = _target(target, len(x), x.dtype)
+    seed = _checks.seed(seed)
+    threads = resolve_n_threads(n_threads)
+    chosen = backends.choose(backend)
+    if goal is not None and noise == 0 and hasattr(dual, "reachable"):
+        _check_reachable(dual, x, goal, steps, size, low, high, tolerance)
+    trajectory = np.empty((len(x), steps + 1, x.shape[1]), x.dtype) if record else None
+    plan = reference.WalkPlan(steps, size, noise, tolerance, goal, low, high, seed, trajectory, threads)
+    job = getattr(dual, "walk_job", None)
+    if x.size == 0:
+        nothing = np.empty(len(x))
+        return WalkResult(x, nothing, nothing.astype(np.int64), nothing.astype(bool), trajectory)
+    run = backends.job(job, chosen) if job is not None else reference.walk
+    state = run(dual, x, plan)
+    lost = ~np.isfinite(state.f)
+    if lost.any():
+        warnings.warn(
+            f"{int(lost.sum())} of {len(x)} walks stopped where f is no longer finite (the first: walk {int(lost.argmax())}); "
+            f"use a smaller step_size (it was {size:g}) or bounds",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+    return WalkResult(x, state.f, state.n_steps, state.reached, trajectory)
+
+
+def _starts(x0: ArrayLike, n_features: int | None) -> NDArray[Any]:
+    array = _checks.real_array(x0, "x0")
+    if array.ndim != 2 or (n_features is not None and array.shape[1] != n_features):
+        wanted = "n_features" if n_features is None else n_features
+        remedy = "pass x0[None] for one walk" if array.ndim == 1 else "flatten series with x0.reshape(len(x0), -1)"
+        raise ValueError(f"x0 must have shape (n_walks, {wanted}); got {array.shape} ({remedy})")
+    x = np.array(array, np.float32 if array.dtype == np.float32 else np.float64, order="C")
+    if not np.isfinite(x).all():
+        row = int((~np.isfinite(x)).any(axis=1).argmax())
+        raise ValueError(f"x0 must be finite; got NaN or infinity in row {row} (drop or repair that start)")
+    return x
+
+
+def _box(bounds: tuple[ArrayLike, ArrayLike] | None, x: NDArray[Any]) -> tuple[NDArray[Any] | None, NDArray[Any] | None]:
+    if bounds is None:
+        return None, None
+    if not isinstance(bounds, (tuple, list)) or len(bounds) != 2:
+        raise ValueError(f"bounds must be a pair (low, high); got {bounds!r} (pass two numbers or two arrays)")
+    ends = []
+    for end, name in zip(bounds, ("low", "high"), strict=True):
+        array = _checks.real_array(end, f"bounds: {name}").astype(x.dtype)
+        if array.shape not in {(), (x.shape[1],)}:
+            raise ValueError(f"bounds: {name} must be a number or have shape ({x.shape[1]},); got {array.shape} (one for each feature)")
+        ends.append(np.ascontiguousarray(np.broadcast_to(array, x.shape[1:])))
+    low, high = ends
+    if not (low <= high).all():
+        j = int((~(low <= high)).argmax())
+        raise ValueError(f"bounds must have low <= high; got {low[j]} and {high[j]} for feature {j} (swap them)")
+    outside = (x < low) | (x > high)
+    if outside.any():
+        row, j = (int(i) for i in np.argwhere(outside)[0])
+        raise ValueError(
+            f"x0 must lie inside the bounds; got {x[row, j]} for feature {j} of row {row}, outside [{low[j]}, {high[j]}] "
+            "(widen the bounds or clip the starts)"
+        )
+    return low, high
+
+
+def _target(target: ArrayLike | None, n_walks: int, dtype: np.dtype[Any]) -> NDArray[Any] | None:
+    if target is None:
+        return None
+    array = _checks.real_array(target, "target").astype(dtype)
+    if array.shape not in {(), (n_walks,)}:
+        raise ValueError(f"target must be a number or have shape ({n_walks},); got {array.shape} (one value of f for each walk)")
+    if not np.isfinite(array).all():
+        bad = array[~np.isfinite(array)].flat[0]
+        raise ValueError(f"target must be finite, or it cannot be reached; got {bad} (pass a value of f, in nats)")
+    return np.ascontiguousarray(np.broadcast_to(array, (n_walks,)))
+
+
+def _check_reachable(
+    dual: Any,
+    x: NDArray[Any],
+    target: NDArray[Any],
+    n_steps: int,
+    step_size: float,
+    low: NDArray[Any] | None,
+    high: NDArray[Any] | None,
+    tolerance: float,
+) -> None:
+    below, above = dual.reachable(x, n_steps * step_size, low, high)
+    slack = tolerance + 1e-4 * (np.abs(below) + np.abs(above))  # rounding of f itself
+    beyond = (target < below - slack) | (target > above + slack)
+    if beyond.any():
+        row = int(beyond.argmax())
+        raise ValueError(
+            f"target cannot be reached: walk {row} wants f = {target[row]:g}, and {n_steps} steps of size {step_size:g} from its "
+            f"start keep f in [{below[row]:g}, {above[row]:g}] (choose a target in that range, or more or larger steps)"
+        )
