@@ -1,0 +1,185 @@
+"""The one-dimensional dual space: cuts, clusters and end points. Everything here reads only f, the rows' dual values.
+
+A cut splits sorted f into a low side Q and a high side P; its worth is the dual divergence between them, both ways:
+
+    J = [mean_P f - log mean_Q exp f] + [mean_Q (-f) - log mean_P exp(-f)]
+
+Prefix and suffix log-sum-exps give J at all n positions in O(n log n), sorting included. f is scaled down first, where its
+range exceeds 4 nats: a log-mean-exp of more is the luck of its largest row (f times a constant is a dual function too).
+Source: Garg et al. 2024, arXiv 2404.07377.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from . import _checks
+
+Floats = NDArray[np.float64]
+
+RANGE = 4.0  # nats
+_VALLEY_DEPTH = 0.85  # a valley is lower than this share of the lower of its two peaks ...
+_VALLEY_SIGNIFICANCE = 2.5  # ... and lower by so many standard deviations of the number of rows in it
+
+
+@dataclass(frozen=True)
+class DualSpace:
+    """Where rows lie in the dual space.
+
+    `cuts` (n_cuts,), increasing values of f between clusters; `valleys` (n_cuts,) bool, whether the density of f has a real
+    valley there; `divergences` (n_cuts,), J of each split when it was made, nats of scaled f; `labels` (n,), the cluster of
+    every row, 0 the lowest.
+    """
+
+    cuts: Floats
+    valleys: NDArray[np.bool_]
+    divergences: Floats
+    labels: NDArray[np.intp]
+
+
+def cut_divergences(ordered: Floats) -> Floats:
+    """J for every cut of increasing `ordered` (n,) into `ordered[:i]` and `ordered[i:]`, i = 1 .. n - 1: (n - 1,).
+
+    >>> int(cut_divergences(np.array([0.0, 0.0, 1.0, 1.0])).argmax()) + 1
+    2
+    """
+    n = len(ordered)
+    low_count = np.arange(1, n)
+    high_count = n - low_count
+    sums = np.cumsum(ordered)
+    low = np.logaddexp.accumulate(ordered)[:-1] - np.log(low_count)
+    high = np.logaddexp.accumulate(-ordered[::-1])[::-1][1:] - np.log(high_count)
+    mean_low = sums[:-1] / low_count
+    mean_high = (sums[-1] - sums[:-1]) / high_count
+    return np.asarray((mean_high - low) + (-mean_low - high))
+
+
+def _best_cut(ordered: Floats, smallest: int) -> tuple[float, int] | None:
+    """(J, i) of the best cut that leaves `smallest` rows on both sides and separates unequal values; None without one."""
+    n = len(ordered)
+    if n < 2 * smallest:
+        return None
+    worth = cut_divergences(ordered)
+    place = np.arange(1, n)
+    allowed = (place >= smallest) & (place <= n - smallest) & (ordered[1:] > ordered[:-1])
+    if not allowed.any():
+        return None
+    best = int(np.where(allowed, worth, -np.inf).argmax())
+    return float(worth[best]), best + 1
+
+
+def find_clusters(f: ArrayLike, *, max_clusters: int = 4, min_share: float = 0.1) -> DualSpace:
+    """Greedy cuts of `f` (n,): of all clusters, split the one whose best cut is worth most rows times J, again and again.
+
+    No cluster gets fewer than `min_share` of the rows. Deterministic; equal values are never separated.
+
+    Raises ValueError where `f` is not a finite 1-D array or a number is out of range.
+
+    >>> space = find_clusters(np.r_[np.linspace(0, 1, 50), np.linspace(9, 10, 50)], max_clusters=2)
+    >>> space.cuts, np.bincount(space.labels)
+    (array([5.]), array([50, 50]))
+    """
+    values = _values(f)
+    max_clusters = _checks.count(max_clusters, "max_clusters", minimum=1)
+    min_share = _checks.real(min_share, "min_share", above=0.0)
+    ordered = np.sort(values)
+    n = len(ordered)
+    width = float(ordered[-1] - ordered[0]) if n else 0.0
+    scaled = (ordered - ordered[n // 2]) * min(1.0, RANGE / width) if width > 0 else np.zeros(n)
+    smallest = max(1, math.ceil(min_share * n))
+    clusters = {(0, n): _best_cut(scaled, smallest)}
+    made: list[tuple[int, float]] = []
+    while len(clusters) < max_clusters:
+        open_ones = {span: cut for span, cut in clusters.items() if cut is not None}
+        if not open_ones:
+            break
+        start, stop = max(open_ones, key=lambda span: (span[1] - span[0]) * open_ones[span][0])
+        worth, place = open_ones[start, stop]
+        middle = start + place
+        made.append((middle, worth))
+        del clusters[start, stop]
+        for span in ((start, middle), (middle, stop)):
+            clusters[span] = _best_cut(scaled[slice(*span)], smallest)
+    made.sort()
+    cuts = np.array([0.5 * (ordered[i - 1] + ordered[i]) for i, _ in made])
+    valleys = np.array([is_valley(values, cut) for cut in cuts], dtype=bool)
+    return DualSpace(cuts, valleys, np.array([worth for _, worth in made]), assign(values, cuts))
+
+
+def assign(f: ArrayLike, cuts: ArrayLike) -> NDArray[np.intp]:
+    """Cluster of every value of `f`: how many of the increasing `cuts` lie below it."""
+    return np.searchsorted(np.asarray(cuts, dtype=np.float64), _values(f), side="left")
+
+
+def is_valley(f: ArrayLike, cut: float) -> bool:
+    """Whether the density of `f` dips at `cut`: rows are clearly rarer there than at the highest point of either side.
+
+    Rows within one bandwidth (Silverman's) of the deepest point near the cut are counted against what the lower of the two
+    peaks would put there; the dip must be at least 15 % and 2.5 standard deviations deep.
+    """
+    values = np.sort(_values(f))
+    n = len(values)
+    if n < 2:
+        return False
+    quartiles = np.quantile(values, (0.25, 0.75))
+    spread = min(float(values.std()), float(quartiles[1] - quartiles[0]) / 1.34) or float(values.std())
+    width = 0.9 * spread * n**-0.2
+    if width <= 0:
+        return False
+    places = np.linspace(values[0], values[-1], 257)
+    density = _density(values, places, width)
+    near = np.abs(places - cut) <= max(2 * width, places[1] - places[0])
+    bottom_place = places[near][density[near].argmin()]
+    bottom = float(density[near].min())
+    left, right = density[places < bottom_place], density[places > bottom_place]
+    if not len(left) or not len(right):
+        return False
+    peak = min(float(left.max()), float(right.max()))
+    expected, found = 2 * width * n * peak, 2 * width * n * bottom
+    return bool(bottom < _VALLEY_DEPTH * peak and expected - found > _VALLEY_SIGNIFICANCE * math.sqrt(expected))
+
+
+def _density(values: Floats, places: Floats, width: float) -> Floats:
+    """Gaussian kernel density of `values` at `places`, in chunks."""
+    total = np.zeros(len(places))
+    for start in range(0, len(values), 4096):
+        z = (places[:, None] - values[None, start : start + 4096]) / width
+        total += np.exp(-0.5 * z * z).sum(axis=1)
+    return total / (len(values) * width * math.sqrt(2 * math.pi))
+
+
+def end_points(f: ArrayLike, share: float = 0.95) -> Floats:
+    """The two conformal end points that hold at least `share` of new rows between them, from HELD-OUT values `f` (n,).
+
+    With n held-out values and a = (1 - share) / 2, the floor((n + 1) a)-th smallest and largest: a new row that is
+    exchangeable with them falls below, or above, with probability at most a each. Where (n + 1) a < 1 the smallest and
+    largest value stand in, which cover less: a side is then missed with probability 1 / (n + 1).
+
+    >>> end_points(np.arange(1.0, 40.0))
+    array([ 1., 39.])
+    """
+    values = np.sort(_values(f))
+    if not len(values):
+        raise ValueError("f must hold at least one value; got none (pass the held-out dual values)")
+    tail = max(1, math.floor((len(values) + 1) * (1 - share) / 2 + 1e-9))
+    return np.array([values[tail - 1], values[-tail]])
+
+
+def inside(f: ArrayLike, ends: ArrayLike) -> NDArray[np.intp]:
+    """+1 for values between the end points (both included), -1 outside."""
+    low, high = np.asarray(ends, dtype=np.float64)
+    values = _values(f)
+    return np.where((values >= low) & (values <= high), 1, -1)
+
+
+def _values(f: ArrayLike) -> Floats:
+    values = np.asarray(f, dtype=np.float64)
+    if values.ndim != 1:
+        raise ValueError(f"f must be a 1-D array of dual values; got shape {values.shape} (pass the result of score_samples)")
+    if not np.isfinite(values).all():
+        raise ValueError("f must be finite; got NaN or infinity (drop those rows)")
+    return values
