@@ -1,0 +1,108 @@
+"""One ladder for all rows, or one for every class: the training folds decide."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._covariance import NoiseModel
+from ._criterion import Criterion, Fold, partition, restrict
+from ._ladder import Candidate, Ladder
+from ._random import generator
+from ._rung import Rung, Walker, balanced_starts
+
+Float = NDArray[np.float64]
+Index = NDArray[np.intp]
+
+SMALLEST_CLASS = 8  # rows; smaller classes are left to the pooled ladder
+SMALLEST_FIT = 6
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Mean of the criterion over the whole set and within classes, on fresh folds: for pooled rows and for rows per class."""
+
+    pooled: float
+    per_class: float
+
+
+def climb_classes(
+    rows: Float,
+    feature_shape: tuple[int, ...],
+    codes: Index,
+    folds: list[Fold],
+    model: NoiseModel,
+    seed: int,
+    groups: Index | None,
+    tick: Callable[[str], None],
+) -> tuple[dict[int, Candidate], list[Candidate]]:
+    """The best rung of every class that is large enough for a ladder of its own, and all that was tried."""
+    rungs: dict[int, Candidate] = {}
+    tried: list[Candidate] = []
+    for code in range(int(codes.max()) + 1):
+        members = np.flatnonzero(codes == code)
+        inside = restrict(folds, members)
+        if len(members) < SMALLEST_CLASS or len(inside) < 2 or min(len(fold.fit) for fold in inside) < SMALLEST_FIT:
+            continue
+        own_groups = None if groups is None else groups[members]
+        ladder = Ladder(rows[members], feature_shape, inside, model, seed, groups=own_groups, label=code)
+        ladder.climb(partial(_announce, tick, code))
+        rungs[code] = ladder.best
+        tried.extend(ladder.candidates)
+    return rungs, tried
+
+
+def _announce(tick: Callable[[str], None], code: int, text: str) -> None:
+    tick(f"class {code + 1}: {text}")
+
+
+def compare(
+    rows: Float,
+    feature_shape: tuple[int, ...],
+    codes: Index,
+    pooled: Rung,
+    rungs: dict[int, Candidate],
+    model: NoiseModel,
+    seed: int,
+    groups: Index | None,
+) -> Verdict:
+    """Score both ways of making labelled rows on folds that neither ladder was chosen on.
+
+    Pooled rows carry the label of their start. Rows that wander into another class look fine among all rows and wrong
+    within their class, so the criterion within classes counts as much as the one over the whole set.
+    """
+    n = len(rows)
+    folds = partition(n, seed, "verdict", labels=codes, groups=groups)
+    pooled_rows, class_rows = [], []  # one a fold: new rows and their labels
+    for k, fold in enumerate(folds):
+        stream = generator(seed, "verdict", k)
+        starts = balanced_starts(np.arange(len(fold.fit)), n, stream)
+        made = Walker(rows[fold.fit], feature_shape, pooled.space, model).generate(pooled, starts, stream)
+        labels = codes[fold.fit][starts]
+        pooled_rows.append((made, labels))
+        own = made.copy()
+        for code, best in rungs.items():
+            members = fold.fit[codes[fold.fit] == code]
+            places = np.flatnonzero(labels == code)
+            if len(members) < SMALLEST_FIT or len(places) == 0:
+                continue
+            stream = generator(seed, "verdict", k, code)
+            starts = balanced_starts(np.arange(len(members)), len(places), stream)
+            walker = Walker(rows[members], feature_shape, best.rung.space, model)
+            own[places] = walker.generate(best.rung, starts, stream)
+        class_rows.append((own, labels))
+    whole = Criterion(rows, folds, groups)
+    totals = [0.5 * whole([made for made, _ in side]).criterion for side in (pooled_rows, class_rows)]
+    n_judged = sum(int((codes == code).sum()) for code in rungs)
+    for code in rungs:
+        members = np.flatnonzero(codes == code)
+        used = [k for k, fold in enumerate(folds) if len(restrict([fold], members))]
+        within = Criterion(rows[members], restrict(folds, members), None if groups is None else groups[members])
+        for side, made_rows in enumerate((pooled_rows, class_rows)):
+            inside = [made_rows[k][0][made_rows[k][1] == code] for k in used]
+            totals[side] += 0.5 * within(inside).criterion * len(members) / n_judged
+    return Verdict(*totals)

@@ -1,0 +1,165 @@
+"""How well generated rows replace rows that were held out: the criterion by which the ladder's rung is chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._neighbors import column_scale, squared_distances
+from ._random import generator
+
+Float = NDArray[np.float64]
+Index = NDArray[np.intp]
+
+N_FOLDS = 5
+RANKS = (0, 1, 4)  # the nearest, second and fifth nearest fit row
+COVERAGE_RANK = 5
+ENERGY_WEIGHT, ENERGY_CAP = 0.27, 3.4
+SMALL_DATA = 1e5  # fewer numbers than this: two partitions into folds
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Indices of the rows to fit on and of the rows held out."""
+
+    fit: Index
+    held: Index
+
+
+@dataclass(frozen=True)
+class Score:
+    """The criterion (lower is better) and its parts."""
+
+    criterion: float
+    energy_distance: float
+    coverage: float
+    authenticity: float
+
+
+def partition(n: int, seed: int, *path: int | str, labels: Index | None = None, groups: Index | None = None) -> list[Fold]:
+    """Five folds. Whole groups are held out; without groups, every class is spread over the folds evenly."""
+    stream = generator(seed, "folds", *path)
+    fold = np.empty(n, dtype=np.intp)
+    if groups is not None:
+        sizes = np.bincount(groups)
+        shuffled = stream.permutation(len(sizes))
+        filled = np.zeros(min(N_FOLDS, len(sizes)), dtype=np.intp)
+        fold_of_group = np.empty(len(sizes), dtype=np.intp)
+        for group in shuffled[np.argsort(-sizes[shuffled], kind="stable")]:  # large groups first, each to the emptiest fold
+            emptiest = int(np.argmin(filled))
+            fold_of_group[group] = emptiest
+            filled[emptiest] += sizes[group]
+        fold = fold_of_group[groups]
+    else:
+        order = stream.permutation(n)
+        if labels is not None:
+            order = order[np.argsort(labels[order], kind="stable")]
+        fold[order] = np.arange(n) % N_FOLDS
+    folds = [Fold(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(N_FOLDS)]
+    return [f for f in folds if len(f.held) and len(f.fit)]
+
+
+def restrict(folds: Sequence[Fold], members: Index) -> list[Fold]:
+    """The same folds within the rows `members` (sorted), indexed from 0; folds that are left empty or too small go."""
+    inside = []
+    for fold in folds:
+        fit, held = (np.flatnonzero(np.isin(members, part)) for part in (fold.fit, fold.held))
+        if len(held) and len(fit) >= 2:
+            inside.append(Fold(fit, held))
+    return inside
+
+
+class Criterion:
+    """Compare generated rows with held-out rows, both seen from the rows that were fitted on.
+
+        .27 sqrt(min(E, 3.4)) + (1 - coverage) / 2 + |authenticity - 1| / 2
+
+    E is the energy distance between the vectors of log distances to the 1st, 2nd and 5th nearest fit row, in units of their
+    standard deviation over the held-out rows. Coverage is the share of held-out rows with a generated row nearer than their
+    5th nearest real row (of another group). Authenticity is the median distance of generated rows to the nearest fit row
+    over that of held-out rows: 0 for copies.
+    """
+
+    def __init__(self, rows: Float, folds: Sequence[Fold], groups: Index | None = None) -> None:
+        self._scale = column_scale(rows)
+        self._rows = rows / self._scale
+        self.folds = list(folds)
+        self._groups = groups
+        self._floor = 1e-4 * np.sqrt(np.count_nonzero(np.ptp(rows, axis=0)) + 1.0)
+
+    @cached_property
+    def _distances(self) -> Float:
+        return np.sqrt(squared_distances(self._rows, self._rows))
+
+    @cached_property
+    def _radius(self) -> Float:
+        """Distance of every row to the 5th nearest other row, or row of another group."""
+        distances = self._distances.copy()
+        own = np.arange(len(distances)) if self._groups is None else self._groups
+        distances[own[:, None] == own] = np.inf
+        available = np.isfinite(distances).sum(axis=1)
+        place = np.clip(available, 1, COVERAGE_RANK) - 1
+        return np.take_along_axis(np.sort(distances, axis=1), place[:, None], axis=1)[:, 0]
+
+    @cached_property
+    def _reference(self) -> Float:
+        return np.concatenate([self._features(self._distances[np.ix_(fold.held, fold.fit)]) for fold in self.folds])
+
+    @cached_property
+    def _reference_scale(self) -> Float:
+        deviation = self._reference.std(axis=0)
+        return np.where(deviation > 1e-9, deviation, 1.0)
+
+    @cached_property
+    def _reference_spread(self) -> float:
+        return _mean_distance(self._reference / self._reference_scale, None)
+
+    def _features(self, distances: Float) -> Float:
+        """Log distances to the 1st, 2nd and 5th nearest; from few columns, to the last one there is."""
+        ranks = [min(rank, distances.shape[1] - 1) for rank in RANKS]
+        nearest = np.partition(distances, sorted(set(ranks)), axis=1)[:, ranks]
+        logs: Float = np.log(nearest + self._floor)
+        return logs
+
+    def __call__(self, generated: Sequence[Float]) -> Score:
+        """`generated`: for every fold, rows made from its fit rows alone."""
+        features, covered = [], []
+        # About twice as many vectors as rows in all: the energy distance needs no more.
+        share = max(1, 2 * len(self._rows) // len(self.folds))
+        for fold, made in zip(self.folds, generated, strict=True):
+            if len(made) == 0:
+                covered.append(0.0)
+                continue
+            scaled = made / self._scale
+            features.append(self._features(np.sqrt(squared_distances(scaled[:share], self._rows[fold.fit]))))
+            nearest = squared_distances(self._rows[fold.held], scaled).min(axis=1)
+            covered.append(float((np.sqrt(nearest) < self._radius[fold.held]).mean()))
+        if not features:
+            return Score(np.inf, np.inf, 0.0, 0.0)
+        seen = np.concatenate(features)
+        energy = self._energy_distance(seen)
+        coverage = float(np.mean(covered))
+        authenticity = float(np.exp(np.median(seen[:, 0]) - np.median(self._reference[:, 0])))
+        criterion = ENERGY_WEIGHT * np.sqrt(min(energy, ENERGY_CAP)) + (1 - coverage) / 2 + abs(authenticity - 1) / 2
+        return Score(float(criterion), energy, coverage, authenticity)
+
+    def _energy_distance(self, seen: Float) -> float:
+        a, b = self._reference / self._reference_scale, seen / self._reference_scale
+        return max(0.0, 2.0 * _mean_distance(a, b) - self._reference_spread - _mean_distance(b, None))
+
+
+def _mean_distance(a: Float, b: Float | None) -> float:
+    """Mean Euclidean distance between rows of a and b, or between different rows of a; summed in blocks."""
+    other = a if b is None else b
+    total = 0.0
+    for begin in range(0, len(a), 512):
+        block = a[begin : begin + 512]
+        squares = np.zeros((len(block), len(other)))
+        for j in range(a.shape[1]):  # few columns: differences are exact where the matrix product is not
+            squares += np.subtract.outer(block[:, j], other[:, j]) ** 2
+        total += float(np.sqrt(squares).sum())
+    return total / (len(a) * len(b) if b is not None else max(1, len(a) * (len(a) - 1)))

@@ -1,0 +1,98 @@
+"""The ladder of local duals: every rung is tried on the training rows' folds, and the best is kept."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._covariance import NoiseModel
+from ._criterion import Criterion, Fold, Score
+from ._random import generator
+from ._rung import Rung, Walker, balanced_starts
+
+Float = NDArray[np.float64]
+Index = NDArray[np.intp]
+
+LOCAL_RUNGS = tuple(Rung(n_neighbors=k) for k in (5, 7, 10, 14, 20, 28, 40, 56, 80, 112, 160))
+GLOBAL_RUNGS = tuple(Rung(n_neighbors=None, time=math.inf, pooled_noise=w) for w in (0.0, 0.25, 0.5, 0.75, 1.0))
+N_REFINEMENTS = 2  # standardized columns, variance match
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A rung that was tried and its score; `label` is the code of the class whose ladder it belongs to (None: all rows)."""
+
+    rung: Rung
+    score: Score
+    label: int | None = None
+
+
+class Ladder:
+    """Rungs for one set of rows: builds the walkers of all folds once, and scores rungs on them."""
+
+    def __init__(
+        self,
+        rows: Float,
+        feature_shape: tuple[int, ...],
+        folds: Sequence[Fold],
+        model: NoiseModel,
+        seed: int,
+        *,
+        groups: Index | None = None,
+        label: int | None = None,
+    ) -> None:
+        self._rows = rows
+        self._shape = feature_shape
+        self._model = model
+        self._seed = seed
+        self._label = label
+        self.criterion = Criterion(rows, folds, groups)
+        self._walkers: dict[tuple[int, str], Walker] = {}
+        self.candidates: list[Candidate] = []
+
+    @property
+    def folds(self) -> list[Fold]:
+        return self.criterion.folds
+
+    def rungs(self) -> list[Rung]:
+        """The rungs that every fold has rows enough for."""
+        smallest = min(len(fold.fit) for fold in self.folds)
+        return [r for r in LOCAL_RUNGS if r.n_neighbors is not None and r.n_neighbors <= smallest - 2] + list(GLOBAL_RUNGS)
+
+    @property
+    def best(self) -> Candidate:
+        return min(self.candidates, key=lambda candidate: candidate.score.criterion)
+
+    def generate(self, rung: Rung, k: int, n_rows: int) -> tuple[Float, Index]:
+        """n_rows new rows from the fit rows of fold k, and their starts (indices of rows).
+
+        Every rung of a fold draws from the same stream, so that rungs differ by what they do and not by luck.
+        """
+        fold = self.folds[k]
+        if (k, rung.space) not in self._walkers:
+            self._walkers[k, rung.space] = Walker(self._rows[fold.fit], self._shape, rung.space, self._model)
+        stream = generator(self._seed, "fold", k)
+        starts = balanced_starts(np.arange(len(fold.fit)), n_rows, stream)
+        return self._walkers[k, rung.space].generate(rung, starts, stream), fold.fit[starts]
+
+    def try_rung(self, rung: Rung) -> None:
+        n = len(self._rows)
+        score = self.criterion([self.generate(rung, k, n)[0] for k in range(len(self.folds))])
+        self.candidates.append(Candidate(rung, score, self._label))
+
+    def climb(self, tick: Callable[[str], None]) -> Rung:
+        """Try every rung, then standardized columns and the variance match at the winner; return the best."""
+        for rung in self.rungs():
+            tick(str(rung))
+            self.try_rung(rung)
+        tick("standardized columns")
+        self.try_rung(replace(self.best.rung, space="standard"))
+        if self.best.rung.n_neighbors is not None:
+            tick("variance match")
+            self.try_rung(replace(self.best.rung, variance_match=True))
+        self._walkers.clear()  # they hold a copy of the rows per fold
+        return self.best.rung

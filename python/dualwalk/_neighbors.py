@@ -1,0 +1,46 @@
+"""Distances between rows and nearest neighbours, by one matrix product."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float = NDArray[np.float64]
+
+
+def squared_distances(a: Float, b: Float) -> Float:
+    """|a_i - b_j|^2 for all pairs of rows, (len(a), len(b)); rounding never makes one negative."""
+    squares = a @ b.T
+    squares *= -2.0
+    squares += np.einsum("ij,ij->i", a, a)[:, None]
+    squares += np.einsum("ij,ij->i", b, b)
+    return np.maximum(squares, 0.0, out=squares)
+
+
+def nearest_neighbors(points: Float, k: int, queries: Float | None = None) -> NDArray[np.intp]:
+    """Indices (n, k + 1) of every point itself and its k nearest others, nearest first; exact ties go to the lower index.
+
+    With `queries`, the k + 1 nearest points of every query, (len(queries), k + 1).
+    """
+    n_nearest = min(k + 1, len(points))
+    rows = points if queries is None else queries
+    nearest = np.empty((len(rows), n_nearest), dtype=np.intp)
+    block = max(1, 2**24 // max(1, len(points)))  # at most 128 MiB of distances at a time
+    for begin in range(0, len(rows), block):
+        squares = squared_distances(rows[begin : begin + block], points)
+        if queries is None:
+            own = np.arange(len(squares))
+            squares[own, begin + own] = -1.0  # a duplicate must not come before the point itself
+        nearest[begin : begin + block] = np.argsort(squares, axis=1, kind="stable")[:, :n_nearest]
+    return nearest
+
+
+def column_scale(rows: Float) -> Float:
+    """The standard deviation of every column, at least a tenth of the median of the positive ones (1 if none is).
+
+    Distances between samples are taken in these units: a nearly constant column does not dominate them.
+    """
+    deviation: Float = rows.std(axis=0)
+    positive = deviation[deviation > 0]
+    floor = 0.1 * float(np.median(positive)) if len(positive) else 1.0
+    return np.maximum(deviation, floor)

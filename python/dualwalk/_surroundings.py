@@ -1,0 +1,110 @@
+"""Local dual functions round given rows: their values over the training rows, and what a movement owes to which feature."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._covariance import ledoit_wolf_shrinkage
+from ._neighbors import nearest_neighbors
+from .duals.local import LocalDual
+from .normal_scores import NormalScores
+
+Float = NDArray[np.float64]
+Index = NDArray[np.intp]
+
+MOST_NEIGHBORS = 80  # a factor has K + 1 rows of d numbers for every walk
+LEAST_SHRINKAGE, MOST_SHRINKAGE = 0.05, 0.95
+N_SHRINKAGE_SAMPLES = 32
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """What a movement did, feature by feature.
+
+    movement : shaped like X, the change of each feature in the units of X
+    f_change : shaped like X, in nats; sums over a sample to f_to - f_from
+    f_from, f_to : (n_samples,) the local dual function at both ends, in nats
+    """
+
+    movement: Float
+    f_change: Float
+    f_from: Float
+    f_to: Float
+
+
+class Surroundings:
+    """The local dual function round any row: made of its nearest training rows, a training row itself left out.
+
+    Leaving it out puts training rows and new rows on one footing: f of a row does not profit from the row's own presence.
+    """
+
+    def __init__(self, rows: Float, n_neighbors: int) -> None:
+        self._rows = rows
+        self._scores = NormalScores()
+        self.points = self._scores._fit_rows(rows)
+        self.n_neighbors = max(1, min(n_neighbors, MOST_NEIGHBORS, len(rows) - 2))
+
+    @cached_property
+    def shrinkage(self) -> float:
+        """Ledoit and Wolf's, the mean over some neighbourhoods with columns of unit variance."""
+        picks = np.linspace(0, len(self.points) - 1, min(N_SHRINKAGE_SAMPLES, len(self.points))).astype(np.intp)
+        shares = []
+        for members in self.neighbors(self.points[picks]):
+            local = self.points[members] - self.points[members].mean(axis=0)
+            deviation = local.std(axis=0)
+            shares.append(ledoit_wolf_shrinkage(local / np.where(deviation > 1e-9, deviation, 1.0)))
+        return float(np.clip(np.mean(shares), LEAST_SHRINKAGE, MOST_SHRINKAGE))
+
+    @cached_property
+    def value_range(self) -> tuple[float, float]:
+        """Smallest and largest f of the training rows, each in the neighbourhood that leaves it out."""
+        values = [self.dual(self.points[b : b + 32]).value(self.points[b : b + 32]) for b in range(0, len(self.points), 32)]
+        together = np.concatenate(values)
+        return float(together.min()), float(together.max())
+
+    def scores(self, rows: Float) -> Float:
+        return self._scores._scores(rows)
+
+    def neighbors(self, z: Float) -> Index:
+        """(n, K + 1): the nearest training rows of every row of z, rows equal to it left out."""
+        size = self.n_neighbors + 1
+        nearest = nearest_neighbors(self.points, size, z)
+        first = nearest[:, 0]
+        same = (self.points[first] == z).all(axis=1)
+        return np.where(same[:, None], nearest[:, 1 : size + 1], nearest[:, :size])
+
+    def dual(self, z: Float) -> LocalDual:
+        """A stack: row r's own neighbourhood."""
+        return LocalDual(self.points, self.neighbors(z), shrinkage=self.shrinkage)
+
+    def in_data_units(self, result: Any, shaped: Callable[[Float], NDArray[Any]]) -> Any:
+        """A walk's result with x and trajectory mapped back from scores."""
+        changes = {"x": shaped(self._scores._values(result.x))}
+        if result.trajectory is not None:
+            steps = np.asarray(result.trajectory)
+            flat = self._scores._values(steps.reshape(-1, steps.shape[-1]))
+            changes["trajectory"] = shaped(flat.reshape(steps.shape))
+        return replace(result, **changes)
+
+    def attribute(self, path: Float) -> tuple[Float, Float, Float, Float]:
+        """Movement, change of f by feature, f at both ends; path is (n_points, n, d) in data units.
+
+        On each straight piece the mean gradient is that of its two ends, because f is quadratic: the integral is exact.
+        """
+        z = self.scores(path.reshape(-1, path.shape[-1])).reshape(path.shape)
+        dual = self.dual(z[0])
+        f_from, gradient = dual.value_and_gradient(z[0])
+        change = np.zeros_like(z[0])
+        f_to = f_from
+        for before, after in pairwise(z):
+            f_to, following = dual.value_and_gradient(after)
+            change += (after - before) * 0.5 * (gradient + following)
+            gradient = following
+        return path[-1] - path[0], change, f_from, f_to

@@ -1,0 +1,212 @@
+"""The local dual function: Gaussian in the neighbourhood of a sample, hence closed in value, gradient and walk."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .. import _checks
+
+Float = NDArray[np.float64]
+
+# A column that varies less than this share of its neighbourhood's mean variance counts as constant there.
+VARIANCE_FLOOR = 1e-6
+
+
+class LocalDual:
+    """log N(z; m, S) against the product of its marginals, for one neighbourhood of samples or a stack of them.
+
+    With N the rows of a neighbourhood (K + 1 of them) minus their mean m, and s the shrinkage,
+
+        S = (1 - s) N^T N / K + s diag(N^T N / K),
+        f(z) = log N(z; m, S) - sum_j log N(z_j; m_j, S_jj)        (nats).
+
+    No d x d matrix is formed. By the Woodbury identity, with y = z - m,
+
+        f(z) = constant + sum_j curvature_j y_j^2 / 2 + |factor y|^2 / 2,
+        grad f(z) = curvature * y + factor^T (factor y),
+
+    where curvature_j = 1/S_jj - 1/delta_j, delta = s S_jj, and factor is (K + 1, d). A column that is constant in the
+    neighbourhood (its variance is floored) carries nothing: its curvature and its factor are 0.
+
+    Parameters
+    ----------
+    points : array (n, d)
+        Samples, usually as normal scores.
+    neighbors : int array (K + 1,) or (n_rows, K + 1)
+        Indices of the samples of the one neighbourhood that serves all rows, or row r's own neighbourhood.
+    shrinkage : float in (0, 1]
+        s above; positive, so that S is positive definite however few the neighbours are.
+
+    Attributes
+    ----------
+    mean, curvature : float64 (B, d);  factor : float64 (B, K + 1, d);  constant : float64 (B,)
+        C-contiguous, B = 1 or n_rows; everything a native loop needs. Treat them as read-only.
+
+    `value`, `gradient` and `value_and_gradient` take x (n_rows, d), float32 or float64, and return new float64 arrays
+    (n_rows,) and (n_rows, d). Nothing here is random except `diffuse`, which draws from the generator it is given.
+
+    Raises
+    ------
+    ValueError
+        points are not a finite 2-D array, an index is outside them, shrinkage is outside (0, 1], or x has another shape.
+
+    Source: the dual function log p/q of Garg et al. 2024 (arXiv 2404.07377), Gaussian in the neighbourhood of a sample.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dualwalk.duals.local import LocalDual
+    >>> points = np.random.default_rng(0).normal(size=(30, 4))
+    >>> dual = LocalDual(points, np.arange(11), shrinkage=0.2)
+    >>> f, gradient = dual.value_and_gradient(points[:5])
+    >>> f.shape, gradient.shape
+    ((5,), (5, 4))
+    """
+
+    mean: Float
+    curvature: Float
+    factor: Float
+    constant: Float
+
+    def __init__(self, points: ArrayLike, neighbors: ArrayLike, *, shrinkage: float) -> None:
+        rows, shape = _checks.samples(points, "points", min_samples=2)
+        if len(shape) != 1:
+            raise ValueError(f"points must have shape (n, d); got {(len(rows), *shape)} (pass points.reshape(len(points), -1))")
+        index = _check_neighbors(neighbors, len(rows))
+        s = _checks.real(shrinkage, "shrinkage", above=0.0)
+        if s > 1.0:
+            raise ValueError(
+                f"shrinkage must be in (0, 1]; got {s:g} (1 leaves the marginals alone, 0.1 most of the dependence)"
+            )
+        self.shrinkage = s
+        self._points = rows
+        self._neighbors = index
+
+        n_neighbors = index.shape[1] - 1
+        local = rows[index]
+        self.mean = np.ascontiguousarray(local.mean(axis=1))
+        local -= self.mean[:, None, :]
+        spread = np.einsum("bkd,bkd->bd", local, local) / n_neighbors
+        floor = np.maximum(VARIANCE_FLOOR * spread.mean(axis=1, keepdims=True), 1e-12)
+        variance = np.maximum(spread, floor)
+        delta = variance - (1.0 - s) * spread  # s * variance, except where the floor holds the variance up
+
+        scaled = math.sqrt((1.0 - s) / n_neighbors) * local  # U, with S = U^T U + diag(delta)
+        capacitance = np.eye(index.shape[1]) + (scaled / delta[:, None, :]) @ scaled.transpose(0, 2, 1)
+        lower = np.linalg.cholesky(capacitance)
+        scaled /= delta[:, None, :]
+        self.factor = np.ascontiguousarray(np.linalg.solve(lower, scaled))
+        self.curvature = np.ascontiguousarray(1.0 / variance - 1.0 / delta)
+        log_det = 2.0 * np.log(np.diagonal(lower, axis1=1, axis2=2)).sum(axis=1)
+        self.constant = -0.5 * log_det + 0.5 * np.log(variance / delta).sum(axis=1)
+
+    @property
+    def n_features(self) -> int:
+        """The number of columns d."""
+        return int(self.mean.shape[1])
+
+    def value(self, x: ArrayLike) -> Float:
+        """f at the rows of x, (n_rows,), in nats."""
+        y = self._offset(x)
+        return self._value(y, self._project(y))
+
+    def gradient(self, x: ArrayLike) -> Float:
+        """The gradient of f at the rows of x, (n_rows, d), in nats per unit of x."""
+        y = self._offset(x)
+        return self._gradient(y, self._project(y))
+
+    def value_and_gradient(self, x: ArrayLike) -> tuple[Float, Float]:
+        """Both at once; they share most of the work."""
+        y = self._offset(x)
+        projection = self._project(y)
+        return self._value(y, projection), self._gradient(y, projection)
+
+    def diffuse(self, x: ArrayLike, time: float, generator: np.random.Generator) -> Float:
+        """The exact Langevin walk on f for a time t, preconditioned by the UNSHRUNK local covariance (Ornstein-Uhlenbeck):
+
+            z = m + e^-t (x - m) + sqrt(1 - e^-2t) N^T eps / sqrt(K),   eps ~ N(0, I).
+
+        x is (n_rows, d); time is in units of the walk's relaxation time, `math.inf` forgets the start. Returns float64.
+        """
+        y = self._offset(x)
+        t = time if time == math.inf else _checks.real(time, "time", minimum=0.0)
+        decay = math.exp(-t)
+        index = np.broadcast_to(self._neighbors, (len(y), self._neighbors.shape[1]))
+        noise = math.sqrt(1.0 - decay**2) * noise_weights(len(index), index.shape[1], generator)
+        return self.mean + decay * y + weighted_rows(noise, index, self._points)
+
+    def _offset(self, x: ArrayLike) -> Float:
+        array = _checks.real_array(x, "x")
+        stack = len(self.mean)
+        if array.ndim != 2 or array.shape[1] != self.n_features or stack not in (1, len(array)):
+            wanted = f"({'n_rows' if stack == 1 else stack}, {self.n_features})"
+            raise ValueError(
+                f"x must have shape {wanted}; got {array.shape} (row r of x lives in neighbourhood r; "
+                "build the dual with one neighbourhood to use it for any number of rows)"
+            )
+        offset: Float = np.asarray(array, dtype=np.float64) - self.mean
+        return offset
+
+    def _project(self, y: Float) -> Float:
+        if len(self.factor) == 1:
+            shared: Float = y @ self.factor[0].T
+            return shared
+        projection: Float = np.matmul(self.factor, y[:, :, None])[:, :, 0]
+        return projection
+
+    def _value(self, y: Float, projection: Float) -> Float:
+        curved = np.einsum("nd,nd->n", np.broadcast_to(self.curvature, y.shape), y * y)
+        value: Float = self.constant + 0.5 * curved + 0.5 * np.einsum("nk,nk->n", projection, projection)
+        return value
+
+    def _gradient(self, y: Float, projection: Float) -> Float:
+        if len(self.factor) == 1:
+            shared: Float = self.curvature * y + projection @ self.factor[0]
+            return shared
+        gradient: Float = self.curvature * y + np.matmul(projection[:, None, :], self.factor)[:, 0, :]
+        return gradient
+
+
+def noise_weights(n_rows: int, n_members: int, generator: np.random.Generator) -> Float:
+    """Weights (n_rows, n_members) that turn a neighbourhood's rows into a draw from N(0, its sample covariance).
+
+    N^T eps / sqrt(K) = sum_k (eps_k - mean eps) z_k / sqrt(K): the centring moves from the rows to the weights.
+    """
+    weights = generator.standard_normal((n_rows, n_members))
+    weights -= weights.mean(axis=1, keepdims=True)
+    weights /= math.sqrt(n_members - 1)
+    return weights
+
+
+def weighted_rows(weights: Float, index: NDArray[np.intp], points: Float) -> Float:
+    """sum_k weights[r, k] points[index[r, k]], (n_rows, d), by matrix products over blocks of rows."""
+    total = np.empty((len(weights), points.shape[1]))
+    block = max(1, 2**22 // len(points))
+    for begin in range(0, len(weights), block):
+        part = slice(begin, begin + block)
+        spread = np.zeros((len(weights[part]), len(points)))
+        np.put_along_axis(spread, index[part], weights[part], axis=1)
+        np.matmul(spread, points, out=total[part])
+    return total
+
+
+def _check_neighbors(neighbors: ArrayLike, n_points: int) -> NDArray[np.intp]:
+    given: NDArray[Any] = np.asarray(neighbors)
+    if given.dtype.kind not in "iu" or given.ndim not in (1, 2) or given.shape[-1] < 2 or given.size == 0:
+        raise ValueError(
+            "neighbors must hold whole numbers, shape (K + 1,) or (n_rows, K + 1) with K >= 1; "
+            f"got shape {given.shape} and dtype {given.dtype} (pass the indices of a sample and its K nearest ones)"
+        )
+    if given.min() < 0 or given.max() >= n_points:
+        raise ValueError(
+            f"neighbors must be in [0, {n_points}); got {given.min()} to {given.max()} (index the rows of points, from 0)"
+        )
+    index = np.atleast_2d(given).astype(np.intp)
+    ordered = np.sort(index, axis=1)
+    if (ordered[:, 1:] == ordered[:, :-1]).any():
+        raise ValueError("neighbors must not repeat an index within a neighbourhood (drop the repeated ones)")
+    return index

@@ -1,0 +1,159 @@
+"""Normal scores: a monotone map of every column to N(0, 1), learned from the ranks of the training rows, and its inverse."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from statistics import NormalDist
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from . import _checks
+from ._estimator import Estimator
+
+Float = NDArray[np.float64]
+
+# A column with fewer distinct values than this share of the rows is "tied": it goes back to observed values only.
+TIED_BELOW = 0.9
+
+
+@lru_cache(maxsize=128)
+def _half_rank_scores(n: int) -> Float:
+    """Phi^-1((k/2 + 1/2) / n) for k = 0 .. 2n-2: even k are the ranks, odd k the edges between them and the mid-ranks of ties."""
+    inverse = NormalDist().inv_cdf
+    table = np.array([inverse((0.5 * k + 0.5) / n) for k in range(2 * n - 1)])
+    table.setflags(write=False)  # it is shared by every fit with n rows
+    return table
+
+
+def _twice_mid_ranks(ordered: NDArray[Any]) -> NDArray[np.intp]:
+    """Twice the (0-based) mid-rank of every entry of columns that are sorted already."""
+    n = len(ordered)
+    index = np.arange(n)[:, None]
+    starts = np.ones(ordered.shape, dtype=bool)
+    np.not_equal(ordered[1:], ordered[:-1], out=starts[1:])
+    ends = np.ones(ordered.shape, dtype=bool)
+    ends[:-1] = starts[1:]
+    first = np.maximum.accumulate(np.where(starts, index, 0), axis=0)
+    last = np.minimum.accumulate(np.where(ends, index, n - 1)[::-1], axis=0)[::-1]
+    return first + last
+
+
+class NormalScores(Estimator):
+    """Map every column to a standard normal by its ranks, and back.
+
+    With r the (mid-)rank of a value among the n training values of its column, the score is
+
+        z = Phi^-1((r - 1/2) / n).
+
+    The training rows get exactly these scores; a tie gets its mid-rank. New rows are interpolated between the training
+    values and clamped at both ends: whatever lies beyond the smallest or largest training value gets that value's score.
+    A constant column gets the score 0. Total correlation does not change under this map, and the product of the marginals
+    becomes N(0, I).
+
+    The inverse interpolates the training quantiles, also clamped, so that nothing leaves the range of the training rows;
+    where a column has fewer than 0.9 n distinct values it is the step function to the observed values, so that counts,
+    levels and constants come back as they were.
+
+    X is (n_samples, n_features) or (n_samples, n_channels, n_times), of any real dtype; scores are float64 and have the
+    shape of X; the inverse is float32 where `fit` saw float32, else float64. Inputs are never modified. The map is a pure
+    function of the training rows: no random numbers.
+
+    Raises
+    ------
+    ValueError
+        X has the wrong number of axes, fewer than 8 samples (in `fit`), another sample shape than in `fit`, or NaN.
+    TypeError
+        X does not hold real numbers.
+
+    Source: the invariance of the dual divergence under monotone maps (Garg et al. 2024, arXiv 2404.07377) makes
+    rank-based scores (van der Waerden) the natural coordinates.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dualwalk.normal_scores import NormalScores
+    >>> X = np.exp(np.random.default_rng(0).normal(size=(50, 3)))
+    >>> scores = NormalScores().fit(X)
+    >>> z = scores.transform(X)
+    >>> z.shape, bool(abs(z.mean()) < 1e-12)
+    ((50, 3), True)
+    >>> bool(np.allclose(scores.inverse_transform(z), X))
+    True
+    """
+
+    feature_shape_: tuple[int, ...]
+    n_features_in_: int
+    tied_: NDArray[np.bool_]
+
+    def __init__(self) -> None:
+        pass
+
+    def fit(self, X: ArrayLike, y: Any = None) -> Self:
+        """Learn the ranks of the training rows; `y` is ignored (scikit-learn's signature)."""
+        rows, shape = _checks.samples(X)
+        self._start(np.asarray(X).dtype, shape)
+        self._fit_rows(rows)
+        return self
+
+    def fit_transform(self, X: ArrayLike, y: Any = None) -> Float:
+        """The scores of the training rows themselves, faster than `fit(X).transform(X)` and equal to it."""
+        rows, shape = _checks.samples(X)
+        self._start(np.asarray(X).dtype, shape)
+        return self._fit_rows(rows).reshape(len(rows), *shape)
+
+    def transform(self, X: ArrayLike) -> Float:
+        """Normal scores of X, in the shape of X (float64)."""
+        self._check_fitted("feature_shape_")
+        rows, shape = _checks.samples(X, min_samples=0, feature_shape=self.feature_shape_)
+        return self._scores(rows).reshape(len(rows), *shape)
+
+    def inverse_transform(self, z: ArrayLike) -> NDArray[Any]:
+        """Values with the scores z, in the shape of z."""
+        self._check_fitted("feature_shape_")
+        rows, shape = _checks.samples(z, "z", min_samples=0, feature_shape=self.feature_shape_)
+        return self._values(rows).reshape(len(rows), *shape).astype(self._dtype, copy=False)
+
+    # What follows works on checked float64 rows (n, d); the sampler's folds call it directly.
+
+    def _start(self, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
+        self._dtype = np.dtype(np.float32 if dtype == np.float32 else np.float64)
+        self.feature_shape_ = shape
+
+    def _fit_rows(self, rows: Float) -> Float:
+        """Learn from `rows`, and return their scores."""
+        n, d = rows.shape
+        order = np.argsort(rows, axis=0, kind="stable")
+        self._ordered = np.take_along_axis(rows, order, axis=0)
+        self._ordered_scores = _half_rank_scores(n)[_twice_mid_ranks(self._ordered)]
+        n_distinct = 1 + np.count_nonzero(self._ordered[1:] != self._ordered[:-1], axis=0)
+        self.tied_ = n_distinct < TIED_BELOW * n
+        self.n_features_in_ = d
+        scores = np.empty_like(rows)
+        np.put_along_axis(scores, order, self._ordered_scores, axis=0)
+        return scores
+
+    def _scores(self, rows: Float) -> Float:
+        scores = np.empty_like(rows)
+        for j in range(rows.shape[1]):
+            # Equal training values have equal scores, so the repeated abscissae are harmless.
+            scores[:, j] = np.interp(rows[:, j], self._ordered[:, j], self._ordered_scores[:, j])
+        return scores
+
+    def _values(self, scores: Float) -> Float:
+        n, d = self._ordered.shape
+        table = _half_rank_scores(n)
+        # All columns share the grid of scores: one interpolation gives every score its place between two ranks.
+        place = np.interp(scores, table[0::2], np.arange(n))
+        lower = np.minimum(place.astype(np.intp), n - 2)
+        share = place - lower
+        flat = self._ordered.ravel()
+        lower *= d
+        lower += np.arange(d)
+        values: Float = (1.0 - share) * flat[lower] + share * flat[lower + d]
+        if self.tied_.any():
+            edges = table[1::2]  # the score where rank k ends and rank k + 1 begins
+            step = np.searchsorted(edges, scores[:, self.tied_], side="right")
+            values[:, self.tied_] = np.take_along_axis(self._ordered[:, self.tied_], step, axis=0)
+        return values
