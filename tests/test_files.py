@@ -170,13 +170,13 @@ def test_one_wrong_byte_is_a_value_error_or_harmless(tmp_path, place, byte, comp
     damaged[place % len(damaged)] = byte
     path = tmp_path / f"a.{suffix}"
     path.write_bytes(damaged)
+    message = f"{path}: fine"
     try:
-        series = read_series(path)
-    except ValueError as error:
-        assert "\n" not in str(error)
-        assert str(path) in str(error)
-    else:
-        assert series.X.ndim in (2, 3)
+        assert read_series(path).X.ndim in (2, 3)
+    except ValueError as error:  # and nothing but a ValueError
+        message = str(error)
+    assert str(path) in message
+    assert "\n" not in message
 
 
 def test_npz_without_or_with_too_many_tables(tmp_path):
@@ -193,8 +193,8 @@ def test_npz_without_or_with_too_many_tables(tmp_path):
         (X2[:7], "at least 8 samples; got 7"),
         (X2[0], r"got shape \(6,\)"),
         (X2[None, None], "must have shape"),
-        (np.where(X2 == X2[3, 2], np.nan, X2), r"must be finite; got nan at index \(3, 2\)"),
-        (np.where(X2 == X2[3, 2], np.inf, X2), r"must be finite; got inf at index \(3, 2\)"),
+        (np.where(np.isclose(X2, X2[3, 2]), np.nan, X2), r"must be finite; got nan at index \(3, 2\)"),
+        (np.where(np.isclose(X2, X2[3, 2]), np.inf, X2), r"must be finite; got inf at index \(3, 2\)"),
         (X2.astype(complex), "complex128"),
         (X2.astype(str), "must hold real numbers"),
         (np.zeros((10, 0)), "at least one feature"),
@@ -273,9 +273,9 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
 def test_places_that_cannot_be_written(tmp_path):
     with pytest.raises(ValueError, match=r"must end in \.npz; got '\.npy'.*name it a\.npz"):
         output_file(tmp_path / "a.npy", ".npz")
-    with pytest.raises(ValueError, match="must end in .npz; got 'no ending'"):
+    with pytest.raises(ValueError, match=r"must end in \.npz; got 'no ending'"):
         output_file(tmp_path / "a", ".npz")
-    with pytest.raises(ValueError, match="folder that exists.*mkdir -p"):
+    with pytest.raises(ValueError, match=r"folder that exists.*mkdir -p"):
         output_file(tmp_path / "missing" / "a.npz", ".npz")
     (tmp_path / "b.npz").mkdir()
     with pytest.raises(ValueError, match="must be a file; got a folder"):

@@ -47,14 +47,21 @@ def _print_divergence(divergence: DualDivergence) -> None:
     _row("end points", f"{low:.2f} and {high:.2f} nats")
     sizes = np.bincount(divergence.labels_).tolist()
     cuts = ", ".join(
-        f"{cut:.2f}{'' if valley else ' (no valley)'}" for cut, valley in zip(divergence.cuts_, divergence.cut_valleys_, strict=True)
+        f"{cut:.2f}{'' if valley else ' (no valley)'}"
+        for cut, valley in zip(divergence.cuts_, divergence.cut_valleys_, strict=True)
     )
     _row("clusters", f"{len(sizes)} of {', '.join(map(str, sizes))} samples; {f'cuts at {cuts} nats' if cuts else 'no cut'}")
 
 
 def _print_nearness(near: Nearness) -> None:
-    _row("nearness", f"{near.median_ratio:.2f} times as far from the nearest real sample as real ones are from each other (1 is ideal, 0 a copy)")
-    _row("near copies", f"{near.n_near_copies} of {len(near.ratio)} under half that distance; {near.n_near_copies_real} of {len(near.real_ratio)} real ones")
+    _row(
+        "nearness",
+        f"{near.median_ratio:.2f} times as far from the nearest real sample as real ones are from each other (1 is ideal, 0 a copy)",
+    )
+    _row(
+        "near copies",
+        f"{near.n_near_copies} of {len(near.ratio)} under half that distance; {near.n_near_copies_real} of {len(near.real_ratio)} real ones",
+    )
 
 
 def demo(options: argparse.Namespace) -> None:
@@ -64,7 +71,9 @@ def demo(options: argparse.Namespace) -> None:
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"--out {folder} must be a folder; got a file (name another)")
     if not folder.parent.is_dir():
-        raise ValueError(f"--out {folder} must lie in a folder that exists; got {folder.parent} (create it first: mkdir -p {folder.parent})")
+        raise ValueError(
+            f"--out {folder} must lie in a folder that exists; got {folder.parent} (create it first: mkdir -p {folder.parent})"
+        )
     folder.mkdir(exist_ok=True)
     samples_path = _files.output_file(folder / "samples.npz", ".npz")
     report_path = _files.output_file(folder / "report.html", ".html")
@@ -86,7 +95,15 @@ def demo(options: argparse.Namespace) -> None:
 
         title = f"dualwalk on {vowels.name}"
         with progress() as show:
-            write_report(report_path, sampler=sampler, divergence=divergence, generated=X, title=title, credit=vowels.credit, progress=show)
+            write_report(
+                report_path,
+                sampler=sampler,
+                divergence=divergence,
+                generated=X,
+                title=title,
+                credit=vowels.credit,
+                progress=show,
+            )
         _row("report", f"{report_path} (open it in a browser)")
     else:
         _row("report", f"not written; {MISSING_MATPLOTLIB}")
@@ -183,7 +200,9 @@ def _wanted_labels(text: str | None, y: NDArray[Any] | None, n: int) -> NDArray[
     names = [name.strip() for name in text.split(",")]
     for name in names:
         if name not in known:
-            raise ValueError(f"--labels must be labels of the file, separated by commas; got {name!r} (choose among {', '.join(known)})")
+            raise ValueError(
+                f"--labels must be labels of the file, separated by commas; got {name!r} (choose among {', '.join(known)})"
+            )
     return np.resize(np.array([known[name] for name in names]), n)
 
 

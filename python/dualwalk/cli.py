@@ -70,31 +70,55 @@ def parser() -> argparse.ArgumentParser:
         sub = jobs.add_parser(name, help=text, description=text, epilog=epilog, formatter_class=plain, allow_abbrev=False)
         if file:
             sub.add_argument("file", metavar="FILE", help="the real samples: .npy, .npz or .csv")
-            sub.add_argument("--channels", type=_number("--channels", 1), metavar="C", help="each row is C channels, one after the other")
-        if name != "config":
-            sub.add_argument("--seed", type=_number("--seed", 0), default=0, metavar="S", help="same seed, same result (default 0)")
             sub.add_argument(
-                "--threads", type=_number("--threads", 1), metavar="T", help="threads of the compiled kernels (default: all that are allowed)"
+                "--channels", type=_number("--channels", 1), metavar="C", help="each row is C channels, one after the other"
+            )
+        if name != "config":
+            sub.add_argument(
+                "--seed", type=_number("--seed", 0), default=0, metavar="S", help="same seed, same result (default 0)"
+            )
+            sub.add_argument(
+                "--threads",
+                type=_number("--threads", 1),
+                metavar="T",
+                help="threads of the compiled kernels (default: all that are allowed)",
             )
         return sub
 
     def labels(sub: argparse.ArgumentParser) -> None:
         sub.add_argument("--no-labels", action="store_true", help="ignore the labels that the file holds")
 
-    demo = job("demo", "fit, sample and report on real speech data that comes along; no network needed", "dualwalk demo --out first", file=False)
+    demo = job(
+        "demo",
+        "fit, sample and report on real speech data that comes along; no network needed",
+        "dualwalk demo --out first",
+        file=False,
+    )
     demo.add_argument("--out", default="dualwalk-demo", metavar="FOLDER", help="where to write (default dualwalk-demo)")
     demo.add_argument("-n", type=_number("-n", 1), default=300, metavar="N", help="how many new series (default 300)")
 
-    estimate = job("estimate", "total correlation of the samples' values, in nats, and the dual space", "dualwalk estimate series.npz --json")
+    estimate = job(
+        "estimate",
+        "total correlation of the samples' values, in nats, and the dual space",
+        "dualwalk estimate series.npz --json",
+    )
     estimate.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
 
     sample = job("sample", "generate new samples", "dualwalk sample series.npz -n 500 --out new.npz --seed 1")
     sample.add_argument("-n", type=_number("-n", 1), required=True, metavar="N", help="how many")
-    sample.add_argument("--out", required=True, metavar="OUT.npz", help="where to write them: arrays X, nearest_index, distance_ratio ... and y")
-    sample.add_argument("--labels", metavar="A,B", help="only of these labels, in equal numbers (default: as often as in the file)")
+    sample.add_argument(
+        "--out", required=True, metavar="OUT.npz", help="where to write them: arrays X, nearest_index, distance_ratio ... and y"
+    )
+    sample.add_argument(
+        "--labels", metavar="A,B", help="only of these labels, in equal numbers (default: as often as in the file)"
+    )
     labels(sample)
 
-    report = job("report", "write one HTML file with pictures: dual space, dependence, new samples, walks", "dualwalk report series.npz --out r.html")
+    report = job(
+        "report",
+        "write one HTML file with pictures: dual space, dependence, new samples, walks",
+        "dualwalk report series.npz --out r.html",
+    )
     report.add_argument("--out", required=True, metavar="OUT.html", help="where to write it")
     report.add_argument("--title", metavar="TEXT", help="its heading (default: the file's name)")
     labels(report)

@@ -1,0 +1,96 @@
+"""What the report tells, computed once: numbers and arrays only, no picture and no sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._nearness import Nearness, nearness
+from .estimator import DualDivergence
+from .sampler import DualSampler
+
+Float = NDArray[np.float64]
+N_SHOWN = 5
+N_WALKS = 9
+N_STEPS = 24
+
+
+@dataclass(frozen=True)
+class Walks:
+    """Walks up the dual function from real samples: f along each (n_walks, n_steps + 1), and one of them in detail."""
+
+    f: Float
+    start: Float
+    end: Float
+    movement: Float
+    f_change: Float
+
+
+@dataclass(frozen=True)
+class Story:
+    """A fitted sampler and divergence, generated samples, and what was computed from them."""
+
+    sampler: DualSampler
+    divergence: DualDivergence
+    X: NDArray[Any]
+    generated: NDArray[Any]
+    f_generated: Float
+    terms: Float
+    near: Nearness
+    shown_real: NDArray[np.intp]
+    shown_generated: NDArray[np.intp]
+    walks: Walks | None
+
+    @property
+    def share_inside(self) -> float:
+        """How many of the generated samples lie between the end points."""
+        low, high = self.divergence.end_points_
+        return float(((self.f_generated >= low) & (self.f_generated <= high)).mean())
+
+
+def tell(
+    sampler: DualSampler,
+    divergence: DualDivergence,
+    X: NDArray[Any],
+    generated: NDArray[Any],
+    note: Callable[[str], None] = lambda _: None,
+) -> Story:
+    """Score, compare and walk: everything that the pictures need."""
+    note("scoring the generated samples")
+    f_generated = divergence.score_samples(generated)
+    terms = divergence.node_terms(X).mean(axis=0)
+    near = nearness(sampler, X, generated)
+    shown = np.linspace(0.1, 0.9, N_SHOWN)
+    note("walking in the dual space")
+    return Story(
+        sampler=sampler,
+        divergence=divergence,
+        X=X,
+        generated=generated,
+        f_generated=f_generated,
+        terms=terms,
+        near=near,
+        shown_real=at_quantiles(divergence.dual_values_, shown),
+        shown_generated=at_quantiles(f_generated, shown),
+        walks=None,
+    )
+
+
+def at_quantiles(f: Float, levels: Float) -> NDArray[np.intp]:
+    """The samples that stand at these quantiles of f: a choice that nobody can prettify."""
+    return np.argsort(f, kind="stable")[np.round(levels * (len(f) - 1)).astype(np.intp)]
+
+
+def _walks(sampler: DualSampler, divergence: DualDivergence, X: NDArray[Any]) -> Walks:
+    f = divergence.dual_values_
+    starts = X[at_quantiles(f, np.linspace(0.04, 0.96, N_WALKS))]
+    result = sampler.walk(starts, n_steps=N_STEPS, step_size=0.05, record=True, seed=0)
+    trajectory = np.asarray(result.trajectory)
+    path = divergence.score_samples(trajectory.reshape(-1, *X.shape[1:])).reshape(trajectory.shape[:2])
+    middle = N_WALKS // 2
+    attribution = sampler.explain(starts, result.x)
+    return Walks(path, starts[middle], result.x[middle], attribution.movement[middle], attribution.f_change[middle])

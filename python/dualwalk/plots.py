@@ -1,0 +1,242 @@
+"""Pictures of a fitted model, drawn on axes that the caller owns (matplotlib, extra `report`).
+
+Every function takes matplotlib axes and plain arrays, changes nothing but those axes, and touches no global state of matplotlib. The
+colours are the same everywhere and can be told apart by the colour-blind: blue is real, orange is generated, purple to green is
+negative to positive.
+
+    from matplotlib.figure import Figure
+    figure = Figure(figsize=(9, 3), layout="constrained")
+    plots.density(figure.subplots(), model.dual_values_, model.labels_, end_points=model.end_points_, cuts=model.cuts_)
+    figure.savefig("dual_space.png")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
+    from matplotlib.image import AxesImage
+
+Float = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Theme:
+    """The colours of a picture."""
+
+    paper: str
+    ink: str
+    muted: str
+    grid: str
+    real: str
+    generated: str
+    clusters: tuple[str, str]
+    diverging: tuple[str, str, str]
+
+    def cluster(self, k: int, n: int) -> Any:
+        """Shades of the real colour, from the cluster of lowest f to that of highest."""
+        from matplotlib.colors import LinearSegmentedColormap
+
+        return LinearSegmentedColormap.from_list("clusters", self.clusters)(k / max(n - 1, 1))
+
+    @property
+    def signed(self) -> Colormap:
+        """Negative to positive through the colour of the paper."""
+        from matplotlib.colors import LinearSegmentedColormap
+
+        return LinearSegmentedColormap.from_list("signed", self.diverging)
+
+
+LIGHT = Theme(
+    paper="#ffffff", ink="#1f2933", muted="#5f6c7b", grid="#dfe4ea", real="#0072b2", generated="#d55e00",
+    clusters=("#8ec3e6", "#0b4a7a"), diverging=("#6a2c91", "#f7f7f7", "#14733b"),
+)  # fmt: skip
+DARK = Theme(
+    paper="#161b22", ink="#e6edf3", muted="#9aa7b4", grid="#30363d", real="#56b4e9", generated="#ff9a4d",
+    clusters=("#2f6f9f", "#b5e0fa"), diverging=("#c79be6", "#20262e", "#6fdc9b"),
+)  # fmt: skip
+SMALL, NORMAL = 8.5, 9.5
+
+
+def dress(axes: Axes, theme: Theme, *, title: str = "", x: str = "", y: str = "", grid: bool = True) -> None:
+    """Title, labels and quiet frame of one picture."""
+    axes.set_facecolor(theme.paper)
+    axes.set_title(title, loc="left", fontsize=NORMAL, color=theme.ink)
+    axes.set_xlabel(x, fontsize=SMALL, color=theme.muted)
+    axes.set_ylabel(y, fontsize=SMALL, color=theme.muted)
+    axes.tick_params(colors=theme.muted, labelsize=SMALL, length=3)
+    for side, spine in axes.spines.items():
+        spine.set_color(theme.grid)
+        spine.set_visible(side in ("left", "bottom"))
+    if grid:
+        axes.grid(True, color=theme.grid, linewidth=0.6)
+        axes.set_axisbelow(True)
+
+
+def legend(axes: Axes, theme: Theme, **options: Any) -> None:
+    """A frameless legend in the theme's ink."""
+    axes.legend(fontsize=SMALL, frameon=False, labelcolor=theme.ink, **options)
+
+
+def images(X: ArrayLike) -> Float:
+    """Samples as (n_samples, n_channels, n_times): features without channels are one channel."""
+    array = np.asarray(X, dtype=np.float64)
+    return array[:, None, :] if array.ndim == 2 else array
+
+
+def image(
+    axes: Axes, values: ArrayLike, *, limit: float | None = None, signed: bool = True, title: str = "", theme: Theme = LIGHT
+) -> AxesImage:
+    """One picture of channels x times. Signed values run to +-`limit` (default: the largest), others from zero up."""
+    values = images(np.asarray(values)[None])[0]
+    top = float(np.abs(values).max()) if limit is None else limit
+    top = top if top > 0 else 1.0
+    low = -top if signed else min(0.0, float(values.min()))
+    picture = axes.imshow(
+        values, aspect="auto", interpolation="nearest", cmap=theme.signed if signed else "viridis", vmin=low, vmax=top
+    )
+    dress(axes, theme, title=title, grid=False)
+    axes.set_yticks(_ticks(values.shape[0]), [str(k + 1) for k in _ticks(values.shape[0])])
+    axes.set_xticks(_ticks(values.shape[1]), [str(k + 1) for k in _ticks(values.shape[1])])
+    return picture
+
+
+def _ticks(n: int) -> list[int]:
+    step = next(s for s in (1, 2, 3, 5, 10, 20, 25, 50, 100, 200, 500, 10**9) if n / s <= 6)
+    return [0, *range(step - 1 if step > 1 else 1, n, step)] if n > 1 else [0]
+
+
+def bands(axes: Axes, real: ArrayLike, generated: ArrayLike, *, title: str = "", theme: Theme = LIGHT) -> None:
+    """One channel, (n_samples, n_times) real and generated: medians, and the bands that hold the middle 80 %; a few generated lines."""
+    real, generated = np.asarray(real, dtype=np.float64), np.asarray(generated, dtype=np.float64)
+    times = np.arange(1, real.shape[1] + 1)
+    low, middle, high = np.quantile(real, [0.1, 0.5, 0.9], axis=0)
+    axes.fill_between(times, low, high, color=theme.real, alpha=0.22, linewidth=0, label="real, middle 80 %")
+    for line in generated[:8]:
+        axes.plot(times, line, color=theme.generated, alpha=0.28, linewidth=0.7)
+    axes.plot(times, middle, color=theme.real, linewidth=1.8, label="real, median")
+    low, middle, high = np.quantile(generated, [0.1, 0.5, 0.9], axis=0)
+    axes.plot(times, middle, color=theme.generated, linewidth=1.8, linestyle=(0, (4, 2)), label="generated, median")
+    axes.plot(times, low, color=theme.generated, linewidth=1.0, linestyle=(0, (2, 2)), label="generated, middle 80 %")
+    axes.plot(times, high, color=theme.generated, linewidth=1.0, linestyle=(0, (2, 2)))
+    axes.set_xlim(times[0], times[-1])
+    dress(axes, theme, title=title)
+
+
+def smooth_density(values: ArrayLike, grid: ArrayLike) -> Float:
+    """A Gaussian kernel density of 1-D values on a grid; the width is Silverman's, robust to far points."""
+    values, grid = np.asarray(values, dtype=np.float64), np.asarray(grid, dtype=np.float64)
+    quartiles = np.quantile(values, [0.25, 0.75])
+    spread = min(float(values.std()), float(quartiles[1] - quartiles[0]) / 1.34) or float(values.std()) or 1.0
+    width = 0.9 * spread * len(values) ** -0.2
+    kernel = np.exp(-0.5 * ((grid[:, None] - values) / width) ** 2)
+    return np.asarray(kernel.sum(axis=1) / (len(values) * width * np.sqrt(2 * np.pi)))
+
+
+def density(
+    axes: Axes,
+    f: ArrayLike,
+    labels: ArrayLike,
+    *,
+    end_points: Sequence[float] | Float,
+    cuts: Sequence[float] | Float = (),
+    valleys: Sequence[bool] | NDArray[np.bool_] = (),
+    training_end_points: Sequence[float] | Float | None = None,
+    generated: ArrayLike | None = None,
+    theme: Theme = LIGHT,
+) -> None:
+    """The dual space: density of f (nats) of the real samples by cluster, cuts, end points, and a stroke for every sample below."""
+    f, labels = np.asarray(f, dtype=np.float64), np.asarray(labels)
+    everything = [f, np.asarray(end_points)]
+    if training_end_points is not None:
+        everything.append(np.asarray(training_end_points))
+    low, high = _span(np.concatenate(everything))
+    grid = np.linspace(low, high, 600)
+    height = smooth_density(f, grid)
+    top = float(height.max())
+    edges = [low, *np.asarray(cuts).tolist(), high]
+    n_clusters = len(edges) - 1
+    for k in range(n_clusters):
+        inside = (grid >= edges[k]) & (grid <= edges[k + 1])
+        axes.fill_between(grid[inside], height[inside], color=theme.cluster(k, n_clusters), alpha=0.75, linewidth=0)
+        members = f[labels == k]
+        axes.vlines(members, -0.10 * top, -0.03 * top, color=theme.cluster(k, n_clusters), linewidth=0.8)
+        if len(members):
+            place = float(np.median(members))
+            text = f"cluster {k + 1}\n{len(members)}"
+            axes.annotate(text, (place, 1.06 * top), ha="center", va="bottom", fontsize=SMALL, color=theme.ink)
+    axes.plot(grid, height, color=theme.real, linewidth=1.2)
+    for k, cut in enumerate(cuts):
+        real_valley = len(valleys) > k and bool(valleys[k])
+        axes.vlines(cut, 0, 1.05 * top, color=theme.ink, linewidth=1.1, linestyle="-" if real_valley else (0, (3, 3)))
+    if generated is not None:
+        f_new = np.asarray(generated, dtype=np.float64)
+        axes.plot(grid, smooth_density(f_new, grid), color=theme.generated, linewidth=1.6)
+        seen = f_new[(f_new >= low) & (f_new <= high)]
+        axes.vlines(seen, -0.20 * top, -0.13 * top, color=theme.generated, linewidth=0.6, alpha=0.8)
+    for point in end_points:
+        axes.axvline(float(point), color=theme.ink, linewidth=1.6)
+    if training_end_points is not None:
+        axes.plot(
+            list(training_end_points), [0, 0], linestyle="none", marker="^", markersize=6, color=theme.muted, clip_on=False
+        )
+    dress(axes, theme, x="dual value f (nats)", grid=False)
+    axes.spines["left"].set_visible(False)
+    axes.set(yticks=[], xlim=(low, high), ylim=(-0.24 * top, 1.34 * top))
+
+
+def _span(values: Float) -> tuple[float, float]:
+    low, high = float(values.min()), float(values.max())
+    margin = 0.06 * (high - low) or 1.0
+    return low - margin, high + margin
+
+
+def paths(
+    axes: Axes, f: ArrayLike, *, end_points: Sequence[float] | Float, colors: Sequence[Any] | None = None, theme: Theme = LIGHT
+) -> None:
+    """Walks in the dual space, f of (n_walks, n_steps + 1): a dot where each starts, an arrow head where it ends."""
+    f = np.asarray(f, dtype=np.float64)
+    steps = np.arange(f.shape[1])
+    for k, path in enumerate(f):
+        color = theme.generated if colors is None else colors[k]
+        axes.plot(path, steps, color=theme.generated, linewidth=1.3, alpha=0.9)
+        axes.plot(path[0], 0, "o", markersize=5, color=color, clip_on=False, zorder=3)
+        arrow = {"arrowstyle": "-|>", "color": theme.generated, "linewidth": 1.3}
+        axes.annotate("", (path[-1], steps[-1]), (path[-2], steps[-2]), arrowprops=arrow)
+    for point in end_points:
+        axes.axvline(float(point), color=theme.ink, linewidth=1.6)
+    dress(axes, theme, x="dual value f (nats)", y="step of the walk")
+    axes.set_ylim(-0.03 * steps[-1], 1.06 * steps[-1])
+
+
+def totals(axes: Axes, values: ArrayLike, *, horizontal: bool = False, theme: Theme = LIGHT) -> None:
+    """Bars beside an image: its sum over the other axis, aligned with its rows (`horizontal`) or columns."""
+    values = np.asarray(values, dtype=np.float64)
+    places = np.arange(len(values))
+    (axes.barh if horizontal else axes.bar)(places, values, 0.8, color=theme.muted, alpha=0.8)
+    dress(axes, theme)
+    axes.tick_params(labelleft=not horizontal, labelbottom=horizontal)
+
+
+def distances(axes: Axes, generated: ArrayLike, real: ArrayLike, *, theme: Theme = LIGHT) -> None:
+    """Distance to the nearest training sample over the typical one: generated samples beside training samples (each without itself)."""
+    generated, real = np.asarray(generated, dtype=np.float64), np.asarray(real, dtype=np.float64)
+    high = float(np.quantile(np.concatenate([generated, real]), 0.995)) * 1.1 or 1.0
+    grid = np.linspace(0, max(high, 1.5), 400)
+    height_real, height_new = smooth_density(real, grid), smooth_density(generated, grid)
+    axes.fill_between(grid, height_real, color=theme.real, alpha=0.25, linewidth=0)
+    axes.plot(grid, height_real, color=theme.real, linewidth=1.8, label="real samples, each to its nearest other")
+    axes.plot(grid, height_new, color=theme.generated, linewidth=1.8, label="generated samples, each to its nearest real one")
+    for values, color in ((real, theme.real), (generated, theme.generated)):
+        axes.axvline(float(np.median(values)), color=color, linewidth=1.2, linestyle=(0, (4, 2)))
+    dress(axes, theme, x="distance to the nearest real sample (1 = typical between real samples, 0 = a copy)")
+    axes.spines["left"].set_visible(False)
+    axes.set(yticks=[], xlim=(0, grid[-1]), ylim=(0, None))
+    legend(axes, theme, loc="upper right")

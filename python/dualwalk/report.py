@@ -1,0 +1,130 @@
+"""The report: one HTML file with the pictures inside, that opens anywhere and loads nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from . import __version__, _checks, _files, _html, _words
+from ._story import Story, tell
+from .estimator import DualDivergence
+
+if TYPE_CHECKING:
+    from .sampler import DualSampler
+
+N_GENERATED = 300
+
+
+def require_matplotlib() -> None:
+    """Raise an ImportError that names the remedy if there is no matplotlib."""
+    try:
+        import matplotlib.figure  # noqa: F401
+    except ImportError:
+        raise ImportError('the report needs matplotlib; it is not installed (pip install "dualwalk[report]")') from None
+
+
+def write_report(
+    path: str | os.PathLike[str],
+    *,
+    sampler: DualSampler,
+    divergence: DualDivergence | None = None,
+    generated: ArrayLike | None = None,
+    title: str = "dualwalk report",
+    credit: str = "",
+    progress: Callable[[int, int, str], None] | None = None,
+) -> None:
+    """Write what was found and made as one self-contained HTML page, whole or not at all.
+
+    `sampler` is a fitted `DualSampler`; `divergence` a `DualDivergence` fitted on the same samples (fitted here if left out, with the
+    sampler's `random_state`); `generated` the samples to show (300 of the sampler's own if left out). `credit` names the source of the
+    data. The page holds every picture inside, in a light and a dark version, and no script; the same models and samples give the same
+    bytes.
+
+    Raises ImportError without matplotlib, ValueError for a path that cannot be written or samples of another shape, and NotFittedError:
+    all before any work. Source of the method: Garg et al. 2024, arXiv 2404.07377.
+
+        sampler = DualSampler(random_state=0).fit(X)
+        write_report("report.html", sampler=sampler)
+    """
+    target = _files.output_file(path, ".html")
+    require_matplotlib()
+    sampler._check_fitted("choice_")
+    if divergence is not None:
+        divergence._check_fitted("divergence_")
+        if divergence.feature_shape_ != sampler.feature_shape_ or len(divergence.dual_values_) != len(sampler.X_):
+            raise ValueError(
+                f"divergence must be fitted on the sampler's samples, {sampler.X_.shape}; got one fitted on "
+                f"{(len(divergence.dual_values_), *divergence.feature_shape_)} (fit it on the same X, or leave it out)"
+            )
+    if generated is not None:
+        _checks.samples(generated, "generated", min_samples=1, feature_shape=sampler.feature_shape_)
+    _files.write_text(target, _page(sampler, divergence, generated, title, credit, progress), suffix=".html")
+
+
+def _page(
+    sampler: DualSampler,
+    divergence: DualDivergence | None,
+    generated: ArrayLike | None,
+    title: str,
+    credit: str,
+    progress: Callable[[int, int, str], None] | None,
+) -> str:
+    from . import _figures
+
+    if divergence is None:
+        divergence = DualDivergence(random_state=sampler.random_state).fit(sampler.X_, progress=progress)
+    n_pictures = 2 * (len(_words.PICTURES))
+    done = 0
+
+    def note(text: str) -> None:
+        nonlocal done
+        if progress is not None:
+            progress(done, n_pictures + 2, text)
+        done += 1
+
+    made: NDArray[Any] = np.asarray(sampler.sample(N_GENERATED) if generated is None else generated)
+    story = tell(sampler, divergence, sampler.X_, made, note)
+
+    def picture(name: str) -> str:
+        from .plots import DARK, LIGHT
+
+        versions = []
+        for theme in (LIGHT, DARK):
+            note("drawing")
+            versions.append(_figures.to_png(getattr(_figures, name)(story, theme)))
+        alt, caption = _words.PICTURES[name]
+        return _html.figure(versions[0], versions[1], alt, caption)
+
+    return _html.page(title, _body(story, title, credit, picture))
+
+
+def _body(story: Story, title: str, credit: str, picture: Callable[[str], str]) -> list[str]:
+    from html import escape
+
+    rows, chosen = _words.tried(story)
+    parts = [
+        f"<h1>{escape(title)}</h1>",
+        _html.paragraph(_words.lead(story), "lead"),
+        _html.tiles(_words.headlines(story)),
+        _html.section("Real beside generated", picture("beside"), picture("lines")),
+        _html.section("The dual space", _html.paragraph(_words.dual_space(story)), picture("dual_space")),
+        _html.section("Where the dependence lives", picture("dependence")),
+        _html.section("New, or copied?", _html.paragraph(_words.novelty(story)), picture("novelty")),
+    ]
+    if story.walks is not None:
+        parts.append(_html.section("One walk, pixel by pixel", picture("attribution")))
+    parts += [
+        _html.section(
+            "What was chosen, and why",
+            _html.paragraph(_words.choice(story)),
+            _html.table(rows, header=_words.TRIED_HEADER, numbers=range(1, len(_words.TRIED_HEADER)), chosen=chosen),
+        ),
+        _html.section("Read with care", _html.bullets(_words.caveats(story))),
+        _html.section("Data and settings", _html.table(_words.settings(story, credit))),
+        f"<footer>{escape(_words.footer(__version__))}</footer>",
+    ]
+    return parts
