@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from typing import Any
@@ -15,6 +15,7 @@ from ._covariance import ledoit_wolf_shrinkage
 from ._neighbors import nearest_neighbors
 from .duals.local import LocalDual
 from .normal_scores import NormalScores
+from .walks import WalkResult, walk
 
 Float = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -84,27 +85,30 @@ class Surroundings:
         """A stack: row r's own neighbourhood."""
         return LocalDual(self.points, self.neighbors(z), shrinkage=self.shrinkage)
 
-    def in_data_units(self, result: Any, shaped: Callable[[Float], NDArray[Any]]) -> Any:
-        """A walk's result with x and trajectory mapped back from scores."""
-        changes = {"x": shaped(self._scores._values(result.x))}
-        if result.trajectory is not None:
-            steps = np.asarray(result.trajectory)
-            flat = self._scores._values(steps.reshape(-1, steps.shape[-1]))
-            changes["trajectory"] = shaped(flat.reshape(steps.shape))
-        return replace(result, **changes)
+    def walk(self, rows: Float, shaped: Callable[[Float], NDArray[Any]], **settings: Any) -> WalkResult:
+        """`dualwalk.walk` from rows in data units, and back: in scores, in units of each neighbourhood's deviations."""
+        z = self.scores(rows)
+        dual = self.dual(z)
+        result = walk(dual.in_deviations(), z / dual.deviation, **settings)
+        x = shaped(self._scores._values(result.x * dual.deviation))
+        trajectory = result.trajectory
+        if trajectory is not None:
+            points = trajectory * dual.deviation[:, None, :]
+            trajectory = shaped(self._scores._values(points.reshape(-1, points.shape[-1])).reshape(points.shape))
+        return result._replace(x=x, trajectory=trajectory)
 
     def attribute(self, path: Float) -> tuple[Float, Float, Float, Float]:
-        """Movement, change of f by feature, f at both ends; path is (n_points, n, d) in data units.
+        """Movement, change of f by feature, f at both ends; path is (n, n_points, d) in data units.
 
         On each straight piece the mean gradient is that of its two ends, because f is quadratic: the integral is exact.
         """
         z = self.scores(path.reshape(-1, path.shape[-1])).reshape(path.shape)
-        dual = self.dual(z[0])
-        f_from, gradient = dual.value_and_gradient(z[0])
-        change = np.zeros_like(z[0])
+        dual = self.dual(z[:, 0])
+        f_from, gradient = dual.value_and_gradient(z[:, 0])
+        change = np.zeros_like(z[:, 0])
         f_to = f_from
-        for before, after in pairwise(z):
+        for before, after in pairwise(z.swapaxes(0, 1)):
             f_to, following = dual.value_and_gradient(after)
             change += (after - before) * 0.5 * (gradient + following)
             gradient = following
-        return path[-1] - path[0], change, f_from, f_to
+        return path[:, -1] - path[:, 0], change, f_from, f_to

@@ -23,6 +23,7 @@ from ._random import generator
 from ._rung import Rung, Walker, balanced_starts
 from ._surroundings import Attribution, Surroundings
 from .normal_scores import NormalScores
+from .walks import WalkResult
 
 Float = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -298,45 +299,35 @@ class DualSampler(Estimator):
         *,
         n_steps: int,
         step_size: float,
-        target: float | None = None,
+        target: ArrayLike | None = None,
         noise: float = 0.0,
         record: bool = False,
         seed: Any = None,
-    ) -> Any:
+    ) -> WalkResult:
         """Gradient walks from X0, each on the local dual function of its neighbourhood; a `WalkResult` with x like X0.
 
         The neighbourhood of a row is made of its nearest training rows other than itself (as normal scores); f is in nats.
-        With a target, every walk stops at that f. See `dualwalk.walk` for the step and for the other arguments; x and the
-        trajectory come back in the units and the shape of X, f as it is. Deterministic as `sample` is.
+        The step is that of `dualwalk.walk` (see there for the arguments), taken in units of each score's standard deviation
+        in the neighbourhood: a step_size around 0.05 suits any data. With a target (one f, or one for every row), a walk
+        stops there. x and the trajectory come back in the units and the shape of X. Deterministic as `sample` is.
 
         Raises ValueError where the target lies outside the f of the training rows (each in a neighbourhood without it):
         f grows without bound along the correlated directions, so the data must say how far it can be trusted.
         """
-        from .walks import walk
-
         self._check_fitted("choice_")
         rows, _ = _checks.samples(X0, "X0", min_samples=1, feature_shape=self.feature_shape_)
         around = self._local_duals()
         if target is not None:
-            target = _checks.real(target, "target")
             low, high = around.value_range
-            if not low <= target <= high:
+            wanted = _checks.real_array(target, "target").astype(np.float64)
+            outside = ~((wanted >= low) & (wanted <= high))
+            if outside.any():
                 raise ValueError(
-                    f"target must be in [{low:.4g}, {high:.4g}], the range of f over the training rows; got {target:.4g} "
-                    "(choose a value inside, or None for a walk of n_steps steps)"
+                    f"target must be in [{low:.4g}, {high:.4g}], the range of f over the training rows; got "
+                    f"{wanted[outside].flat[0]:.4g} (choose a value inside, or None for a walk of n_steps steps)"
                 )
-        z = around.scores(rows)
-        result = walk(
-            around.dual(z),
-            z,
-            n_steps=n_steps,
-            step_size=step_size,
-            target=target,
-            noise=noise,
-            seed=self._stream_seed(seed),
-            record=record,
-        )
-        return around.in_data_units(result, self._shaped)
+        settings = {"n_steps": n_steps, "step_size": step_size, "target": target, "noise": noise, "record": record}
+        return around.walk(rows, self._shaped, seed=self._stream_seed(seed), **settings)
 
     def explain(self, X_from: Any, X_to: ArrayLike | None = None) -> Attribution:
         """How far every feature moved from X_from to X_to, and its part of the change of f, both shaped like X.
@@ -362,7 +353,7 @@ class DualSampler(Estimator):
             end, _ = _checks.samples(X_to, "X_to", min_samples=1, feature_shape=self.feature_shape_)
             if len(begin) != len(end):
                 raise ValueError(f"X_to must hold {len(begin)} samples, as X_from does; got {len(end)} (pair them row by row)")
-            path = np.stack([begin, end])
+            path = np.stack([begin, end], axis=1)
         movement, f_change, f_from, f_to = around.attribute(path)
         shape = (-1, *self.feature_shape_)
         return Attribution(movement.reshape(shape), f_change.reshape(shape), f_from, f_to)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from copy import copy
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -45,6 +46,8 @@ class LocalDual:
     ----------
     mean, curvature : float64 (B, d);  factor : float64 (B, K + 1, d);  constant : float64 (B,)
         C-contiguous, B = 1 or n_rows; everything a native loop needs. Treat them as read-only.
+    deviation : float64 (B, d)
+        sqrt(S_jj), the marginal standard deviations of the neighbourhood.
 
     `value`, `gradient` and `value_and_gradient` take x (n_rows, d), float32 or float64, and return new float64 arrays
     (n_rows,) and (n_rows, d). Nothing here is random except `diffuse`, which draws from the generator it is given.
@@ -71,6 +74,9 @@ class LocalDual:
     curvature: Float
     factor: Float
     constant: Float
+    deviation: Float
+
+    walk_job = "walk_local"
 
     def __init__(self, points: ArrayLike, neighbors: ArrayLike, *, shrinkage: float) -> None:
         rows, shape = _checks.samples(points, "points", min_samples=2)
@@ -100,6 +106,7 @@ class LocalDual:
         lower = np.linalg.cholesky(capacitance)
         scaled /= delta[:, None, :]
         self.factor = np.ascontiguousarray(np.linalg.solve(lower, scaled))
+        self.deviation = np.sqrt(variance)
         self.curvature = np.ascontiguousarray(1.0 / variance - 1.0 / delta)
         log_det = 2.0 * np.log(np.diagonal(lower, axis1=1, axis2=2)).sum(axis=1)
         self.constant = -0.5 * log_det + 0.5 * np.log(variance / delta).sum(axis=1)
@@ -124,6 +131,45 @@ class LocalDual:
         y = self._offset(x)
         projection = self._project(y)
         return self._value(y, projection), self._gradient(y, projection)
+
+    def select(self, rows: NDArray[np.intp]) -> Self:
+        """The dual of these rows alone (the walks of a stack that are still under way); one neighbourhood serves any rows."""
+        if len(self.mean) == 1:
+            return self
+        part = copy(self)
+        for name in ("mean", "curvature", "factor", "constant", "deviation", "_neighbors"):
+            setattr(part, name, np.ascontiguousarray(getattr(self, name)[rows]))
+        return part
+
+    def in_deviations(self) -> Self:
+        """The same f as a function of x / deviation, where every column has unit variance in every neighbourhood.
+
+        Its Hessian lies between 1 - 1/s and 1, so that one step size suits all columns and neighbourhoods.
+        """
+        scaled = copy(self)
+        scaled.mean = self.mean / self.deviation
+        scaled.curvature = self.curvature * self.deviation**2
+        scaled.factor = self.factor * self.deviation[:, None, :]
+        scaled.deviation = np.ones_like(self.deviation)
+        return scaled
+
+    def reachable(self, x0: ArrayLike, path_length: float, low: Float | None, high: Float | None) -> tuple[Float, Float]:
+        """Bounds (n_rows,) on f that no deterministic walk from x0 leaves; path_length is n_steps x step_size.
+
+        The Hessian's eigenvalues lie between the least curvature (not above 0) and |factor|^2, so a walk's distance from m
+        grows at most exponentially; inside a box it is bounded by the corners.
+        """
+        y = self._offset(x0)
+        steepest = np.linalg.norm(self.factor, ord=2, axis=(1, 2)) ** 2
+        lowest = -self.curvature.min(axis=1)
+        with np.errstate(over="ignore", invalid="ignore"):
+            squares = np.einsum("nd,nd->n", y, y) * np.exp(2.0 * path_length * np.maximum(steepest, lowest))
+            if low is not None and high is not None:
+                corner = np.maximum(np.abs(low - self.mean), np.abs(high - self.mean))
+                squares = np.minimum(squares, np.einsum("nd,nd->n", corner, corner))
+            below = self.constant - 0.5 * np.where(lowest > 0, lowest * squares, 0.0)
+            above = self.constant + 0.5 * np.where(steepest > 0, steepest * squares, 0.0)
+        return below, above
 
     def diffuse(self, x: ArrayLike, time: float, generator: np.random.Generator) -> Float:
         """The exact Langevin walk on f for a time t, preconditioned by the UNSHRUNK local covariance (Ornstein-Uhlenbeck):
