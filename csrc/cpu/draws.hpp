@@ -27,29 +27,24 @@ DUALWALK_FN WideWords philox_wide(U64 c0, U64 c1, U64 c2, U64 c3, std::uint64_t 
   return {{c0, c1, c2, c3}};
 }
 
-// Bounded draws are kept in four streams, one for each word of a counter: the draw of row r is draws[(r % 4) * length + r / 4].
-DUALWALK_FN std::size_t stream_length(std::size_t n_rows) { return ((n_rows + 3) / 4 + COUNTERS - 1) / COUNTERS * COUNTERS; }
+constexpr std::size_t ROWS_A_GROUP = 4 * COUNTERS;
 
-// The draws of rows 0 .. n_rows-1 with bound(row) = slope * row + first, that is (1, 1) for a shuffle and (0, n) for resampling.
-inline void draw_column(const Stream& stream, std::size_t n_rows, std::uint32_t slope, std::uint32_t first, std::uint32_t* draws) {
-  const std::size_t length = stream_length(n_rows);
-  const U64 lanes = lane_numbers();
-  for (std::size_t group = 0; group < length; group += COUNTERS) {
-    const U64 counter = lanes + group;
-    const WideWords words =
-        philox_wide(counter, U64{} + stream.block, U64{} + stream.copy, U64{} + stream.operation, stream.seed);
-    U64 doubtful = {};
-    for (std::uint32_t k = 0; k < 4; ++k) {
-      const U64 bound = (counter * 4 + k) * slope + first;
-      const U64 product = multiply_low_words(words.word[k], bound);
-      doubtful |= (U64)((product & 0xFFFFFFFFu) < bound);
-      store(draws + k * length + group, __builtin_convertvector(product >> 32, HalfU32));
-    }
-    if (__builtin_expect(any_lane(doubtful), 0)) {
-      for (std::size_t row = 4 * group; row < 4 * (group + COUNTERS) && row < n_rows; ++row)
-        draws[(row & 3) * length + (row >> 2)] = draw_integer(stream, row, static_cast<std::uint32_t>(slope * row + first));
-    }
+// The draws of rows first_row .. first_row + ROWS_A_GROUP - 1 (first_row is a multiple of that) with
+// bound(row) = slope * row + start: (1, 1) for a shuffle, (0, n) for resampling.
+// They are left by word: the draw of row first_row + 4 * lane + k is at k * COUNTERS + lane.
+inline void draw_group(const Stream& stream, std::uint64_t first_row, std::uint32_t slope, std::uint32_t start, std::uint32_t* draws) {
+  const U64 counter = lane_numbers() + first_row / 4;
+  const WideWords words = philox_wide(counter, U64{} + stream.block, U64{} + stream.copy, U64{} + stream.operation, stream.seed);
+  U64 doubtful = {};
+  for (std::uint32_t k = 0; k < 4; ++k) {
+    const U64 bound = (counter * 4 + k) * slope + start;
+    const U64 product = multiply_low_words(words.word[k], bound);
+    doubtful |= (U64)((product & 0xFFFFFFFFu) < bound);
+    store(draws + k * COUNTERS, __builtin_convertvector(product >> 32, HalfU32));
   }
+  if (__builtin_expect(any_lane(doubtful), 0))  // a low word this small may be one to reject: decide one by one
+    for (std::uint32_t i = 0; i < ROWS_A_GROUP; ++i)
+      draws[(i & 3) * COUNTERS + i / 4] = draw_integer(stream, first_row + i, static_cast<std::uint32_t>(slope * (first_row + i) + start));
 }
 
 }  // namespace

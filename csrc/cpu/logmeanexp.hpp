@@ -11,7 +11,7 @@ namespace dualwalk {
 namespace DUALWALK_LEVEL {
 namespace {
 
-constexpr std::size_t CHUNK = 8192;  // elements: a chunk stays in L1 between its maximum and its sum
+constexpr std::size_t CHUNK = 4096;  // elements: a chunk stays in L1 between its maximum and its sum
 constexpr std::size_t GROUP = 16;    // partial sums kept side by side, whatever the vector width: the same bits on every level
 constexpr std::size_t PROMOTE = 8;   // so many single-precision terms are added before they go into the double sum
 
@@ -79,7 +79,7 @@ double largest(const T* f, const T* weights, std::size_t n) {
 template <class T>
 DUALWALK_FN Vector<T> weighted_term(const T* f, const T* weights, Vector<T> peak, std::size_t i) {
   using V = Vector<T>;
-  const V grown = exponential(load<V>(f + i) - peak);
+  const V grown = exponential_of_negative(load<V>(f + i) - peak);
   if (!weights) return grown;
   const V w = load<V>(weights + i);
   return w > T{0} ? grown * w : V{};
@@ -101,7 +101,11 @@ PeakSum chunk_state(const T* f, const T* weights, std::size_t n, std::size_t n_r
     return {peak, sum, weight};
   }
   const V base = splat<V>(static_cast<T>(peak == -INFINITY ? 0.0 : peak));
-  return {peak, sum_groups<T>(n, [&](std::size_t i) { return weighted_term(f, weights, base, i); }), weight};
+  const auto term = [&](std::size_t i) {
+    __builtin_prefetch(f + i + CHUNK);  // the next chunk comes in while this one is summed
+    return weighted_term(f, weights, base, i);
+  };
+  return {peak, sum_groups<T>(n, term), weight};
 }
 
 template <class T>
@@ -164,7 +168,7 @@ class LogMeanExpRows {
     for (; i + LANES<T> <= n; i += LANES<T>) store(out + i, weighted_term(f, w, peak, i) * scale);
     for (; i < n; ++i) {
       const T weight = w ? w[i] : T{1};
-      out[i] = weight > 0 ? exponential(f[i] - static_cast<T>(total.peak)) * weight * scale : T{0};
+      out[i] = weight > 0 ? exponential_of_negative(f[i] - static_cast<T>(total.peak)) * weight * scale : T{0};
     }
   }
 

@@ -24,7 +24,7 @@ DUALWALK_FN F32 square_root(F32 x) {
 }
 
 // Scratch of noise(): whole groups of counters, four numbers each.
-DUALWALK_FN std::size_t noise_length(std::size_t n) { return stream_length(n) * 4 + 4 * LANES<float>; }
+DUALWALK_FN std::size_t noise_length(std::size_t n) { return n + 2 * ROWS_A_GROUP; }
 
 // out[0 .. n) are the normals of (walk, step); out has room for noise_length(n).
 inline void noise(std::uint64_t seed, std::uint32_t walk, std::uint32_t step, std::size_t n, double* out) {

@@ -1,4 +1,5 @@
-// permute_marginals on the CPU: panels of a few columns go through a transposed scratch that fits the cache.
+// permute_marginals on the CPU. A panel of columns, one cache line wide, is rearranged row by row in a tile that stays in the
+// cache: every column is a chain of its own, so the processor works on all of them at once, and nothing is transposed.
 #pragma once
 
 #include "draws.hpp"
@@ -12,101 +13,142 @@ struct Bytes16 {
   std::uint64_t half[2];
 };
 
-constexpr std::size_t SCRATCH_BYTES = 256 * 1024;  // a thread's share of L2
+constexpr std::size_t TILE_BYTES = 512 * 1024;  // a thread's share of L2
+constexpr std::size_t LINE = 64;                // bytes
 
 template <class Item>
 class Permuter {
+  static constexpr std::size_t WIDTH = LINE / sizeof(Item) < 16 ? LINE / sizeof(Item) : 16;  // columns of a full panel
+
  public:
   explicit Permuter(const Permutation& job) : job_(job) {
-    const std::size_t n = job.n_rows;
-    // A panel is at least one cache line of columns wide, unless so many rows overflow the scratch.
-    width_ = SCRATCH_BYTES / (2 * sizeof(Item) * (n ? n : 1));
-    const std::size_t line = smaller<std::size_t>(64 / sizeof(Item), 16);
-    width_ = width_ >= 2 * line ? 2 * line : width_ >= line ? line : larger<std::size_t>(width_, 1);
-    width_ = smaller(width_, job.n_columns);
+    // narrower panels for very many rows, so that the random accesses of a column stay in the cache
+    const std::size_t fits = TILE_BYTES / (sizeof(Item) * (job.n_rows + 1));
+    width_ = smaller(job.n_columns, fits >= WIDTH ? WIDTH : larger<std::size_t>(fits, 1));
     n_panels_ = (job.n_columns + width_ - 1) / width_;
-    copies_a_task_ = larger<std::size_t>(1, job.n_copies * n_panels_ / (8 * static_cast<std::size_t>(job.n_threads)));
-    copies_a_task_ = smaller(copies_a_task_, job.n_copies);
+    copies_a_task_ = job.n_copies * n_panels_ / (8 * static_cast<std::size_t>(job.n_threads));
+    copies_a_task_ = smaller(larger<std::size_t>(copies_a_task_, 1), job.n_copies);
     tasks_a_panel_ = (job.n_copies + copies_a_task_ - 1) / copies_a_task_;
-    pitch_ = (n * sizeof(Item) + 63) / 64 * 64 / sizeof(Item) + 64 / sizeof(Item);  // off the powers of two
-    worker_bytes_ = (2 * width_ * pitch_ * sizeof(Item) + 4 * stream_length(n) * sizeof(std::uint32_t) + 127) / 64 * 64;
+    tile_bytes_ = (width_ * job.n_rows * sizeof(Item) + LINE) / LINE * LINE;
   }
 
   bool run() {
-    const std::size_t n_tasks = n_panels_ * tasks_a_panel_;
-    const Scratch scratch(worker_bytes_ * static_cast<std::size_t>(job_.n_threads));
-    if (!scratch) return false;
+    const Scratch tiles(tile_bytes_ * static_cast<std::size_t>(job_.n_threads));
+    if (!tiles) return false;
     auto body = [&](std::size_t task, int worker) {
-      panel(task / tasks_a_panel_, task % tasks_a_panel_, scratch.as<char>(worker_bytes_ * worker));
+      panel(task / tasks_a_panel_, task % tasks_a_panel_, tiles.as<Item>(tile_bytes_ * worker));
     };
-    return run_parallel(n_tasks, job_.n_threads, body);
+    return run_parallel(n_panels_ * tasks_a_panel_, job_.n_threads, body);
   }
 
  private:
-  void panel(std::size_t number, std::size_t part, char* scratch) const {
-    const std::size_t n = job_.n_rows, first = number * width_, width = smaller(width_, job_.n_columns - first);
-    Item* const source = reinterpret_cast<Item*>(scratch);
-    Item* const result = source + width_ * pitch_;
-    std::uint32_t* const draws = reinterpret_cast<std::uint32_t*>(result + width_ * pitch_);
-    read(first, width, source);
-    const std::size_t end = smaller((part + 1) * copies_a_task_, job_.n_copies);
-    for (std::size_t copy = part * copies_a_task_; copy < end; ++copy) {
-      std::int64_t drawn = -1;
-      for (std::size_t c = 0; c < width; ++c) {
-        const std::int32_t block = job_.block[first + c];
-        if (block != drawn) draw(copy, block, draws);
-        drawn = block;
-        rearrange(source + c * pitch_, result + c * pitch_, draws);
+  // Full panels know their width when they are compiled; that is what makes them fast.
+  struct Full {
+    static constexpr std::size_t width = WIDTH;
+  };
+  struct Partial {
+    std::size_t width;
+  };
+
+  void panel(std::size_t number, std::size_t part, Item* tile) const {
+    const std::size_t first = number * width_, width = smaller(width_, job_.n_columns - first);
+    const std::size_t begin = part * copies_a_task_, end = smaller(begin + copies_a_task_, job_.n_copies);
+    if (width == WIDTH)
+      copies(Full{}, first, begin, end, tile);
+    else
+      copies(Partial{width}, first, begin, end, tile);
+  }
+
+  template <class Panel>
+  void copies(Panel panel, std::size_t first, std::size_t begin, std::size_t end, Item* tile) const {
+    const std::size_t n = job_.n_rows;
+    if (job_.operation != SHUFFLE)  // source rows side by side first
+      for (std::size_t row = 0; row < n; ++row)
+        for (std::size_t c = 0; c < panel.width; ++c) tile[row * panel.width + c] = item(row, first + c);
+    for (std::size_t copy = begin; copy < end; ++copy) {
+      Item* const out = reinterpret_cast<Item*>(job_.out) + copy * n * job_.n_columns + first;
+      if (job_.operation == SHUFFLE) {
+        shuffle(panel, first, copy, tile);
+        for (std::size_t row = 0; row < n; ++row) std::memcpy(out + row * job_.n_columns, tile + row * panel.width, panel.width * sizeof(Item));
+      } else if (job_.operation == RESAMPLE) {
+        resample(panel, first, copy, tile, out);
+      } else {
+        shift(panel, first, copy, tile, out);
       }
-      write(result, width, reinterpret_cast<Item*>(job_.out) + copy * n * job_.n_columns + first);
     }
   }
 
-  void draw(std::size_t copy, std::int32_t block, std::uint32_t* draws) const {
-    const std::uint32_t n = static_cast<std::uint32_t>(job_.n_rows);
-    const Stream stream{job_.seed, job_.operation, static_cast<std::uint32_t>(copy), static_cast<std::uint32_t>(block)};
-    if (job_.operation == SHUFFLE) draw_column(stream, n, 1, 1, draws);
-    if (job_.operation == RESAMPLE) draw_column(stream, n, 0, n, draws);
-    if (job_.operation == SHIFT) draws[0] = n < 2 ? 0 : 1 + draw_integer(stream, 0, n - 1);
-  }
-
-  void rearrange(const Item* source, Item* result, const std::uint32_t* draws) const {
-    const std::size_t n = job_.n_rows, length = stream_length(n);
-    if (job_.operation == SHIFT) {
-      const std::size_t shift = draws[0];
-      std::memcpy(result, source + shift, (n - shift) * sizeof(Item));
-      std::memcpy(result + (n - shift), source, shift * sizeof(Item));
-      return;
-    }
-    const bool shuffle = job_.operation == SHUFFLE;
-    for (std::size_t row = 0; row < n; row += 4) {
-      const std::size_t rows = smaller<std::size_t>(4, n - row);
-      for (std::size_t k = 0; k < rows; ++k) {
-        const std::uint32_t other = draws[k * length + row / 4];
-        if (shuffle) {  // Fisher-Yates from the inside out
-          result[row + k] = result[other];
-          result[other] = source[row + k];
-        } else {
-          result[row + k] = source[other];
+  // Fisher-Yates from the inside out, into the tile.
+  template <class Panel>
+  void shuffle(Panel panel, std::size_t first, std::size_t copy, Item* tile) const {
+    const std::size_t n = job_.n_rows, width = panel.width;
+    std::uint32_t draws[WIDTH][ROWS_A_GROUP];
+    for (std::size_t group = 0; group < n; group += ROWS_A_GROUP) {
+      draw(panel, first, copy, group, 1, 1, draws);
+      const std::size_t rows = smaller(ROWS_A_GROUP, n - group);
+      for (std::size_t i = 0; i < rows; ++i) {
+        const std::size_t row = group + i, place = (i & 3) * COUNTERS + i / 4;
+        for (std::size_t c = 0; c < width; ++c) {
+          const std::size_t other = draws[c][place];
+          tile[row * width + c] = tile[other * width + c];
+          tile[other * width + c] = item(row, first + c);
         }
       }
     }
   }
 
-  void read(std::size_t first, std::size_t width, Item* source) const {
-    for (std::size_t row = 0; row < job_.n_rows; ++row) {
-      const char* const from = job_.x + static_cast<std::ptrdiff_t>(row) * job_.row_stride;
-      for (std::size_t c = 0; c < width; ++c) std::memcpy(source + c * pitch_ + row, from + job_.column_offset[first + c], sizeof(Item));
+  template <class Panel>
+  void resample(Panel panel, std::size_t first, std::size_t copy, const Item* tile, Item* out) const {
+    const std::size_t n = job_.n_rows, width = panel.width;
+    std::uint32_t draws[WIDTH][ROWS_A_GROUP];
+    for (std::size_t group = 0; group < n; group += ROWS_A_GROUP) {
+      draw(panel, first, copy, group, 0, static_cast<std::uint32_t>(n), draws);
+      const std::size_t rows = smaller(ROWS_A_GROUP, n - group);
+      for (std::size_t i = 0; i < rows; ++i) {
+        const std::size_t place = (i & 3) * COUNTERS + i / 4;
+        for (std::size_t c = 0; c < width; ++c) out[(group + i) * job_.n_columns + c] = tile[draws[c][place] * width + c];
+      }
     }
   }
 
-  void write(const Item* result, std::size_t width, Item* out) const {
-    for (std::size_t row = 0; row < job_.n_rows; ++row)
-      for (std::size_t c = 0; c < width; ++c) out[row * job_.n_columns + c] = result[c * pitch_ + row];
+  template <class Panel>
+  void shift(Panel panel, std::size_t first, std::size_t copy, const Item* tile, Item* out) const {
+    const std::size_t n = job_.n_rows, width = panel.width;
+    std::size_t source[WIDTH];
+    for (std::size_t c = 0; c < width; ++c)
+      source[c] = n < 2 ? 0 : 1 + draw_integer(stream(copy, job_.block[first + c]), 0, static_cast<std::uint32_t>(n - 1));
+    for (std::size_t row = 0; row < n; ++row)
+      for (std::size_t c = 0; c < width; ++c) {
+        out[row * job_.n_columns + c] = tile[source[c] * width + c];
+        source[c] = source[c] + 1 == n ? 0 : source[c] + 1;
+      }
+  }
+
+  // The draws of one group of rows for every column of the panel; columns of one block share them.
+  template <class Panel>
+  void draw(Panel panel, std::size_t first, std::size_t copy, std::size_t group, std::uint32_t slope, std::uint32_t start,
+            std::uint32_t (*draws)[ROWS_A_GROUP]) const {
+    for (std::size_t c = 0; c < panel.width; ++c) {
+      const std::int32_t block = job_.block[first + c];
+      if (c > 0 && block == job_.block[first + c - 1])
+        std::memcpy(draws[c], draws[c - 1], sizeof(draws[c]));
+      else
+        draw_group(stream(copy, block), group, slope, start, draws[c]);
+    }
+  }
+
+  Stream stream(std::size_t copy, std::int32_t block) const {
+    return {job_.seed, job_.operation, static_cast<std::uint32_t>(copy), static_cast<std::uint32_t>(block)};
+  }
+
+  Item item(std::size_t row, std::size_t column) const {
+    Item value;
+    std::memcpy(&value, job_.x + static_cast<std::ptrdiff_t>(row) * job_.row_stride + job_.column_offset[column], sizeof(Item));
+    return value;
   }
 
   const Permutation& job_;
-  std::size_t width_, n_panels_, copies_a_task_, tasks_a_panel_, pitch_, worker_bytes_;
+  std::size_t width_, n_panels_, copies_a_task_, tasks_a_panel_, tile_bytes_;
 };
 
 inline bool permute(const Permutation& job) {

@@ -36,14 +36,14 @@ template <>
 struct Format<float> {
   static constexpr int mantissa = 23, bias = 127;
   static constexpr float rounder = 12582912.0f, log2e = 1.44269504f, ln2_high = 0.693359375f, ln2_low = -2.12194440e-4f;
-  static constexpr float lowest_exponent = -105.0f, highest_exponent = 89.0f;
+  static constexpr float lowest_exponent = -105.0f, highest_exponent = 89.0f, least_normal = -86.5f;
 };
 template <>
 struct Format<double> {
   static constexpr int mantissa = 52, bias = 1023;
   static constexpr double rounder = 6755399441055744.0, log2e = 1.4426950408889634074;
   static constexpr double ln2_high = 6.93145751953125e-1, ln2_low = 1.42860682030941723212e-6;
-  static constexpr double lowest_exponent = -750.0, highest_exponent = 710.0;
+  static constexpr double lowest_exponent = -750.0, highest_exponent = 710.0, least_normal = -707.5;
 };
 
 template <class V>
@@ -66,6 +66,18 @@ DUALWALK_FN V exp_tail(V r, double) {
                     2.7557268378684192873e-6, 2.7620138719733995569e-7, 2.5100424157005066788e-8);
 }
 
+// exp(x) as (exp(r), n) with x = n ln 2 + r: the shared part of the functions below.
+template <class V>
+DUALWALK_FN V reduced_exponential(V x, Integer<V>& power) {
+  using T = Number<V>;
+  using F = Format<T>;
+  const V shifted = x * F::log2e + F::rounder;  // the nearest integer to x / ln 2, in the low bits
+  const V n = shifted - F::rounder;
+  const V r = (x - n * F::ln2_high) - n * F::ln2_low;
+  power = bits_as<Integer<V>>(shifted) - bits_as<Integer<V>>(splat<V>(F::rounder));
+  return (r * r) * exp_tail(r, T{}) + r + T{1};
+}
+
 // exp(x): at most 1.5 ULP, denormal results included; NaN stays NaN, -inf gives 0, +inf gives +inf.
 template <class V>
 DUALWALK_FN V exponential(V x) {
@@ -74,15 +86,23 @@ DUALWALK_FN V exponential(V x) {
   using F = Format<T>;
   x = x < F::lowest_exponent ? splat<V>(F::lowest_exponent) : x;
   x = x > F::highest_exponent ? splat<V>(F::highest_exponent) : x;
-  const V shifted = x * F::log2e + F::rounder;  // the nearest integer to x / ln 2, in the low bits
-  const V n = shifted - F::rounder;
-  const V r = (x - n * F::ln2_high) - n * F::ln2_low;
-  const V grown = (r * r) * exp_tail(r, T{}) + r + T{1};
+  I power;
+  const V grown = reduced_exponential(x, power);
   // 2^n in two factors, so that neither overflows where the result does not
-  const I power = bits_as<I>(shifted) - bits_as<I>(splat<V>(F::rounder));
   const I half = power >> 1;
   const V scale_1 = bits_as<V>((half + F::bias) << F::mantissa), scale_2 = bits_as<V>((power - half + F::bias) << F::mantissa);
   return grown * scale_1 * scale_2;
+}
+
+// exp(x) for x <= 0, results below 2^-125 (2^-1021) taken as 0: the terms of a sum that has a term 1. NaN stays NaN.
+template <class V>
+DUALWALK_FN V exponential_of_negative(V x) {
+  using I = Integer<V>;
+  using F = Format<Number<V>>;
+  I power;
+  const V grown = reduced_exponential(x, power);
+  const V scaled = bits_as<V>(bits_as<I>(grown) + (power << F::mantissa));
+  return x < F::least_normal ? V{} : x == x ? scaled : x;
 }
 
 template <class V>
