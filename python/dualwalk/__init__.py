@@ -1,3 +1,64 @@
-"""dualwalk: new multivariate time series from a few hundred real ones, by walks in the dual space of their divergence."""
+"""dualwalk: new multivariate time series from a few hundred real ones, by walks in the dual space of their divergence.
+
+    import dualwalk as dw
+
+    divergence = dw.DualDivergence(random_state=0).fit(X)      # X: (n_samples, n_channels, n_times)
+    new = dw.DualSampler(random_state=0).fit(X).sample(300)
+
+After "Deep Generative Sampling in the Dual Divergence Space" (Garg et al., arXiv 2404.07377, 2024).
+
+A name is loaded from its module at its first use, so that importing the package costs next to nothing.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+_MODULE_OF = {
+    "DualDivergence": "estimator",
+    "DualSampler": "sampler",
+    "LocalDual": "duals.local",
+    "MLPDual": "duals.mlp",
+    "NodeDual": "duals.node",
+    "NormalScores": "normal_scores",
+    "NotFittedError": "_estimator",
+    "Objective": "objective",
+    "SmallSampleWarning": "_estimator",
+    "WalkResult": "walks",
+    "donsker_varadhan": "objective",
+    "load_japanese_vowels": "datasets",
+    "log_mean_exp": "objective",
+    "logistic": "objective",
+    "permute_marginals": "marginals",
+    "show_config": "_config",
+    "walk": "walks",
+}
+
+__all__ = list(_MODULE_OF)
+
+if TYPE_CHECKING:
+    from ._config import show_config
+    from ._estimator import NotFittedError, SmallSampleWarning
+    from .datasets import load_japanese_vowels
+    from .duals.local import LocalDual
+    from .duals.mlp import MLPDual
+    from .duals.node import NodeDual
+    from .estimator import DualDivergence
+    from .marginals import permute_marginals
+    from .normal_scores import NormalScores
+    from .objective import Objective, donsker_varadhan, log_mean_exp, logistic
+    from .sampler import DualSampler
+    from .walks import WalkResult, walk
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'dualwalk' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f".{_MODULE_OF[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_MODULE_OF})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Any
 
 from . import _checks
@@ -17,7 +17,9 @@ def resolve_n_threads(n_threads: int | None = None) -> int:
     setting = os.environ.get("DUALWALK_NUM_THREADS", "").strip()
     if setting:
         if not setting.isdecimal() or int(setting) < 1:
-            raise ValueError(f"DUALWALK_NUM_THREADS must be a whole number of at least 1; got {setting!r} (unset it or pass 1, 2, ...)")
+            raise ValueError(
+                f"DUALWALK_NUM_THREADS must be a whole number of at least 1; got {setting!r} (unset it or pass 1, 2, ...)"
+            )
         return int(setting)
     if hasattr(os, "sched_getaffinity"):
         return max(1, len(os.sched_getaffinity(0)))
@@ -34,8 +36,10 @@ def parallel_ranges(work: Callable[[int, int], Any], n_items: int, n_threads: in
     if n_parts == 1:
         work(0, n_items)
         return
+    from concurrent.futures import ThreadPoolExecutor  # slow to import, and only needed here
+
     with ThreadPoolExecutor(n_parts - 1, thread_name_prefix="dualwalk") as pool:
-        others = [pool.submit(work, start, stop) for start, stop in zip(edges[1:-1], edges[2:], strict=True)]
+        others = [pool.submit(work, start, stop) for start, stop in pairwise(edges[1:])]
         work(edges[0], edges[1])
         for other in others:
             other.result()

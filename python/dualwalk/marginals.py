@@ -74,8 +74,7 @@ def permute_marginals(
     if array.ndim not in (2, 3):
         remedy = "pass x[:, None] for a single feature" if array.ndim == 1 else "reshape to (n_samples, n_channels, n_times)"
         raise ValueError(
-            "x must have shape (n_samples, n_features) or (n_samples, n_channels, n_times); "
-            f"got shape {array.shape} ({remedy})"
+            f"x must have shape (n_samples, n_features) or (n_samples, n_channels, n_times); got shape {array.shape} ({remedy})"
         )
     if len(array) >= 2**32:
         raise ValueError(f"x must have fewer than 2**32 samples; got {len(array)} (permute it in parts)")

@@ -173,7 +173,9 @@ def _box(bounds: tuple[ArrayLike, ArrayLike] | None, x: NDArray[Any]) -> tuple[N
     for end, name in zip(bounds, ("low", "high"), strict=True):
         array = _checks.real_array(end, f"bounds: {name}").astype(x.dtype)
         if array.shape not in {(), (x.shape[1],)}:
-            raise ValueError(f"bounds: {name} must be a number or have shape ({x.shape[1]},); got {array.shape} (one for each feature)")
+            raise ValueError(
+                f"bounds: {name} must be a number or have shape ({x.shape[1]},); got {array.shape} (one for each feature)"
+            )
         ends.append(np.ascontiguousarray(np.broadcast_to(array, x.shape[1:])))
     low, high = ends
     if not (low <= high).all():
@@ -194,7 +196,9 @@ def _target(target: ArrayLike | None, n_walks: int, dtype: np.dtype[Any]) -> NDA
         return None
     array = _checks.real_array(target, "target").astype(dtype)
     if array.shape not in {(), (n_walks,)}:
-        raise ValueError(f"target must be a number or have shape ({n_walks},); got {array.shape} (one value of f for each walk)")
+        raise ValueError(
+            f"target must be a number or have shape ({n_walks},); got {array.shape} (one value of f for each walk)"
+        )
     if not np.isfinite(array).all():
         bad = array[~np.isfinite(array)].flat[0]
         raise ValueError(f"target must be finite, or it cannot be reached; got {bad} (pass a value of f, in nats)")

@@ -43,5 +43,7 @@ def walk_mlp(dual: Any, x: NDArray[Any], plan: WalkPlan) -> WalkState:
 
 
 def walk_local(dual: Any, x: NDArray[Any], plan: WalkPlan) -> WalkState:
-    parts = [np.ascontiguousarray(part, x.dtype) for part in (dual.mean, dual.curvature, dual.factor, dual.constant)]
-    return WalkState(*_core.walk_local(x, *parts, *_settings(plan)))
+    mean, curvature, factor, constant = (
+        np.ascontiguousarray(part, x.dtype) for part in (dual.mean, dual.curvature, dual.factor, dual.constant)
+    )
+    return WalkState(*_core.walk_local(x, mean, curvature, factor, constant, *_settings(plan)))

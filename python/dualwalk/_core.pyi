@@ -1,0 +1,55 @@
+"""The compiled CPU kernels; call them through the package, which checks arguments."""
+
+from typing import TypeAlias, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+_Float = TypeVar("_Float", np.float32, np.float64)
+_Ends: TypeAlias = tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.bool_]]
+
+def levels() -> list[str]: ...
+def level() -> str: ...
+def select_level(name: str) -> None: ...
+def philox(counter: NDArray[np.uint32], seed: int) -> NDArray[np.uint32]: ...
+def draw_integers(seed: int, operation: int, copy: int, block: int, bounds: NDArray[np.uint32]) -> NDArray[np.uint32]: ...
+def permute_marginals(
+    x: NDArray[np.generic], block: NDArray[np.int32], operation: int, seed: int, out: NDArray[np.generic], n_threads: int
+) -> None: ...
+def log_mean_exp(
+    f: NDArray[_Float], weights: NDArray[_Float] | None, gradient: NDArray[_Float] | None, n_threads: int
+) -> NDArray[np.float64]: ...
+def mean_log_sigmoid(f: NDArray[_Float], sign: int, gradient: NDArray[_Float] | None, n_threads: int) -> float: ...
+def elementary(name: str, x: NDArray[_Float], out: NDArray[_Float]) -> bool: ...
+def walk_mlp(
+    x: NDArray[_Float],
+    weights: list[NDArray[_Float]],
+    biases: list[NDArray[_Float]],
+    n_steps: int,
+    step_size: float,
+    noise: float,
+    tolerance: float,
+    target: NDArray[_Float] | None,
+    low: NDArray[_Float] | None,
+    high: NDArray[_Float] | None,
+    seed: int,
+    trajectory: NDArray[_Float] | None,
+    n_threads: int,
+) -> _Ends: ...
+def walk_local(
+    x: NDArray[_Float],
+    mean: NDArray[_Float],
+    curvature: NDArray[_Float],
+    factor: NDArray[_Float],
+    constant: NDArray[_Float],
+    n_steps: int,
+    step_size: float,
+    noise: float,
+    tolerance: float,
+    target: NDArray[_Float] | None,
+    low: NDArray[_Float] | None,
+    high: NDArray[_Float] | None,
+    seed: int,
+    trajectory: NDArray[_Float] | None,
+    n_threads: int,
+) -> _Ends: ...
