@@ -50,8 +50,7 @@ def climb_classes(
             continue
         own_groups = None if groups is None else groups[members]
         ladder = Ladder(rows[members], feature_shape, inside, model, seed, groups=own_groups, label=code)
-        ladder.climb(partial(_announce, tick, code))
-        rungs[code] = ladder.best
+        rungs[code] = ladder.climb(partial(_announce, tick, code))
         tried.extend(ladder.candidates)
     return rungs, tried
 

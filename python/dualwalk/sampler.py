@@ -186,7 +186,8 @@ class DualSampler(Estimator):
         n_partitions = 2 if rows.size < SMALL_DATA else 1
         folds = [f for p in range(n_partitions) for f in partition(n, seed, p, labels=stratify, groups=self._group_codes)]
         ladder = Ladder(rows, shape, folds, model, seed, groups=self._group_codes)
-        pooled = ladder.climb(tick)
+        best_pooled = ladder.climb(tick)
+        pooled = best_pooled.rung
         tried = list(ladder.candidates)
         self.class_criteria_ = None
         rungs: dict[int, Candidate] = {}
@@ -203,7 +204,7 @@ class DualSampler(Estimator):
         for code, best in rungs.items():
             self._part_of_code[code] = len(self._parts)
             self._parts.append(self._part(np.flatnonzero(codes == code), best.rung, model))
-        self.choice_ = Choice.of(pooled, bool(rungs), ladder.best.score.criterion)
+        self.choice_ = Choice.of(pooled, bool(rungs), best_pooled.score.criterion)
         self.choices_ = {None: self.choice_}
         if rungs:
             of_class = {code: Choice.of(best.rung, True, best.score.criterion) for code, best in rungs.items()}
