@@ -38,30 +38,38 @@ def to_png(figure: Figure) -> bytes:
 
 def beside(story: Story, theme: Theme) -> Figure:
     """Real samples, generated ones of the same rank in f, and the real sample nearest to each of those."""
-    n_shown = len(story.shown_real)
     figure = new_figure(5.2, theme)
-    axes = figure.subplots(3, n_shown, sharex=True, sharey=True)
     nearest = story.near.index[story.shown_generated]
-    rows = (
-        ("real", story.X[story.shown_real], theme.real),
-        ("generated", story.generated[story.shown_generated], theme.generated),
-        ("nearest real to it", story.X[nearest], theme.real),
-    )
+    rows = [*_real_and_generated(story, theme), ("nearest real to it", story.X[nearest], theme.real)]
+    axes = _image_rows(figure, rows, story, theme, "each channel in its own standard deviations")
+    n_shown = len(nearest)
+    for k, text in ((0, "lowest f"), (n_shown // 2, "middle f"), (n_shown - 1, "highest f")):
+        axes[0, k].set_title(text, loc="left", fontsize=NORMAL, color=theme.ink)
+    for k, ratio in enumerate(story.near.ratio[story.shown_generated]):
+        axes[2, k].set_title(f"distance {ratio:.2f}", loc="left", fontsize=NORMAL, color=theme.ink)
+    return figure
+
+
+def _real_and_generated(story: Story, theme: Theme) -> list[tuple[str, Any, str]]:
+    real, generated = story.X[story.shown_real], story.generated[story.shown_generated]
+    return [("real", real, theme.real), ("generated", generated, theme.generated)]
+
+
+def _image_rows(figure: Any, rows: list[tuple[str, Any, str]], story: Story, theme: Theme, unit: str) -> Any:
+    """A row of images for each (name, samples, colour of the frame), on one scale."""
+    axes = figure.subplots(len(rows), len(rows[0][1]), sharex=True, sharey=True, squeeze=False)
     standardized = _standardizer(story)
     picture: Any = None
     for i, (name, samples, color) in enumerate(rows):
         for k, values in enumerate(standardized(samples)):
-            title = ("lowest f", "", "middle f", "", "highest f")[k] if i == 0 and n_shown == 5 else ""
-            if i == 2:
-                title = f"{story.near.ratio[story.shown_generated[k]]:.2f} x typical distance"
-            picture = plots.image(axes[i, k], values, limit=2.5, title=title, theme=theme)
+            picture = plots.image(axes[i, k], values, limit=2.5, theme=theme)
             for spine in axes[i, k].spines.values():
                 spine.set(visible=True, color=color, linewidth=1.6)
-        axes[i, 0].set_ylabel(f"{name}\n{_channel_axis(story)}", fontsize=SMALL, color=color)
-    for k in range(n_shown):
-        axes[2, k].set_xlabel(_time_axis(story), fontsize=SMALL, color=theme.muted)
-    _colorbar(figure, picture, axes, "each channel in its own standard deviations", theme, extend="both")
-    return figure
+        axes[i, 0].set_ylabel(f"{name}\n{_channel_axis(story)}".strip(), fontsize=SMALL, color=color)
+    for axis in axes[-1]:
+        axis.set_xlabel(_time_axis(story), fontsize=SMALL, color=theme.muted)
+    _colorbar(figure, picture, axes, unit, theme, extend="both")
+    return axes
 
 
 def lines(story: Story, theme: Theme) -> Figure:
@@ -83,34 +91,29 @@ def lines(story: Story, theme: Theme) -> Figure:
 
 def dual_space(story: Story, theme: Theme) -> Figure:
     """Clusters, cuts, end points and generated samples in f; below, walks."""
-    model = story.divergence
-    figure = new_figure(5.0 if story.walks else 3.2, theme)
-    if story.walks:
-        top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
-    else:
-        top, bottom = figure.subplots(), None
-    plots.density(
-        top,
-        model.dual_values_,
-        model.labels_,
-        end_points=model.end_points_,
-        cuts=model.cuts_,
-        valleys=model.cut_valleys_,
-        training_end_points=model.training_end_points_,
-        generated=story.f_generated,
-        theme=theme,
-    )
-    if story.walks and bottom is not None:
+    model, walks = story.divergence, story.walks
+    figure = new_figure(5.0 if walks else 3.2, theme)
+    axes = figure.subplots(2 if walks else 1, 1, sharex=True, squeeze=False, height_ratios=(3, 2) if walks else (1,))[:, 0]
+    _draw_density(axes[0], story, theme, training_end_points=model.training_end_points_)
+    if walks:
         n_clusters = len(model.cuts_) + 1
-        clusters = np.searchsorted(model.cuts_, story.walks.f[:, 0], side="right")
+        clusters = np.searchsorted(model.cuts_, walks.f[:, 0])
         colors = [theme.cluster(int(k), n_clusters) for k in clusters]
-        plots.paths(bottom, story.walks.f, end_points=model.end_points_, colors=colors, theme=theme)
-        top.set_xlabel("")
-    _dual_space_legend(figure, story, theme)
+        plots.paths(axes[1], walks.f, end_points=model.end_points_, colors=colors, theme=theme)
+        axes[0].set_xlabel("")
+    entries = _dual_space_entries(story, theme)
+    place: dict[str, Any] = {"loc": "outside lower center", "ncols": len(entries), "columnspacing": 1.4}
+    figure.legend(handles=entries, fontsize=SMALL, frameon=False, labelcolor=theme.ink, **place)
     return figure
 
 
-def _dual_space_legend(figure: Figure, story: Story, theme: Theme) -> None:
+def _draw_density(axes: Any, story: Story, theme: Theme, **options: Any) -> None:
+    model = story.divergence
+    marks: dict[str, Any] = {"end_points": model.end_points_, "cuts": model.cuts_, "valleys": model.cut_valleys_}
+    plots.density(axes, model.dual_values_, model.labels_, generated=story.f_generated, theme=theme, **marks, **options)
+
+
+def _dual_space_entries(story: Story, theme: Theme, *, with_training: bool = True) -> list[Any]:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
@@ -125,24 +128,18 @@ def _dual_space_legend(figure: Figure, story: Story, theme: Theme) -> None:
         entries.append(Line2D([], [], color=ink, linewidth=1.1, label="cut, at a valley"))
     if not valleys.all():
         entries.append(Line2D([], [], color=ink, linewidth=1.1, linestyle=(0, (3, 3)), label="cut, no valley"))
-    entries.append(Line2D([], [], color=theme.muted, linestyle="none", marker="^", markersize=6, label="range of trained rows"))
-    figure.legend(
-        handles=entries,
-        loc="outside lower center",
-        ncols=len(entries),
-        fontsize=SMALL,
-        frameon=False,
-        labelcolor=ink,
-        columnspacing=1.4,
-    )
+    if with_training:
+        entries.append(
+            Line2D([], [], color=theme.muted, linestyle="none", marker="^", markersize=6, label="ends of trained rows")
+        )
+    return entries
 
 
 def dependence(story: Story, theme: Theme) -> Figure:
     """Mean node terms, channels x times, with their sums beside and above."""
     terms = plots.images(story.terms[None])[0]
     figure = new_figure(3.8 if len(terms) > 1 else 2.8, theme)
-    ratios = {"height_ratios": (1, 3), "width_ratios": (6, 1)}
-    axes = figure.subplots(2, 2, sharex="col", sharey="row", **ratios)
+    axes = figure.subplots(2, 2, sharex="col", sharey="row", height_ratios=(1, 3), width_ratios=(6, 1))
     picture = plots.image(axes[1, 0], terms, signed=False, theme=theme)
     axes[1, 0].set_xlabel(_time_axis(story), fontsize=SMALL, color=theme.muted)
     axes[1, 0].set_ylabel(_channel_axis(story), fontsize=SMALL, color=theme.muted)
@@ -165,67 +162,36 @@ def novelty(story: Story, theme: Theme) -> Figure:
 def attribution(story: Story, theme: Theme) -> Figure:
     """One walk: where it starts, where it ends, what moved and what that did to f."""
     assert story.walks is not None
-    walks = story.walks
-    figure = new_figure(2.7, theme)
+    figure = new_figure(2.8, theme)
     axes = figure.subplots(1, 4, sharex=True, sharey=True)
-    start, end = _standardizer(story)(np.stack([walks.start, walks.end]))
-    moved = end - start
-    shown = (
-        ("start, a real sample", start, 2.5),
-        ("end of the walk", end, 2.5),
-        ("movement", moved, None),
-        ("change of f", walks.f_change, None),
-    )
-    for k, (title, values, limit) in enumerate(shown):
-        picture = plots.image(axes[k], values, limit=limit, title=title, theme=theme)
-        axes[k].set_xlabel(_time_axis(story), fontsize=SMALL, color=theme.muted)
-        if k != 0:
-            unit = "nats" if k == 3 else "standard deviations"
-            _colorbar(
-                figure,
-                picture,
-                axes[:2] if k == 1 else axes[k],
-                unit,
-                theme,
-                location="bottom",
-                extend="both" if k == 1 else "neither",
-            )
+    start, end = _standardizer(story)(np.stack([story.walks.start, story.walks.end]))
+    plots.image(axes[0], start, limit=2.5, title="start, a real sample", theme=theme)
+    ended = plots.image(axes[1], end, limit=2.5, title="end of the walk", theme=theme)
+    moved = plots.image(axes[2], end - start, title="movement", theme=theme)
+    changed = plots.image(axes[3], story.walks.f_change, title="change of local f", theme=theme)
+    for axis in axes:
+        axis.set_xlabel(_time_axis(story), fontsize=SMALL, color=theme.muted)
     axes[0].set_ylabel(_channel_axis(story), fontsize=SMALL, color=theme.muted)
+    below = {"location": "bottom", "aspect": 22}
+    _colorbar(figure, ended, axes[:2], "standard deviations", theme, extend="both", location="bottom", aspect=46)
+    _colorbar(figure, moved, axes[2], "standard deviations", theme, **below)
+    _colorbar(figure, changed, axes[3], "nats", theme, **below)
     return figure
 
 
 def cover(story: Story, theme: Theme) -> Figure:
     """The README's picture: real beside generated, and the dual space under both."""
-    figure = new_figure(5.4, theme)
-    upper, lower = figure.subfigures(2, 1, height_ratios=(3, 2.2))
+    figure = new_figure(5.6, theme)
+    upper, lower = np.asarray(figure.subfigures(2, 1, height_ratios=(3, 2.4)))
     for part in (upper, lower):
         part.set_facecolor(theme.paper)
-    axes = upper.subplots(2, 5, sharex=True, sharey=True)
-    rows = (
-        ("real", story.X[story.shown_real], theme.real),
-        ("generated", story.generated[story.shown_generated], theme.generated),
-    )
-    picture: Any = None
-    for i, (name, samples, color) in enumerate(rows):
-        for k, values in enumerate(_standardizer(story)(samples)):
-            picture = plots.image(axes[i, k], values, limit=2.5, theme=theme)
-            for spine in axes[i, k].spines.values():
-                spine.set(visible=True, color=color, linewidth=1.6)
-        axes[i, 0].set_ylabel(f"{name}\n{_channel_axis(story)}", fontsize=NORMAL, color=color)
-    for k in range(5):
-        axes[1, k].set_xlabel(_time_axis(story), fontsize=SMALL, color=theme.muted)
-    _colorbar(upper, picture, axes, "standard deviations", theme, extend="both")
-    model = story.divergence
-    plots.density(
-        lower.subplots(),
-        model.dual_values_,
-        model.labels_,
-        end_points=model.end_points_,
-        cuts=model.cuts_,
-        valleys=model.cut_valleys_,
-        generated=story.f_generated,
-        theme=theme,
-    )
+    _image_rows(upper, _real_and_generated(story, theme), story, theme, "standard deviations")
+    axis = lower.subplots()
+    _draw_density(axis, story, theme)
+    axis.legend(
+        handles=_dual_space_entries(story, theme, with_training=False),
+        loc="center left", fontsize=SMALL, frameon=False, labelcolor=theme.ink,
+    )  # fmt: skip
     return figure
 
 
@@ -247,7 +213,7 @@ def _channel_axis(story: Story) -> str:
 
 
 def _colorbar(figure: Any, picture: Any, axes: Any, label: str, theme: Theme, **options: Any) -> None:
-    bar = figure.colorbar(picture, ax=axes, aspect=30, pad=0.02, **options)
+    bar = figure.colorbar(picture, ax=axes, pad=0.02, **{"aspect": 30, **options})
     bar.set_label(label, fontsize=SMALL, color=theme.muted)
     bar.ax.tick_params(colors=theme.muted, labelsize=SMALL, length=3)
     bar.outline.set_edgecolor(theme.grid)

@@ -19,14 +19,15 @@ main { max-width: 1000px; margin: 0 auto; padding: 2rem 1rem 4rem; }
 h1 { font-size: 1.7rem; line-height: 1.25; margin: 0 0 .3rem; }
 h2 { font-size: 1.2rem; margin: 0 0 .6rem; }
 p { margin: 0 0 .8rem; max-width: 46rem; }
-.lead { color: var(--muted); }
+.lead { color: var(--muted); max-width: none; }
 section { background: var(--paper); border: 1px solid var(--line); border-radius: 10px; padding: 1.3rem 1.4rem; margin-top: 1.2rem; }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(13rem, 1fr)); gap: .8rem; margin-top: 1.2rem; }
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(16rem, 1fr)); gap: .8rem; margin-top: 1.2rem; }
 .tile { background: var(--paper); border: 1px solid var(--line); border-radius: 10px; padding: .9rem 1.1rem; }
 .tile b { display: block; font-size: 1.5rem; line-height: 1.3; font-weight: 650; font-variant-numeric: tabular-nums; }
 .tile span { color: var(--muted); font-size: .88rem; display: block; line-height: 1.4; }
 .tile .name { color: var(--ink); font-size: .88rem; }
 figure { margin: .4rem 0 0; }
+figure + figure { margin-top: 1.6rem; }
 .wide { overflow-x: auto; }
 .wide img { display: block; width: 100%; min-width: 40rem; height: auto; }
 figcaption { color: var(--muted); font-size: .92rem; margin-top: .6rem; max-width: 46rem; }
@@ -38,7 +39,10 @@ tr.chosen td { font-weight: 650; color: var(--real); }
 ul { margin: 0; padding-left: 1.2rem; max-width: 46rem; }
 li { margin-bottom: .4rem; }
 footer { color: var(--muted); font-size: .88rem; margin-top: 1.6rem; }
-@media (max-width: 600px) { section { padding: 1rem; } h1 { font-size: 1.35rem; } }
+@media (max-width: 600px) {
+  section, .tile { padding: .9rem; } h1 { font-size: 1.35rem; } .tile b { font-size: 1.2rem; }
+  .tiles { grid-template-columns: 1fr 1fr; gap: .6rem; }
+}
 @media print { body { background: #fff; } section, .tile { break-inside: avoid; } }
 """
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import __version__, _files
+from . import __version__, _files, _words
 from ._nearness import Nearness, nearness
 from ._progress import progress
 from .datasets import load_japanese_vowels
@@ -19,10 +19,6 @@ from .estimator import DualDivergence
 from .sampler import DualSampler
 
 MISSING_MATPLOTLIB = 'the report needs matplotlib: pip install "dualwalk[report]"'
-
-
-def _shape(shape: tuple[int, ...]) -> str:
-    return f"{shape[0]} channels x {shape[1]} times" if len(shape) == 2 else f"{shape[0]} features"
 
 
 def _row(name: str, text: str) -> None:
@@ -79,11 +75,11 @@ def demo(options: argparse.Namespace) -> None:
     report_path = _files.output_file(folder / "report.html", ".html")
     can_report = _has_matplotlib()
     vowels = load_japanese_vowels()
-    print(f"dualwalk {__version__}: {vowels.name}, {len(vowels.X)} series of {_shape(vowels.X.shape[1:])}, 9 speakers")
+    print(f"dualwalk {__version__}: {vowels.name}, {len(vowels.X)} series of {_words.shape(vowels.X.shape[1:])}, 9 speakers")
     divergence = _fit_divergence(vowels.X, options.seed)
     _print_divergence(divergence)
     sampler = _fit_sampler(vowels.X, vowels.y, options.seed)
-    _row("generator", str(sampler.choice_))
+    _row("generator", _words.generator(sampler.choice_))
     y = np.resize(np.unique(vowels.y), options.n)
     X = sampler.sample(options.n, y)
     near = nearness(sampler, vowels.X, X)
@@ -115,7 +111,7 @@ def estimate(options: argparse.Namespace) -> None:
     X, _ = _files.read_series(options.file, channels=options.channels)
     divergence = _fit_divergence(X, options.seed)
     if not options.json:
-        print(f"dualwalk {__version__}: {options.file}, {len(X)} samples of {_shape(X.shape[1:])}")
+        print(f"dualwalk {__version__}: {options.file}, {len(X)} samples of {_words.shape(X.shape[1:])}")
         _print_divergence(divergence)
         return
     content = {
@@ -148,8 +144,8 @@ def sample(options: argparse.Namespace) -> None:
         wanted = _as_often(y, options.n)
     generated = sampler.sample(options.n, wanted)
     near = nearness(sampler, X, generated)
-    print(f"dualwalk {__version__}: {options.file}, {len(X)} samples of {_shape(X.shape[1:])}")
-    _row("generator", str(sampler.choice_))
+    print(f"dualwalk {__version__}: {options.file}, {len(X)} samples of {_words.shape(X.shape[1:])}")
+    _row("generator", _words.generator(sampler.choice_))
     _print_nearness(near)
     _write(path, generated, wanted, near, source=str(options.file), seed=options.seed)
     _row("samples", str(path))

@@ -16,7 +16,7 @@ from .sampler import DualSampler
 Float = NDArray[np.float64]
 N_SHOWN = 5
 N_WALKS = 9
-N_STEPS = 24
+N_STEPS, STEP_SIZE = 24, 0.02  # far enough to see a movement, near enough to stay in the range of the data
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def tell(
         near=near,
         shown_real=at_quantiles(divergence.dual_values_, shown),
         shown_generated=at_quantiles(f_generated, shown),
-        walks=None,
+        walks=_walks(sampler, divergence, X),
     )
 
 
@@ -88,9 +88,9 @@ def at_quantiles(f: Float, levels: Float) -> NDArray[np.intp]:
 def _walks(sampler: DualSampler, divergence: DualDivergence, X: NDArray[Any]) -> Walks:
     f = divergence.dual_values_
     starts = X[at_quantiles(f, np.linspace(0.04, 0.96, N_WALKS))]
-    result = sampler.walk(starts, n_steps=N_STEPS, step_size=0.05, record=True, seed=0)
+    result = sampler.walk(starts, n_steps=N_STEPS, step_size=STEP_SIZE, record=True, seed=0)
     trajectory = np.asarray(result.trajectory)
     path = divergence.score_samples(trajectory.reshape(-1, *X.shape[1:])).reshape(trajectory.shape[:2])
     middle = N_WALKS // 2
-    attribution = sampler.explain(starts, result.x)
+    attribution = sampler.explain(result)
     return Walks(path, starts[middle], result.x[middle], attribution.movement[middle], attribution.f_change[middle])

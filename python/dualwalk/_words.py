@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from ._nearness import NEAR_COPY
 from ._story import Story
 
 # name of the picture in _figures.py: (what it is, for those who cannot see it; what it shows and how to read it)
@@ -17,7 +16,7 @@ PICTURES = {
         (
             "Samples as images. Top: real samples, at the 10th, 30th, 50th, 70th and 90th percentile of the dual value f; nobody picked them. "
             "Middle: generated samples at the same percentiles of theirs. Bottom: for each generated sample the real one that is nearest to "
-            "it, and how far that is (1 is the typical distance of a real sample to its nearest other; 0 would be a copy)."
+            "it, and its distance (1 is the typical distance of a real sample to its nearest other; 0 would be a copy)."
         ),
     ),
     "lines": (
@@ -30,10 +29,10 @@ PICTURES = {
     "dual_space": (
         "Density of the dual value f of real and generated samples with clusters, cuts and end points, above walks in f",
         (
-            "Every stroke is a sample. Blue: real samples, each scored by a model that never saw it, light to dark by cluster. Orange: "
+            "Every stroke is a sample. Blue: real samples, each scored by a model that never saw it, shaded by cluster. Orange: "
             "generated samples. Triangles show where the same real samples would seem to lie if the model that was trained on them scored "
             "them: the reason why end points come from held-out samples. Below: walks from real samples (dots) along the gradient of their "
-            "local dual function, step by step upwards, to the arrow heads."
+            "local dual function, step by step upwards, to the arrow heads; what is shown is f, the global one."
         ),
     ),
     "dependence": (
@@ -59,13 +58,19 @@ PICTURES = {
         ),
     ),
 }
-TRIED_HEADER = ("candidate", "criterion", "energy distance", "coverage", "authenticity")
+TRIED_HEADER = ("what was tried", "criterion", "energy distance", "coverage", "authenticity")
 
 
 def number(value: float) -> str:
     """Two to four significant digits, no exponent for what people read."""
     size = abs(value)
     return f"{value:.0f}" if size >= 1000 else f"{value:.1f}" if size >= 100 else f"{value:.2f}"
+
+
+def with_error(value: float, error: float) -> tuple[str, str]:
+    """A value and its standard error, both to the error's second digit."""
+    digits = min(4, max(0, 1 - math.floor(math.log10(error)))) if error > 0 else 2
+    return f"{value:.{digits}f}", f"{error:.{digits}f}"
 
 
 def shape(feature_shape: tuple[int, ...]) -> str:
@@ -88,15 +93,17 @@ def headlines(story: Story) -> list[tuple[str, str, str]]:
     """The tiles: name, number, meaning."""
     model, near = story.divergence, story.near
     level = f"{100 * model.confidence_level:g} %"
-    sizes = np.bincount(model.labels_, minlength=len(model.cuts_) + 1)
-    counts = ", ".join(map(str, sizes.tolist()))
+    sizes = np.bincount(model.labels_, minlength=len(model.cuts_) + 1).tolist()
+    counts = ", ".join(map(str, sizes[:-1])) + f" and {sizes[-1]}" if len(sizes) > 1 else f"all {sizes[0]}"
+    value, error = with_error(model.divergence_, model.divergence_se_)
+    lower, _ = with_error(model.divergence_lower_, model.divergence_se_)
     return [
         (
             "Divergence (total correlation)",
-            f"{number(model.divergence_)} ± {number(model.divergence_se_)} nats",
-            "how much the values of a sample depend on each other; 0 if they did not at all",
+            f"{value} ± {error} nats",
+            "how strongly the values of a sample depend on each other; 0 if they did not",
         ),
-        ("At least", f"{number(model.divergence_lower_)} nats", f"one-sided lower limit, {level} confidence"),
+        ("At least", f"{lower} nats", f"lower limit of the divergence, {level} confidence, one-sided"),
         ("Clusters in the dual space", str(len(sizes)), f"of {counts} real samples, from low f to high"),
         (
             "Between the end points",
@@ -111,7 +118,7 @@ def headlines(story: Story) -> list[tuple[str, str, str]]:
         (
             "Near copies",
             f"{near.n_near_copies} of {len(near.ratio)}",
-            f"generated samples nearer than {NEAR_COPY:g} of the typical distance",
+            "generated samples nearer than half the typical distance",
         ),
     ]
 
@@ -133,8 +140,20 @@ def dual_space(story: Story) -> str:
     return (
         "The dual value f(x) says how much more likely a sample is than if its values were drawn independently of each other, each from its "
         f"own marginal: by a factor of e^f. Its mean over held-out samples is the divergence. Samples of this source lie between "
-        f"{number(low)} and {number(high)} nats. {cuts}"
+        f"{number(low)} and {number(high)} nats. {cuts} {_compare(story)}"
     )
+
+
+def _compare(story: Story) -> str:
+    """Generated samples against real ones in f: said only where they differ."""
+    real, made = float(np.median(story.divergence.dual_values_)), float(np.median(story.f_generated))
+    quartiles = np.quantile(story.divergence.dual_values_, [0.25, 0.75])
+    text = f"The median generated sample has f = {number(made)}, the median real one {number(real)}"
+    if made < quartiles[0]:
+        return f"{text}: generated samples are looser than real ones, some of the dependence is lost."
+    if made > quartiles[1]:
+        return f"{text}: generated samples are tighter than real ones, some of the variety is lost."
+    return f"{text}."
 
 
 def novelty(story: Story) -> str:
@@ -154,43 +173,66 @@ def rung(candidate: Any) -> str:
         reach = f"all samples, {100 * candidate.pooled_noise:g} % pooled noise"
     else:
         reach = f"{candidate.n_neighbors} neighbours"
-    columns = "normal scores" if candidate.space == "scores" else "standardized columns"
+    columns = "normal scores" if candidate.space == "scores" else "standardized"
     return f"{reach}, {columns}" + (", variance matched" if candidate.variance_match else "")
+
+
+def generator(chosen: Any) -> str:
+    """The choice in a line of the command line."""
+    if chosen.per_class:
+        return "every label has a way of its own, chosen on held-out samples"
+    criterion = "" if chosen.criterion is None else f" (criterion {chosen.criterion:.3f} on held-out samples, 0 is best)"
+    return f"{rung(chosen)}{criterion}"
 
 
 def choice(story: Story) -> str:
     """What was chosen, how, and from how much."""
-    chosen = story.sampler.choice_
+    sampler, chosen = story.sampler, story.sampler.choice_
     if chosen.criterion is None:
         return f"Nothing was tried: the walk was fixed by hand ({rung(chosen)})."
-    if math.isinf(chosen.time):
-        walk = "Each new sample is drawn from all samples' common dependence"
-    else:
-        walk = f"Each new sample starts at a real one, keeps {100 * math.exp(-chosen.time):.0f} % of its offset from its neighbours' mean, and walks"
-    own = (
-        f" Each label has a choice of its own; the largest one's is shown ({len(story.sampler.choices_)} in all)."
-        if chosen.per_class
+    how = (
+        "Every candidate generated samples from four fifths of the real ones and was compared with the remaining fifth, on real samples "
+        "alone; the lowest criterion wins. It adds up how the distances to real samples differ (energy distance, 0 is best), how many "
+        "held-out samples have a generated one nearby (coverage, 1 is best) and how near generated samples come to the ones they were "
+        "made from (authenticity, 1 is best, 0 is a copy)."
+    )
+    if not chosen.per_class:
+        return f"{_walk(chosen)} This had the lowest criterion, {chosen.criterion:.3f}, of {len(sampler.criteria_)} candidates. {how}"
+    verdict = sampler.class_criteria_
+    why = (
+        f" ({verdict.per_class:.3f} against {verdict.pooled:.3f} for one way for all, on fresh folds)"
+        if verdict is not None
         else ""
     )
-    return (
-        f"{walk}: {rung(chosen)}. Every candidate generated samples from four fifths of the real ones and was compared with the remaining "
-        f"fifth, on training samples alone; the lowest criterion won ({chosen.criterion:.3f}). It adds up how the distances to real samples "
-        "differ (energy distance, 0 is best), how many held-out samples have a generated one nearby (coverage, 1 is best) and how near "
-        f"generated samples come to the ones they were made from (authenticity, 1 is best, 0 is a copy).{own}"
-    )
+    return f"Every label has a way of its own (the table shows the best for each), because held-out samples were matched better so{why}. {how}"
+
+
+def _walk(chosen: Any) -> str:
+    if math.isinf(chosen.time):
+        return f"Each new sample is drawn from what all real samples have in common: {rung(chosen)}."
+    kept = 100 * math.exp(-chosen.time)
+    return f"Each new sample walks away from a real one until {kept:.0f} % of its offset from its neighbours' mean is left: {rung(chosen)}."
 
 
 def tried(story: Story, limit: int = 12) -> tuple[list[tuple[str, ...]], int | None]:
-    """The best candidates for the table, best first, and the place of the chosen one."""
-    criteria = [c for c in story.sampler.criteria_ if c.label is None] or list(story.sampler.criteria_)
-    best = sorted(criteria, key=lambda candidate: candidate.criterion)[:limit]
-    names = [rung(candidate) for candidate in best]
-    rows = [
-        (name, f"{c.criterion:.3f}", f"{c.energy_distance:.3f}", f"{c.coverage:.2f}", f"{c.authenticity:.2f}")
-        for name, c in zip(names, best, strict=True)
-    ]
-    chosen = rung(story.sampler.choice_)
+    """The rows of the table: every label's choice, or the best candidates with the place of the chosen one."""
+    criteria, chosen = story.sampler.criteria_, rung(story.sampler.choice_)
+    if story.sampler.choice_.per_class:
+        best = {}
+        for candidate in sorted(criteria, key=lambda candidate: -candidate.criterion):
+            best[candidate.label] = candidate
+        shown = [
+            (f"{label}: {rung(c)}", c) for label, c in sorted(best.items(), key=lambda item: str(item[0])) if label is not None
+        ]
+        return [_scores(name, candidate) for name, candidate in shown[: 2 * limit]], None
+    ordered = sorted((c for c in criteria if c.label is None), key=lambda candidate: candidate.criterion)[:limit]
+    names = [rung(candidate) for candidate in ordered]
+    rows = [_scores(name, candidate) for name, candidate in zip(names, ordered, strict=True)]
     return rows, names.index(chosen) if chosen in names else None
+
+
+def _scores(name: str, c: Any) -> tuple[str, ...]:
+    return name, f"{c.criterion:.3f}", f"{c.energy_distance:.3f}", f"{c.coverage:.2f}", f"{c.authenticity:.2f}"
 
 
 def caveats(story: Story) -> list[str]:
@@ -202,7 +244,7 @@ def caveats(story: Story) -> list[str]:
             "The divergence is conservative: what the model does not see is missing from it, so the truth is more often above the estimate than "
             "below. The lower limit covers the luck of the samples at hand, not samples that depend on each other."
         ),
-        "Generated samples start from real ones, which the dual function was trained on, so their f reads somewhat high (see the triangles).",
+        "f of generated samples comes from models that were trained on the samples these were made from, which flatters them a little.",
         "A generated sample carries information about the real ones: this is no privacy guarantee.",
         "Walks follow the local dual function of their start; f in the picture is the global one, so a path may turn.",
     ]

@@ -95,22 +95,22 @@ def image(
     axes: Axes, values: ArrayLike, *, limit: float | None = None, signed: bool = True, title: str = "", theme: Theme = LIGHT
 ) -> AxesImage:
     """One picture of channels x times. Signed values run to +-`limit` (default: the largest), others from zero up."""
-    values = images(np.asarray(values)[None])[0]
-    top = float(np.abs(values).max()) if limit is None else limit
+    pixels = images(np.asarray(values, dtype=np.float64)[None])[0]
+    top = float((np.abs(pixels) if signed else pixels).max()) if limit is None else limit
     top = top if top > 0 else 1.0
-    low = -top if signed else min(0.0, float(values.min()))
+    low = -top if signed else min(0.0, float(pixels.min()))
     picture = axes.imshow(
-        values, aspect="auto", interpolation="nearest", cmap=theme.signed if signed else "viridis", vmin=low, vmax=top
+        pixels, aspect="auto", interpolation="nearest", cmap=theme.signed if signed else "viridis", vmin=low, vmax=top
     )
     dress(axes, theme, title=title, grid=False)
-    axes.set_yticks(_ticks(values.shape[0]), [str(k + 1) for k in _ticks(values.shape[0])])
-    axes.set_xticks(_ticks(values.shape[1]), [str(k + 1) for k in _ticks(values.shape[1])])
+    for set_ticks, n in ((axes.set_yticks, pixels.shape[0]), (axes.set_xticks, pixels.shape[1])):
+        set_ticks(_ticks(n), [str(k + 1) for k in _ticks(n)])
     return picture
 
 
 def _ticks(n: int) -> list[int]:
     step = next(s for s in (1, 2, 3, 5, 10, 20, 25, 50, 100, 200, 500, 10**9) if n / s <= 6)
-    return [0, *range(step - 1 if step > 1 else 1, n, step)] if n > 1 else [0]
+    return [*([0] if step != 2 else []), *range(max(step - 1, 1), n, step)] if n > 1 else [0]
 
 
 def bands(axes: Axes, real: ArrayLike, generated: ArrayLike, *, title: str = "", theme: Theme = LIGHT) -> None:
@@ -160,7 +160,8 @@ def density(
     low, high = _span(np.concatenate(everything))
     grid = np.linspace(low, high, 600)
     height = smooth_density(f, grid)
-    top = float(height.max())
+    height_new = None if generated is None else smooth_density(generated, grid)
+    top = float(max(height.max(), 0.0 if height_new is None else height_new.max()))
     edges = [low, *np.asarray(cuts).tolist(), high]
     n_clusters = len(edges) - 1
     for k in range(n_clusters):
@@ -176,9 +177,9 @@ def density(
     for k, cut in enumerate(cuts):
         real_valley = len(valleys) > k and bool(valleys[k])
         axes.vlines(cut, 0, 1.05 * top, color=theme.ink, linewidth=1.1, linestyle="-" if real_valley else (0, (3, 3)))
-    if generated is not None:
+    if generated is not None and height_new is not None:
         f_new = np.asarray(generated, dtype=np.float64)
-        axes.plot(grid, smooth_density(f_new, grid), color=theme.generated, linewidth=1.6)
+        axes.plot(grid, height_new, color=theme.generated, linewidth=1.6)
         seen = f_new[(f_new >= low) & (f_new <= high)]
         axes.vlines(seen, -0.20 * top, -0.13 * top, color=theme.generated, linewidth=0.6, alpha=0.8)
     for point in end_points:

@@ -1,0 +1,105 @@
+"""Pictures: they draw on the axes they are given, whatever the shape of the data, and touch nothing global."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+pytest.importorskip("matplotlib")
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from dualwalk import plots
+from dualwalk.plots import DARK, LIGHT
+
+RNG = np.random.default_rng(0)
+F = RNG.normal(10, 2, 80)
+LABELS = np.searchsorted([9, 11], F)
+ENDS = np.quantile(F, [0.03, 0.97])
+
+
+@pytest.fixture(params=[LIGHT, DARK], ids=["light", "dark"])
+def theme(request):
+    return request.param
+
+
+@pytest.fixture
+def axes():
+    figure = Figure(figsize=(6, 3), layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    axis = figure.subplots()
+    yield axis
+    canvas.draw()
+    assert np.asarray(canvas.buffer_rgba()).std() > 0, "something was drawn"
+
+
+def test_no_pyplot():
+    code = (
+        "import sys; from dualwalk import plots, _figures; figure = _figures.new_figure(2, plots.LIGHT); "
+        "plots.distances(figure.subplots(), [1, 2, 3], [1, 2, 3]); _figures.to_png(figure); "
+        "sys.exit('matplotlib.pyplot' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 30), (2, 3), (12, 25), (300, 7)])
+@pytest.mark.parametrize("signed", [True, False])
+def test_image(axes, theme, shape, signed):
+    values = RNG.normal(size=shape) if signed else RNG.gamma(2, size=shape)
+    low, high = plots.image(axes, values, signed=signed, title="a", theme=theme).get_clim()
+    assert low == (-high if signed else 0)
+    assert high == np.abs(values).max()
+    assert axes.get_title(loc="left") == "a"
+    for ticks, n in ((axes.get_yticks(), shape[0]), (axes.get_xticks(), shape[1])):
+        assert all(0 <= tick < n for tick in ticks)
+        assert 1 <= len(ticks) <= 8
+
+
+def test_image_of_zeros_and_of_features(axes):
+    assert plots.image(axes, np.zeros(7)).get_clim() == (-1, 1)
+
+
+@pytest.mark.parametrize("n", [1, 9, 100])
+def test_bands(axes, theme, n):
+    plots.bands(axes, RNG.normal(size=(n, 20)), RNG.normal(size=(n, 20)), theme=theme)
+    assert axes.get_xlim() == (1, 20)
+
+
+@pytest.mark.parametrize("values", [np.zeros(5), np.array([1.0]), F, np.r_[np.zeros(90), 1.0]])
+def test_density_is_one_in_all(values):
+    grid = np.linspace(values.min() - 20, values.max() + 20, 20001)
+    assert plots.smooth_density(values, grid).sum() * (grid[1] - grid[0]) == pytest.approx(1, abs=0.02)
+
+
+def test_dual_space(axes, theme):
+    marks = {"end_points": ENDS, "cuts": [9, 11], "valleys": [True, False], "training_end_points": ENDS + 1}
+    plots.density(axes, F, LABELS, generated=F[:30] - 1, theme=theme, **marks)
+    assert axes.get_xlabel() == "dual value f (nats)"
+    assert sorted(text.get_text() for text in axes.texts) == [
+        f"cluster {k + 1}\n{n}" for k, n in enumerate(np.bincount(LABELS))
+    ]
+
+
+@pytest.mark.parametrize("f", [F, np.full(8, 3.0)])
+def test_dual_space_without_cuts(axes, f):
+    plots.density(axes, f, np.zeros(len(f), dtype=int), end_points=[f.min(), f.max()])
+
+
+def test_paths(axes, theme):
+    plots.paths(axes, F[:5, None] + np.arange(9) / 3, end_points=ENDS, theme=theme)
+    assert len(axes.texts) == 5, "an arrow a walk"
+
+
+@pytest.mark.parametrize("horizontal", [True, False])
+def test_totals(axes, theme, horizontal):
+    plots.totals(axes, [1, 2, 3], horizontal=horizontal, theme=theme)
+
+
+@pytest.mark.parametrize("generated", [np.full(9, 1.0), np.zeros(9), RNG.gamma(9, 1 / 9, 200)])
+def test_distances(axes, theme, generated):
+    plots.distances(axes, generated, RNG.gamma(9, 1 / 9, 100), theme=theme)
+    assert len(axes.get_legend().get_texts()) == 2

@@ -1,0 +1,158 @@
+"""The report: well-formed, self-contained, the same bytes twice, and refused before any work where it cannot be written."""
+
+from __future__ import annotations
+
+import base64
+import sys
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from dualwalk import _words
+from dualwalk.estimator import DualDivergence
+from dualwalk.report import require_matplotlib, write_report
+from dualwalk.sampler import DualSampler
+
+VOID = {"meta", "img", "source", "br", "link"}
+
+
+def data(n=56, shape=(3, 6), seed=0):
+    return np.random.default_rng(seed).normal(size=(n, *shape)).cumsum(axis=-1)
+
+
+@pytest.fixture(scope="module")
+def sampler():
+    return DualSampler("local", n_neighbors=8, random_state=0).fit(data())
+
+
+@pytest.fixture(scope="module")
+def divergence():
+    return DualDivergence(cv=2, n_fits=1, random_state=0).fit(data())
+
+
+class Page(HTMLParser):
+    """Collects what a browser would load, and checks that tags are closed in order."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.loads: list[str] = []
+        self.tags: list[str] = []
+        self.alts: list[str] = []
+        self.words: list[str] = []
+        self.feed(text)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        if tag not in VOID:
+            self.open.append(tag)
+        for name, value in attrs:
+            if name in ("src", "srcset", "href", "data", "action", "poster"):
+                self.loads.append(value)
+            if name == "alt":
+                self.alts.append(value)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open[-1:] != ["style"]:
+            self.words.append(data)
+
+
+def test_page(tmp_path, sampler, divergence):
+    pytest.importorskip("matplotlib")
+    steps = []
+    path = tmp_path / "r.html"
+    options = {"sampler": sampler, "divergence": divergence, "generated": sampler.sample(20)}
+    write_report(path, **options, title="A <b>& co", credit="me & you", progress=lambda *step: steps.append(step))
+    text = path.read_text(encoding="utf-8")
+    page = Page(text)
+    assert page.tags.count("img") == page.tags.count("source") == len(page.alts) == len(_words.PICTURES)
+    assert all(page.alts)
+    assert len(page.loads) == 2 * len(_words.PICTURES)
+    for address in page.loads:
+        kind, content = address.split(",", 1)
+        assert kind == "data:image/png;base64"
+        assert base64.b64decode(content, validate=True).startswith(b"\x89PNG")
+    assert "script" not in page.tags
+    assert "@import" not in text
+    assert "url(" not in text
+    assert "default-src 'none'" in text
+    words = " ".join(page.words)
+    assert "A <b>& co" in words
+    assert "me & you" in words
+    for number in (divergence.divergence_, divergence.divergence_lower_):
+        assert _words.with_error(number, divergence.divergence_se_)[0] in words
+    assert "nan" not in words.lower().split()
+    assert all(0 <= done <= total for done, total, _ in steps)
+    assert [p.name for p in tmp_path.iterdir()] == ["r.html"]
+    write_report(tmp_path / "again.html", **options, title="A <b>& co", credit="me & you")
+    assert (tmp_path / "again.html").read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize("shape", [(7,), (1, 8), (2, 3)])
+def test_other_shapes_and_labels(tmp_path, shape):
+    pytest.importorskip("matplotlib")
+    X = data(30, shape).astype(np.float32)
+    X[..., 0] = 1  # constant columns carry nothing
+    y = np.repeat(["a", "b"], 15)
+    model = DualDivergence(cv=2, n_fits=1, random_state=0)
+    with pytest.warns(UserWarning, match="samples"):
+        model.fit(X)
+    sampler = DualSampler(random_state=0).fit(X, y)
+    write_report(tmp_path / "r.html", sampler=sampler, divergence=model, generated=sampler.sample(12))
+    page = Page((tmp_path / "r.html").read_text(encoding="utf-8"))
+    assert "2 labels" in " ".join(page.words)
+
+
+def test_a_divergence_is_fitted_if_there_is_none(tmp_path):
+    pytest.importorskip("matplotlib")
+    sampler = DualSampler("local", n_neighbors=8, random_state=0).fit(data(56, (4,)))
+    sampler.report(tmp_path / "r.html")
+    Page((tmp_path / "r.html").read_text(encoding="utf-8"))
+
+
+def test_refused_before_any_work(tmp_path, sampler, divergence, monkeypatch):
+    pytest.importorskip("matplotlib")
+    monkeypatch.setattr("dualwalk.report.tell", lambda *_: pytest.fail("work was done"))
+    with pytest.raises(ValueError, match="folder that exists"):
+        write_report(tmp_path / "none" / "r.html", sampler=sampler, divergence=divergence)
+    with pytest.raises(ValueError, match=r"end in \.html"):
+        write_report(tmp_path / "r.pdf", sampler=sampler, divergence=divergence)
+    with pytest.raises(ValueError, match="not fitted"):
+        write_report(tmp_path / "r.html", sampler=DualSampler())
+    with pytest.raises(ValueError, match="not fitted"):
+        write_report(tmp_path / "r.html", sampler=sampler, divergence=DualDivergence())
+    other = DualDivergence(cv=2, n_fits=1, random_state=0).fit(data(56, (3, 2)))
+    with pytest.raises(ValueError, match="fitted on the sampler's samples"):
+        write_report(tmp_path / "r.html", sampler=sampler, divergence=other)
+    with pytest.raises(ValueError, match="shape seen in fit"):
+        write_report(tmp_path / "r.html", sampler=sampler, divergence=divergence, generated=np.zeros((5, 2, 6)))
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_matplotlib(tmp_path, sampler, divergence, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(ImportError, match=r'pip install "dualwalk\[report\]"'):
+        require_matplotlib()
+    with pytest.raises(ImportError, match="matplotlib"):
+        write_report(tmp_path / "r.html", sampler=sampler, divergence=divergence)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "words"),
+    [
+        (515.307, 5.185, ("515.3", "5.2")),
+        (0.0123, 0.00456, ("0.0123", "0.0046")),
+        (7.0, 0.0, ("7.00", "0.00")),
+        (5e3, 120, ("5000", "120")),
+    ],
+)
+def test_a_number_has_the_digits_that_its_error_leaves(value, error, words):
+    assert _words.with_error(value, error) == words
