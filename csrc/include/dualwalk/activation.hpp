@@ -14,9 +14,9 @@ DUALWALK_FN V magnitude(V x) {
 template <class V>
 DUALWALK_FN V silu(V z, V& slope) {
   using T = Number<V>;
-  const V small = exponential(-magnitude(z));
-  const V sigmoid = (z < T{0} ? small : splat<V>(T{1})) / (small + T{1});
-  slope = sigmoid * (z * (T{1} - sigmoid) + T{1});
+  const V small = exponential(-magnitude(z)), larger_half = T{1} / (small + T{1}), smaller_half = small * larger_half;
+  const V sigmoid = z < T{0} ? smaller_half : larger_half, complement = z < T{0} ? larger_half : smaller_half;
+  slope = sigmoid * (z * complement + T{1});
   return z * sigmoid;
 }
 

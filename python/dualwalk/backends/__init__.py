@@ -19,7 +19,7 @@ PREFERENCE = ("native", "numba", "reference")
 JOBS = ("philox", "draw_integers", "permute_marginals", "log_mean_exp", "mean_log_sigmoid", "walk_mlp", "walk_local")
 NEEDS = {"native": "dualwalk._core", "numba": "numba", "reference": "numpy"}
 REMEDY = {
-    "native": "reinstall where a C++17 compiler is found: pip install --force-reinstall --no-cache-dir dualwalk",
+    "native": "install it again where a C++17 compiler is found: pip install --force-reinstall --no-cache-dir dualwalk",
     "numba": 'install it: pip install "dualwalk[numba]"',
     "reference": "reinstall NumPy",
 }
@@ -33,7 +33,8 @@ def why_not(name: str) -> str | None:
     except (ImportError, ValueError):
         found = False
     if not found:
-        return f"{NEEDS[name]} is not installed ({REMEDY[name]})"
+        missing = "was not built when dualwalk was installed" if name == "native" else "is not installed"
+        return f"{NEEDS[name]} {missing} ({REMEDY[name]})"
     if name == "native":
         try:
             importlib.import_module(NEEDS[name])

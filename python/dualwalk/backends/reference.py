@@ -93,7 +93,7 @@ def log_mean_exp(
     carried = np.where(weight > 0, values, -np.inf)
     peak = carried.max(axis=1, keepdims=True)
     infinite = np.isinf(peak)
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         terms = np.where(infinite, carried == np.inf, np.exp(carried - np.where(infinite, 0, peak))) * weight
     terms = np.where(np.isnan(carried), np.nan, terms)
     total = terms.sum(axis=1, keepdims=True)
@@ -132,8 +132,8 @@ def normals(seed: int, walks: NDArray[np.int64], step: int, n_features: int) -> 
 def silu_and_slope(z: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     """SiLU z sigmoid(z) and its derivative."""
     small = np.exp(-np.abs(z))
-    sigmoid = np.where(z >= 0, 1, small) / (1 + small)
-    return z * sigmoid, sigmoid * (1 + z * (1 - sigmoid))
+    sigmoid, complement = np.where(z >= 0, 1, small) / (1 + small), np.where(z >= 0, small, 1) / (1 + small)
+    return z * sigmoid, sigmoid * (1 + z * complement)
 
 
 @dataclass

@@ -1,0 +1,86 @@
+"""An install never fails: without a compiler it leaves out the compiled kernels, and without extras everything else works."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+SOURCE = Path(__file__).parents[1]
+
+pytestmark = pytest.mark.skipif(
+    not (SOURCE / "pyproject.toml").exists() or os.name != "posix", reason="needs the source tree and a POSIX system"
+)
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A folder that holds NumPy and a dualwalk installed without a compiler, and what the installation said."""
+    for module in ("pip", "scikit_build_core", "pybind11"):
+        pytest.importorskip(module)
+    folder = tmp_path_factory.mktemp("bare")
+    command = [sys.executable, "-m", "pip", "install", "-v", "--no-build-isolation", "--no-deps", "--no-index"]
+    environment = {**os.environ, "CC": "/bin/false", "CXX": "/bin/false"}
+    done = subprocess.run(
+        [*command, "--target", str(folder), str(SOURCE)], capture_output=True, text=True, env=environment, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    packages = Path(np.__file__).parents[1]
+    for name in ("numpy", "numpy.libs"):
+        if (packages / name).exists():
+            (folder / name).symlink_to(packages / name)
+    return folder, done.stdout + done.stderr
+
+
+def run(folder: Path, program: str, **options: object) -> subprocess.CompletedProcess[str]:
+    """Run a program that finds nothing but the standard library and this folder."""
+    start = f"import sys; sys.path.insert(0, {str(folder)!r})\n"
+    return subprocess.run([sys.executable, "-I", "-S", "-c", start + program], capture_output=True, text=True, **options)  # type: ignore[call-overload,no-any-return]
+
+
+def test_the_installation_says_what_is_missing(bare: tuple[Path, str]) -> None:
+    folder, said = bare
+    assert "the compiled kernels were NOT built" in said
+    assert not list(folder.glob("dualwalk/_core*.so"))
+    out = run(folder, "import dualwalk as dw, json; print(json.dumps(dict(dw.show_config())))", check=True).stdout
+    info = json.loads(out.splitlines()[-1])
+    assert info["backend"] == "reference"
+    assert "was not built when dualwalk was installed" in info["backends"]["native"]
+    assert "pip install" in info["backends"]["numba"]
+
+
+def test_the_main_job_runs_on_numpy_alone(bare: tuple[Path, str]) -> None:
+    program = """
+import numpy as np, dualwalk as dw
+rng = np.random.default_rng(0)
+X = np.cumsum(rng.standard_normal((60, 2, 5)), axis=2)
+divergence = dw.DualDivergence(random_state=0, cv=3).fit(X)
+new = dw.DualSampler(random_state=0).fit(X).sample(20)
+assert new.shape == (20, 2, 5) and np.isfinite(new).all()
+assert divergence.divergence_lower_ < divergence.divergence_
+missing = [m for m in ("numba", "scipy", "matplotlib", "rich", "sklearn") if m in sys.modules]
+print("fine", missing)
+"""
+    done = run(bare[0], program, check=False)
+    assert done.stdout == "fine []\n", done.stderr
+
+
+def test_a_missing_backend_is_named_with_its_remedy(bare: tuple[Path, str]) -> None:
+    done = run(bare[0], "import dualwalk as dw; dw.permute_marginals([[1.0]], backend='native')", check=False)
+    assert done.returncode == 1
+    assert "ImportError: backend='native' cannot be used: dualwalk._core was not built" in done.stderr
+
+
+def test_the_report_names_the_extra_it_needs(bare: tuple[Path, str], tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).standard_normal((30, 4)))
+    arguments = ["report", str(tmp_path / "x.npy"), "--out", str(tmp_path / "r.html")]
+    done = run(bare[0], f"from dualwalk.cli import main; raise SystemExit(main({arguments!r}))", check=False)
+    assert done.returncode == 2
+    assert "dualwalk[report]" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "r.html").exists()

@@ -1,0 +1,157 @@
+"""permute_marginals: every backend is the reference bit for bit, on every layout, whatever the threads."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import dualwalk as dw
+from dualwalk.marginals import METHODS
+
+DTYPES = ("bool", "uint8", "int16", "int32", "int64", "float32", "float64")
+
+
+def layouts(x: np.ndarray) -> dict[str, np.ndarray]:
+    """Arrays equal to x that lie differently in memory."""
+    wide = np.zeros((*x.shape[:-1], 3 * x.shape[-1]), x.dtype)
+    wide[..., 1::3] = x
+    frozen = x.copy()
+    frozen.flags.writeable = False
+    return {
+        "C": x,
+        "F": np.asfortranarray(x),
+        "reversed rows": x[::-1].copy()[::-1],
+        "reversed columns": x[..., ::-1].copy()[..., ::-1],
+        "strided": wide[..., 1::3],
+        "read-only": frozen,
+    }
+
+
+@given(data=st.data())
+def test_backend_is_the_reference(backend: str, data: st.DataObject) -> None:
+    shape = tuple(data.draw(st.lists(st.integers(0, 40), min_size=2, max_size=3), label="shape"))
+    dtype = np.dtype(data.draw(st.sampled_from(DTYPES), label="dtype"))
+    method = data.draw(st.sampled_from(METHODS), label="method")
+    n_copies = data.draw(st.one_of(st.none(), st.integers(0, 3)), label="n_copies")
+    seed = data.draw(st.integers(0, 2**64 - 1), label="seed")
+    n_features = int(np.prod(shape[1:]))
+    labels = st.lists(st.integers(-2, 5), min_size=n_features, max_size=n_features)
+    blocks = data.draw(st.one_of(st.none(), labels), label="blocks")
+    x = np.random.default_rng(seed).integers(0, 100, shape).astype(dtype)
+    name = data.draw(st.sampled_from(sorted(layouts(x))), label="layout")
+    given_x = layouts(x)[name]
+    options = {"n_copies": n_copies, "blocks": np.array(blocks, int) if blocks is not None else None, "method": method}
+    expected = dw.permute_marginals(x, seed=seed, backend="reference", **options)
+    result = dw.permute_marginals(given_x, seed=seed, backend=backend, n_threads=2, **options)
+    assert result.dtype == dtype
+    assert np.array_equal(result, expected)
+    assert np.array_equal(given_x, x)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_threads_and_copies_do_not_change_the_draws(backend: str, method: str, rng: np.random.Generator) -> None:
+    x = rng.standard_normal((333, 300)).astype(np.float32)
+    many = dw.permute_marginals(x, n_copies=5, method=method, seed=9, n_threads=1, backend=backend)
+    assert np.array_equal(dw.permute_marginals(x, n_copies=5, method=method, seed=9, n_threads=3, backend=backend), many)
+    assert np.array_equal(dw.permute_marginals(x, n_copies=2, method=method, seed=9, backend=backend), many[:2])
+    assert np.array_equal(dw.permute_marginals(x, method=method, seed=9, backend=backend), many[0])
+    assert not np.array_equal(many[0], many[1])
+
+
+def test_shuffle_permutes_each_column_by_itself(backend: str, rng: np.random.Generator) -> None:
+    x = rng.standard_normal((200, 12))
+    out = dw.permute_marginals(x, seed=1, backend=backend)
+    assert np.array_equal(np.sort(out, axis=0), np.sort(x, axis=0))
+    sources = np.argsort(np.argsort(out, axis=0), axis=0)  # ranks name the source rows
+    assert len({tuple(column) for column in sources.T}) == 12
+
+
+def test_shuffle_is_uniform_over_all_permutations(backend: str) -> None:
+    n_copies = 24000
+    out = dw.permute_marginals(np.arange(4)[:, None], n_copies=n_copies, seed=5, backend=backend)[..., 0]
+    counts = [int((out == p).all(axis=1).sum()) for p in itertools.permutations(range(4))]
+    chi_square = sum((c - n_copies / 24) ** 2 / (n_copies / 24) for c in counts)
+    assert sum(counts) == n_copies
+    assert chi_square < 49.7  # the 99.9 % quantile with 23 degrees of freedom
+
+
+def test_shift_moves_every_value_and_resample_repeats_some(backend: str) -> None:
+    x = np.repeat(np.arange(50)[:, None], 30, axis=1)
+    shifted = dw.permute_marginals(x, method="shift", seed=2, backend=backend)
+    assert (shifted != x).all()
+    assert (np.diff(shifted, axis=0) % 50 == 1).all()
+    drawn = dw.permute_marginals(x, method="resample", seed=2, backend=backend)
+    assert 25 < len(np.unique(drawn[:, 0])) < 40  # 1 - 1/e of 50 rows
+
+
+def test_blocks_keep_the_dependence_inside(backend: str, rng: np.random.Generator) -> None:
+    x = rng.standard_normal((100, 3, 4))
+    out = dw.permute_marginals(x, blocks=np.repeat([0, 1, 2], 4), seed=3, backend=backend)
+    for channel in range(3):
+        rows = {tuple(row) for row in x[:, channel]}
+        assert all(tuple(row) in rows for row in out[:, channel])
+    assert not np.array_equal(out[:, 0], x[:, 0])
+    by_shape = dw.permute_marginals(x, blocks=np.repeat([[0], [1], [2]], 4, axis=1), seed=3, backend=backend)
+    assert np.array_equal(by_shape, out)
+
+
+def test_out_is_filled_and_returned(backend: str, rng: np.random.Generator) -> None:
+    x = rng.standard_normal((20, 5))
+    out = np.empty((3, 20, 5))
+    assert dw.permute_marginals(x, n_copies=3, seed=0, out=out, backend=backend) is out
+    assert np.array_equal(out, dw.permute_marginals(x, n_copies=3, seed=0, backend=backend))
+
+
+def test_bad_input_is_refused_before_out_is_touched(backend: str) -> None:
+    x = np.arange(20.0).reshape(10, 2)
+    out = np.full((10, 2), -1.0)
+
+    def call(value: object = x, **options: object) -> None:
+        dw.permute_marginals(value, **{"out": out, "backend": backend, **options})
+
+    with pytest.raises(ValueError, match=r"got shape \(10,\).*x\[:, None\]"):
+        call(x[:, 0])
+    with pytest.raises(ValueError, match="different lengths"):
+        call([[1.0, 2.0], [3.0]])
+    with pytest.raises(TypeError, match="got dtype object"):
+        call(x.astype(object))
+    with pytest.raises(TypeError, match="got dtype complex128"):
+        call(x.astype(complex))
+    with pytest.raises(ValueError, match="'shuffle'.*got 'sort'"):
+        call(method="sort")
+    with pytest.raises(ValueError, match="n_copies must be at least 0; got -1"):
+        call(n_copies=-1)
+    with pytest.raises(TypeError, match=r"n_copies must be a whole number; got 1\.5"):
+        call(n_copies=1.5)
+    with pytest.raises(ValueError, match="seed must be at least 0"):
+        call(seed=-1)
+    with pytest.raises(ValueError, match="n_threads must be at least 1; got 0"):
+        call(n_threads=0)
+    with pytest.raises(ValueError, match=r"one label a feature.*got shape \(3,\)"):
+        call(blocks=[0, 1, 2])
+    with pytest.raises(TypeError, match="integer labels; got dtype float64"):
+        call(blocks=[0.0, 1.0])
+    with pytest.raises(ValueError, match=r"out must have shape \(10, 2\)"):
+        call(out=np.empty((2, 10)))
+    with pytest.raises(ValueError, match="dtype float32"):
+        call(out=np.empty((10, 2), np.float32))
+    with pytest.raises(ValueError, match="C-contiguous and writeable; got an array with strides"):
+        call(out=np.empty((2, 10)).T)
+    with pytest.raises(TypeError, match="got list"):
+        call(out=[])
+    with pytest.raises(ValueError, match="must not overlap"):
+        call(out=x)
+    with pytest.raises(ValueError, match="backend must be one of"):
+        call(backend="gpu")
+    assert (out == -1).all()
+
+
+def test_a_seed_can_be_a_generator_or_none() -> None:
+    x = np.arange(100)[:, None]
+    first = dw.permute_marginals(x, seed=np.random.default_rng(3))
+    assert np.array_equal(first, dw.permute_marginals(x, seed=np.random.default_rng(3)))
+    assert not np.array_equal(dw.permute_marginals(x), dw.permute_marginals(x))

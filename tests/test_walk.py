@@ -1,0 +1,256 @@
+"""walk: every backend is the reference step by step, and the reference does what a walk should."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import dualwalk as dw
+
+TOLERANCE = {np.float32: 2e-4, np.float64: 1e-10}
+
+
+def mlp(n_features: int, hidden: tuple[int, ...], seed: int) -> dw.MLPDual:
+    rng = np.random.default_rng(seed)
+    widths = (n_features, *hidden, 1)
+    weights = [rng.standard_normal((o, i)) / np.sqrt(i) for i, o in zip(widths[:-1], widths[1:], strict=True)]
+    return dw.MLPDual(weights, [0.3 * rng.standard_normal(o) for o in widths[1:]])
+
+
+def local(n_features: int, n_walks: int | None, seed: int) -> dw.LocalDual:
+    rng = np.random.default_rng(seed)
+    points = rng.standard_normal((30, n_features))
+    size = (8,) if n_walks is None else (n_walks, 8)
+    neighbors = rng.permuted(np.tile(np.arange(30), (*size[:-1], 1)), axis=-1)[..., :8]
+    return dw.LocalDual(points, neighbors, shrinkage=0.5)
+
+
+class Quadratic:
+    """f = c - |x|^2 / 2 by its formula: anyone's own dual."""
+
+    def value_and_gradient(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return 3.0 - 0.5 * (x**2).sum(axis=1), -x
+
+
+def same(result: dw.WalkResult, expected: dw.WalkResult, tolerance: float) -> None:
+    np.testing.assert_allclose(result.x, expected.x, rtol=tolerance, atol=tolerance)
+    np.testing.assert_allclose(result.f, expected.f, rtol=10 * tolerance, atol=10 * tolerance)
+    assert result.x.dtype == expected.x.dtype
+    if expected.trajectory is None:
+        assert result.trajectory is None
+    else:
+        np.testing.assert_allclose(result.trajectory, expected.trajectory, rtol=tolerance, atol=tolerance)
+
+
+@given(data=st.data())
+def test_backend_is_the_reference(backend: str, data: st.DataObject) -> None:
+    dtype = data.draw(st.sampled_from([np.float32, np.float64]), label="dtype")
+    n_walks, n_features = data.draw(st.integers(1, 40), label="n_walks"), data.draw(st.integers(1, 37), label="n_features")
+    seed = data.draw(st.integers(0, 100), label="seed")
+    kind = data.draw(st.sampled_from(["linear", "mlp", "deep", "local", "stack"]), label="dual")
+    dual = {
+        "linear": lambda: mlp(n_features, (), seed),
+        "mlp": lambda: mlp(n_features, (13,), seed),
+        "deep": lambda: mlp(n_features, (9, 17, 5), seed),
+        "local": lambda: local(n_features, None, seed),
+        "stack": lambda: local(n_features, n_walks, seed),
+    }[kind]()
+    x0 = np.random.default_rng(seed).standard_normal((n_walks, n_features)).astype(dtype)
+    options = {
+        "n_steps": data.draw(st.integers(0, 12), label="n_steps"),
+        "step_size": 0.05,
+        "noise": data.draw(st.sampled_from([0.0, 0.7]), label="noise"),
+        "bounds": data.draw(st.sampled_from([None, (-5.0, 5.0), (np.full(n_features, -6.0), 5.5)]), label="bounds"),
+        "record": data.draw(st.booleans(), label="record"),
+        "seed": seed,
+    }
+    expected = dw.walk(dual, x0, backend="reference", **options)
+    same(dw.walk(dual, x0, backend=backend, n_threads=2, **options), expected, TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("make", [lambda: mlp(20, (16,), 3), lambda: local(20, 50, 3)])
+def test_walks_to_a_target_stop_there(backend: str, dtype: type, make: object, rng: np.random.Generator) -> None:
+    dual = make()
+    x0 = rng.standard_normal((50, 20)).astype(dtype)
+    start = dual.value(x0)
+    target = start + rng.uniform(-0.5, 0.5, 50)
+    target[7] = start[7]
+    result = dw.walk(dual, x0, n_steps=400, step_size=0.05, target=target, record=True, backend=backend)
+    assert result.reached.all()
+    assert result.n_steps[7] == 0
+    assert (result.n_steps[np.arange(50) != 7] > 0).all()
+    np.testing.assert_allclose(result.f, target, atol=1e-3)
+    np.testing.assert_allclose(dual.value(result.x.astype(np.float64)), target, atol=2e-3)
+    for walk in (0, 7, 49):  # a walk that stopped repeats its last point
+        assert (result.trajectory[walk, result.n_steps[walk] :] == result.x[walk]).all()
+    reference = dw.walk(dual, x0, n_steps=400, step_size=0.05, target=target, backend="reference")
+    assert (np.abs(result.n_steps - reference.n_steps) <= 1).all()
+
+
+def test_too_few_steps_leave_the_target_unreached(backend: str) -> None:
+    dual = mlp(6, (8,), 0)
+    x0 = np.zeros((3, 6))
+    target = dual.value(x0) + 0.05
+    result = dw.walk(dual, x0, n_steps=2, step_size=1e-3, target=dual.value(x0) + 1e-5, tolerance=1e-9, backend=backend)
+    assert result.n_steps.tolist() == [1] * 3 or not result.reached.all()
+    with pytest.raises(ValueError, match="target cannot be reached: walk 0"):
+        dw.walk(dual, x0, n_steps=2, step_size=1e-3, target=target, backend=backend)
+
+
+@pytest.mark.parametrize("make", [lambda: mlp(12, (20, 20), 1), lambda: local(12, 70, 1)])
+def test_same_bits_for_any_threads_and_any_company(backend: str, make: object, rng: np.random.Generator) -> None:
+    dual, x0 = make(), rng.standard_normal((70, 12)).astype(np.float32)
+    options = {"n_steps": 15, "step_size": 0.02, "noise": 0.5, "seed": 5, "backend": backend}
+    one = dw.walk(dual, x0, n_threads=1, **options)
+    three = dw.walk(dual, x0, n_threads=3, **options)
+    assert np.array_equal(one.x, three.x)
+    assert np.array_equal(one.f, three.f)
+    if backend == "native" and isinstance(dual, dw.MLPDual):  # lanes never mix
+        assert np.array_equal(dw.walk(dual, x0[:5], **options).x, one.x[:5])
+
+
+def test_any_object_with_value_and_gradient_walks(backend: str) -> None:
+    x0 = np.array([[1.0, 2.0], [0.0, -3.0]])
+    result = dw.walk(Quadratic(), x0, n_steps=3, step_size=0.5, backend=backend)
+    np.testing.assert_allclose(result.x, x0 / 8)
+    np.testing.assert_allclose(result.f, 3 - 0.5 * (x0**2).sum(axis=1) / 64)
+    assert result.n_steps.tolist() == [3, 3]
+    assert not result.reached.any()
+    assert result.trajectory is None
+
+
+def test_langevin_noise_samples_the_density(backend: str) -> None:
+    """noise=1 is unadjusted Langevin dynamics: on a standard Gaussian its variance is 1 / (1 - step_size / 2)."""
+    result = dw.walk(Quadratic(), np.zeros((4000, 3)), n_steps=120, step_size=0.1, noise=1.0, seed=0, backend=backend)
+    assert abs(result.x.mean()) < 0.03
+    assert result.x.var() == pytest.approx(1 / 0.95, rel=0.04)
+
+
+def test_noise_is_standard_normal(backend: str) -> None:
+    """On a flat dual one noisy step is the noise itself: moments and independence of walks, steps and features."""
+    flat = dw.MLPDual([np.zeros((1, 7))], [np.zeros(1)])
+    walks = dw.walk(flat, np.zeros((3000, 7)), n_steps=2, step_size=0.5, noise=1.0, seed=4, record=True, backend=backend)
+    steps = np.diff(walks.trajectory, axis=1).reshape(3000, 14)
+    assert np.abs(np.corrcoef(steps.T) - np.eye(14)).max() < 0.08
+    assert abs((steps**2).mean() - 1) < 0.02
+    assert abs((steps**4).mean() - 3) < 0.2
+
+
+def test_bounds_hold_at_every_step(backend: str, rng: np.random.Generator) -> None:
+    dual = mlp(5, (8,), 2)
+    low, high = np.array([-1.0, -1, -1, -1, 0]), np.array([1.0, 1, 0.5, 1, 0])
+    x0 = np.clip(rng.standard_normal((20, 5)), low, high)
+    result = dw.walk(dual, x0, n_steps=30, step_size=0.3, noise=1.0, bounds=(low, high), seed=1, record=True, backend=backend)
+    assert (result.trajectory >= low).all()
+    assert (result.trajectory <= high).all()
+
+
+def test_a_diverging_walk_stops_alone_and_is_reported(backend: str) -> None:
+    class Cliff(Quadratic):
+        def value_and_gradient(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            f, gradient = super().value_and_gradient(x)
+            return np.where(x[:, 0] > 5, np.nan, f), gradient
+
+    x0 = np.array([[1.0, 1.0], [9.0, 1.0]])
+    with pytest.warns(RuntimeWarning, match=r"1 of 2 walks stopped .*walk 1.*smaller step_size"):
+        result = dw.walk(Cliff(), x0, n_steps=5, step_size=0.1, backend=backend)
+    assert result.n_steps.tolist() == [5, 0]
+    assert np.array_equal(result.x[1], x0[1])
+
+
+def test_starts_are_never_changed_and_layout_does_not_matter(backend: str, rng: np.random.Generator) -> None:
+    dual, x0 = mlp(6, (7,), 0), rng.standard_normal((9, 6))
+    frozen = x0.copy()
+    frozen.flags.writeable = False
+    expected = dw.walk(dual, frozen, n_steps=4, step_size=0.1, backend=backend).x
+    for layout in (np.asfortranarray(x0), x0[::-1].copy()[::-1], np.repeat(x0, 2, axis=1)[:, ::2]):
+        assert np.array_equal(dw.walk(dual, layout, n_steps=4, step_size=0.1, backend=backend).x, expected)
+    assert np.array_equal(frozen, x0)
+    assert dw.walk(dual, np.empty((0, 6)), n_steps=4, step_size=0.1, backend=backend).x.shape == (0, 6)
+
+
+def test_bad_input(backend: str) -> None:
+    dual, x0 = mlp(3, (4,), 0), np.zeros((2, 3))
+
+    def call(**options: object) -> None:
+        settings = {"dual": dual, "x0": x0, "n_steps": 3, "step_size": 0.1, "backend": backend, **options}
+        dw.walk(settings.pop("dual"), settings.pop("x0"), **settings)
+
+    with pytest.raises(TypeError, match="value_and_gradient"):
+        call(dual=lambda x: x)
+    with pytest.raises(ValueError, match=r"x0 must have shape \(n_walks, 3\); got \(3,\)"):
+        call(x0=np.zeros(3))
+    with pytest.raises(ValueError, match="NaN or infinity in row 1"):
+        call(x0=np.array([[0.0, 0, 0], [0, np.nan, 0]]))
+    with pytest.raises(ValueError, match="n_steps must be at least 0"):
+        call(n_steps=-1)
+    with pytest.raises(ValueError, match="step_size must be greater than 0"):
+        call(step_size=0.0)
+    with pytest.raises(ValueError, match="noise must be at least 0"):
+        call(noise=-1.0)
+    with pytest.raises(ValueError, match="tolerance must be greater than 0"):
+        call(tolerance=0.0)
+    with pytest.raises(ValueError, match=r"target must be a number or have shape \(2,\)"):
+        call(target=[1.0, 2.0, 3.0])
+    with pytest.raises(ValueError, match="target must be finite, or it cannot be reached; got inf"):
+        call(target=np.inf)
+    with pytest.raises(ValueError, match="target cannot be reached"):
+        call(target=1e9)
+    with pytest.raises(ValueError, match="target cannot be reached"):
+        call(target=1e9, bounds=(-1, 1), n_steps=10**9)
+    with pytest.raises(ValueError, match="low <= high"):
+        call(bounds=(1.0, -1.0))
+    with pytest.raises(ValueError, match="inside the bounds; got 0.0 for feature 0 of row 0"):
+        call(bounds=(1.0, 2.0))
+    with pytest.raises(ValueError, match="pair"):
+        call(bounds=3.0)
+
+    class Wrong:
+        def value_and_gradient(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            return x, x
+
+    with pytest.raises(ValueError, match=r"must return f of shape \(2,\)"):
+        call(dual=Wrong())
+
+
+def test_reachable_is_a_true_bound(rng: np.random.Generator) -> None:
+    """No walk of that length leaves the interval, for both duals, with and without a box."""
+    x0 = rng.uniform(-1, 1, (40, 8))
+    for dual in (mlp(8, (10, 10), 4), local(8, 40, 4)):
+        for box in (None, (np.full(8, -1.5), np.full(8, 1.5))):
+            low, high = box if box is not None else (None, None)
+            below, above = dual.reachable(x0, 20 * 0.05, low, high)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", RuntimeWarning)
+                walks = dw.walk(dual, x0, n_steps=20, step_size=0.05, bounds=box)
+            assert (walks.f >= below - 1e-9).all()
+            assert (walks.f <= above + 1e-9).all()
+
+
+def test_mlp_dual_gradient_against_finite_differences(rng: np.random.Generator) -> None:
+    dual, x = mlp(5, (7, 6), 9), rng.standard_normal((4, 5))
+    value, gradient = dual.value_and_gradient(x)
+    step = 1e-6 * np.eye(5)
+    numeric = np.stack([(dual.value(x + e) - dual.value(x - e)) / 2e-6 for e in step], axis=1)
+    np.testing.assert_allclose(gradient, numeric, atol=1e-8)
+    np.testing.assert_allclose(dual.gradient(x), gradient)
+    np.testing.assert_allclose(dual.value(x), value)
+    assert dual.value(x.astype(np.float32)).dtype == np.float32
+
+
+def test_mlp_dual_refuses_layers_that_do_not_fit() -> None:
+    with pytest.raises(ValueError, match="layer 1 must have weights"):
+        dw.MLPDual([np.zeros((4, 3)), np.zeros((1, 5))], [np.zeros(4), np.zeros(1)])
+    with pytest.raises(ValueError, match="one output; got 2"):
+        dw.MLPDual([np.zeros((2, 3))], [np.zeros(2)])
+    with pytest.raises(ValueError, match=r"weights\[0\] must be finite"):
+        dw.MLPDual([np.full((1, 3), np.nan)], [np.zeros(1)])
+    with pytest.raises(ValueError, match="as many of each; got 1 and 0"):
+        dw.MLPDual([np.zeros((1, 3))], [])
+    with pytest.raises(ValueError, match=r"x must have shape \(n, 3\)"):
+        dw.MLPDual([np.zeros((1, 3))], [np.zeros(1)]).value(np.zeros((2, 2)))
