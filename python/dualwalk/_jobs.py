@@ -37,13 +37,15 @@ def _fit_sampler(X: NDArray[Any], y: NDArray[Any] | None, seed: int) -> DualSamp
 
 def _print_divergence(divergence: DualDivergence) -> None:
     level = f"{100 * divergence.confidence_level:g} %"
-    _row("divergence", f"{divergence.divergence_:.2f} +- {divergence.divergence_se_:.2f} nats (total correlation)")
-    _row("lower limit", f"{divergence.divergence_lower_:.2f} nats with {level} confidence")
-    low, high = divergence.end_points_
-    _row("end points", f"{low:.2f} and {high:.2f} nats")
+    value, error = _words.with_error(divergence.divergence_, divergence.divergence_se_)
+    lower, _ = _words.with_error(divergence.divergence_lower_, divergence.divergence_se_)
+    low, high = map(_words.number, divergence.end_points_)
+    _row("divergence", f"{value} +- {error} nats (total correlation: how strongly a sample's values depend on each other)")
+    _row("lower limit", f"{lower} nats with {level} confidence")
+    _row("end points", f"{low} and {high} nats (new samples of this source lie between them {level} of the time)")
     sizes = np.bincount(divergence.labels_).tolist()
     cuts = ", ".join(
-        f"{cut:.2f}{'' if valley else ' (no valley)'}"
+        _words.number(cut) + ("" if valley else " (no valley)")
         for cut, valley in zip(divergence.cuts_, divergence.cut_valleys_, strict=True)
     )
     _row("clusters", f"{len(sizes)} of {', '.join(map(str, sizes))} samples; {f'cuts at {cuts} nats' if cuts else 'no cut'}")
@@ -52,7 +54,7 @@ def _print_divergence(divergence: DualDivergence) -> None:
 def _print_nearness(near: Nearness) -> None:
     _row(
         "nearness",
-        f"{near.median_ratio:.2f} times as far from the nearest real sample as real ones are from each other (1 is ideal, 0 a copy)",
+        f"{near.median_ratio:.2f} times as far from the nearest real sample as real ones from each other (1 is ideal, 0 a copy)",
     )
     _row(
         "near copies",

@@ -1,0 +1,327 @@
+"""The command line: what it prints and writes, its exit status, and one clear line for everything that can be refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from dualwalk import _jobs, _progress
+from dualwalk.cli import main
+from dualwalk.datasets import load_japanese_vowels
+
+JOBS = ("demo", "estimate", "sample", "report", "config")
+
+
+@pytest.fixture(autouse=True)
+def in_an_empty_folder(tmp_path, monkeypatch):
+    """And without the lines that come with time: how many there are depends on the machine."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(_jobs, "progress", lambda: _progress.Lines(quiet_for=1e9))
+
+
+def series(n=56, shape=(2, 4), seed=0):
+    return np.random.default_rng(seed).normal(size=(n, *shape)).cumsum(axis=-1).astype(np.float32)
+
+
+@pytest.fixture
+def file(tmp_path):
+    np.savez("a.npz", X=series(), y=np.repeat(["one", "two"], 28))
+    return "a.npz"
+
+
+def run(capsys, *argv):
+    """Exit status, stdout, stderr lines."""
+    status = main([str(word) for word in argv])
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err.splitlines()
+
+
+def refused(capsys, *argv, match):
+    before = sorted(os.listdir())
+    status, out, err = run(capsys, *argv)
+    assert status == 2
+    assert out == ""
+    assert len(err) == 1, err
+    assert err[0].startswith("dualwalk: error: ")
+    assert match in err[0]
+    assert sorted(os.listdir()) == before
+
+
+# what it does
+
+
+def test_estimate(capsys, file):
+    status, out, err = run(capsys, "estimate", file)
+    assert (status, err) == (0, [])
+    for word in ("56 samples of 2 channels x 4 times", "divergence", "lower limit", "end points", "clusters", "nats"):
+        assert word in out
+    status, out, err = run(capsys, "estimate", file, "--json", "--seed", "0", "--threads", "1")
+    assert (status, err) == (0, [])
+    content = json.loads(out)
+    assert content["feature_shape"] == [2, 4]
+    assert content["divergence_lower"] < content["divergence"]
+    assert sum(content["cluster_sizes"]) == content["n_samples"] == 56
+    assert "DUALWALK_NUM_THREADS" not in os.environ
+    assert run(capsys, "estimate", file, "--json") == (0, out, []), "the same on any number of threads"
+
+
+def test_sample(capsys, file):
+    status, out, err = run(capsys, "sample", file, "-n", 30, "--out", "new.npz")
+    assert (status, err) == (0, [])
+    assert "new.npz" in out
+    assert "1 is ideal, 0 a copy" in out
+    with np.load("new.npz", allow_pickle=False) as new:
+        assert new["X"].shape == (30, 2, 4)
+        assert new["X"].dtype == np.float32
+        assert np.bincount(np.unique(new["y"], return_inverse=True)[1]).tolist() == [15, 15]
+        assert new["nearest_index"].shape == new["distance_ratio"].shape == (30,)
+        provenance = json.loads(str(new["provenance"]))
+        assert provenance["seed"] == 0
+        assert provenance["synthetic"] is True
+        first = new["X"]
+    for seed, same in ((0, True), (1, False)):
+        assert run(capsys, "sample", file, "-n", 30, "--out", "again.npz", "--seed", seed)[0] == 0
+        with np.load("again.npz") as again:
+            assert np.array_equal(again["X"], first) == same
+    assert sorted(os.listdir()) == ["a.npz", "again.npz", "new.npz"]
+
+
+def test_labels(capsys, file):
+    assert run(capsys, "sample", file, "-n", 4, "--out", "b.npz", "--labels", "two")[0] == 0
+    with np.load("b.npz") as new:
+        assert new["y"].tolist() == ["two"] * 4
+    assert run(capsys, "sample", file, "-n", 4, "--out", "c.npz", "--no-labels")[0] == 0
+    with np.load("c.npz") as new:
+        assert "y" not in new
+
+
+def test_csv_with_channels(capsys):
+    np.savetxt("a.csv", series().reshape(56, 8), delimiter=",")
+    assert run(capsys, "sample", "a.csv", "--channels", 2, "-n", 3, "--out", "b.npz")[0] == 0
+    with np.load("b.npz") as new:
+        assert new["X"].shape == (3, 2, 4)
+
+
+def test_report(capsys, file):
+    pytest.importorskip("matplotlib")
+    status, out, err = run(capsys, "report", file, "--out", "r.html", "--title", "My <series>")
+    assert (status, err) == (0, [])
+    assert "r.html" in out
+    with open("r.html", encoding="utf-8") as stream:
+        assert "<h1>My &lt;series&gt;</h1>" in stream.read()
+
+
+def test_config(capsys):
+    status, out, err = run(capsys, "config")
+    assert (status, err) == (0, [])
+    assert "backend" in out
+    assert json.loads(run(capsys, "config", "--json")[1])["backend"]
+
+
+def test_demo_in_full(capsys):
+    pytest.importorskip("matplotlib")
+    start = time.perf_counter()
+    status, out, _ = run(capsys, "demo", "--out", "demo", "-n", 90)
+    assert status == 0
+    assert time.perf_counter() - start < 60
+    for word in (
+        "Japanese Vowels",
+        "lower limit",
+        "end points",
+        "clusters",
+        "generator",
+        "nearness",
+        "report.html",
+        "samples.npz",
+    ):
+        assert word in out
+    assert sorted(os.listdir("demo")) == ["report.html", "samples.npz"]
+    with np.load("demo/samples.npz", allow_pickle=False) as new:
+        assert new["X"].shape == (90, 12, 25)
+        assert np.bincount(new["y"])[1:].tolist() == [10] * 9
+        assert new["f"].shape == (90,)
+        assert np.median(new["distance_ratio"]) > 0.7
+        assert "CC BY 4.0" in json.loads(str(new["provenance"]))["credit"]
+    with open("demo/report.html", encoding="utf-8") as stream:
+        assert "CC BY 4.0" in stream.read()
+
+
+@pytest.fixture
+def small_demo(monkeypatch):
+    whole = load_japanese_vowels()
+    rows = np.arange(0, 270, 5)
+    small = replace(whole, X=whole.X[rows, :2, :4], y=whole.y[rows] % 2)
+    monkeypatch.setattr(_jobs, "load_japanese_vowels", lambda: small)
+
+
+def test_demo_without_matplotlib(capsys, monkeypatch, small_demo):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    status, out, err = run(capsys, "demo", "-n", 5)
+    assert (status, err) == (0, [])
+    (line,) = [line for line in out.splitlines() if line.startswith("report")]
+    assert 'pip install "dualwalk[report]"' in line
+    assert os.listdir("dualwalk-demo") == ["samples.npz"]
+
+
+@pytest.mark.parametrize("job", ["", *JOBS])
+def test_help_has_an_example(capsys, job):
+    with pytest.raises(SystemExit) as caught:
+        main([job, "--help"] if job else ["--help"])
+    assert caught.value.code == 0
+    text = capsys.readouterr().out
+    assert "example:" in text
+    assert all(len(line) <= 130 for line in text.splitlines())
+
+
+def test_small_samples_are_one_line(capsys):
+    np.save("a.npy", series(9, (2, 60)))
+    status, _, err = run(capsys, "sample", "a.npy", "-n", 3, "--out", "b.npz")
+    assert status == 0
+    assert [line.startswith("dualwalk: warning: 9 samples are few") for line in err] == [True]
+
+
+# what it refuses
+
+
+@pytest.mark.parametrize(
+    ("argv", "match"),
+    [
+        ([], "name a job"),
+        (["fly"], "invalid choice: 'fly'"),
+        (["estimate"], "FILE"),
+        (["estimate", "a.npz", "--jsn"], "unrecognized arguments"),
+        (["estimate", "none.npz"], "there is no such file"),
+        (["estimate", "a.npz", "--threads", "0"], "--threads must be at least 1"),
+        (["estimate", "a.npz", "--channels", "x"], "--channels must be a whole number; got 'x'"),
+        (["sample", "a.npz", "--out", "b.npz"], "-n"),
+        (["sample", "a.npz", "-n", "-3", "--out", "b.npz"], "-n must be at least 1; got -3"),
+        (["sample", "a.npz", "-n", "3", "--out", "b.csv"], "must end in .npz"),
+        (["sample", "a.npz", "-n", "3", "--out", "none/b.npz"], "folder that exists"),
+        (["sample", "a.npz", "-n", "3", "--out", "b.npz", "--labels", "one,three"], "got 'three' (choose among one, two)"),
+        (
+            ["sample", "a.npz", "-n", "3", "--out", "b.npz", "--labels", "one", "--no-labels"],
+            "--labels needs a file with labels",
+        ),
+        (["sample", "a.npz", "-n", "3", "--out", "b.npz", "--seed", "-1"], "--seed must be at least 0"),
+        (["report", "a.npz", "--out", "r.txt"], "must end in .html"),
+        (["report", "none.npz", "--out", "r.html"], "there is no such file"),
+        (["demo", "--out", "a.npz"], "must be a folder; got a file"),
+        (["demo", "--out", "none/demo"], "folder that exists"),
+    ],
+)
+def test_bad_usage_is_one_line(capsys, file, argv, match):
+    refused(capsys, *argv, match=match)
+
+
+@pytest.mark.parametrize("job", ["estimate", "sample", "report"])
+@pytest.mark.parametrize(
+    ("content", "match"),
+    [
+        (b"", "is empty"),
+        (b"\x80\x05K\x01.", "got a pickle"),
+        (b"PK\x03\x04 not an archive", "damaged"),
+        (series(5), "at least 8 samples; got 5"),
+        (np.full((9, 3), np.nan), "must be finite; got nan at index (0, 0)"),
+        (np.array([None] * 9), "Python objects"),
+        (series()[0, 0], "got shape (4,)"),
+    ],
+)
+def test_bad_files_are_one_line(capsys, job, content, match):
+    if isinstance(content, bytes):
+        with open("a.npy", "wb") as stream:
+            stream.write(content)
+    else:
+        np.save("a.npy", content, allow_pickle=True)
+    more = {"estimate": [], "sample": ["-n", "3", "--out", "b.npz"], "report": ["--out", "r.html"]}[job]
+    refused(capsys, job, "a.npy", *more, match=match)
+
+
+def test_report_without_matplotlib(capsys, monkeypatch, file):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    refused(capsys, "report", file, "--out", "r.html", match='pip install "dualwalk[report]"')
+
+
+def test_ctrl_c(capsys, monkeypatch, file):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_jobs.DualSampler, "fit", stop)
+    status, out, err = run(capsys, "sample", file, "-n", 3, "--out", "b.npz")
+    assert (status, out, err) == (130, "", ["dualwalk: stopped by Ctrl-C"])
+    assert os.listdir() == ["a.npz"]
+
+
+# as a program
+
+
+def program(*argv, **options):
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen([sys.executable, "-m", "dualwalk", *argv], **{**streams, **options})
+
+
+def test_program(file):
+    process = program("estimate", "none.npz")
+    out, err = process.communicate()
+    assert (process.returncode, out) == (2, "")
+    assert err.count("\n") == 1
+    process = program("--version")
+    assert process.communicate()[0].startswith("dualwalk 0.")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+def test_program_stops_within_a_second_or_two():
+    process = program("demo", "--out", "demo")
+    assert process.stdout.readline().startswith("dualwalk")
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    start = time.perf_counter()
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert time.perf_counter() - start < 5
+    assert err.splitlines()[-1] == "dualwalk: stopped by Ctrl-C"
+    assert "Traceback" not in err
+    assert os.listdir("demo") == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX pipes")
+def test_a_reader_that_leaves_early_is_no_error():
+    read, write = os.pipe()
+    process = program("config", stdout=write)
+    os.close(read)
+    os.close(write)
+    _, err = process.communicate()
+    assert (process.returncode, err) == (0, "")
+
+
+# progress
+
+
+def test_lines_are_few(capsys):
+    with _progress.Lines(every=0, quiet_for=0) as show:
+        show(1, 4, "working")
+    assert capsys.readouterr().err == "dualwalk: working 25 %\n"
+    with _progress.Lines(every=100, quiet_for=0) as show:
+        for k in range(100):
+            show(k, 100, "working")
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_bar_where_rich_and_a_terminal_are(capsys, monkeypatch):
+    pytest.importorskip("rich")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    with _progress.progress() as show:
+        assert isinstance(show, _progress.Bar)
+        show(1, 4, "working [1/4]")
+        show(4, 4, "")
+    monkeypatch.setitem(sys.modules, "rich.console", None)
+    assert isinstance(_progress.progress(), _progress.Lines)
