@@ -59,6 +59,19 @@ def _announce(tick: Callable[[str], None], code: int, text: str) -> None:
     tick(f"class {code + 1}: {text}")
 
 
+def small_class(codes: Index, code: int) -> tuple[Index, Rung]:
+    """Rows and rung for a class too small for a ladder: all of the class as one neighbourhood, half of the start kept.
+
+    Standardized columns, because a handful of ranks would tie every new value to the observed ones; and only the class's
+    own rows, because in the ranks of all rows the noise of a small class leaps into the others. One or two rows say nothing
+    about their class's spread: they borrow their nearest neighbours among all rows.
+    """
+    members = np.flatnonzero(codes == code)
+    if len(members) < 3:
+        return np.arange(len(codes)), Rung("standard", 2)
+    return members, Rung("standard", len(members) - 1)
+
+
 def compare(
     rows: Float,
     feature_shape: tuple[int, ...],

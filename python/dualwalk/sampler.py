@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import _checks
 from ._choice import Choice, Progress, Ticker, Tried
-from ._classes import Verdict, climb_classes, compare
+from ._classes import SMALLEST_CLASS, Verdict, climb_classes, compare, small_class
 from ._covariance import NoiseModel, choose_noise_model
 from ._criterion import SMALL_DATA, partition
 from ._estimator import Estimator, SmallSampleWarning
@@ -67,7 +67,7 @@ class DualSampler(Estimator):
     choice_ : Choice
         What was chosen (with a choice per class: the largest class's; see choices_).
     choices_ : dict
-        {label: Choice} where per_class, else {None: choice_}.
+        {label: Choice} where labels were given, else {None: choice_}.
     criteria_ : list of Tried
         Everything that was tried, with the criterion and its parts.
     class_criteria_ : tuple or None
@@ -133,7 +133,8 @@ class DualSampler(Estimator):
         """Choose the rung on the training rows X and keep what sampling needs.
 
         y : labels, one a sample (integers or strings). Every class gets its own ladder, or all rows share one and a new
-            row has its start's label: the folds decide. Classes of fewer than 8 rows always share.
+            row has its start's label: the folds decide. Classes of fewer than 8 rows have no ladder: where their
+            label is asked for, the whole class is one neighbourhood.
         groups : one a sample; rows of one group (subject, recording) are held out together, and a held-out row counts as
             covered only within its distance to rows of OTHER groups. Without it, several noisy copies of one subject lead
             to copies.
@@ -168,7 +169,7 @@ class DualSampler(Estimator):
     def _fit_local(self, n_neighbors: int) -> None:
         rung = Rung(n_neighbors=n_neighbors)
         self._parts = [self._part(np.arange(len(self._rows)), rung, NoiseModel("diagonal"))]
-        self._part_of_code = np.zeros(len(np.unique(self._codes)), dtype=np.intp)
+        self._part_of_code = self._part_of_label = np.zeros(len(np.unique(self._codes)), dtype=np.intp)
         self.choice_ = Choice.of(rung, False, None)
         self.choices_ = {None: self.choice_}
         self.criteria_ = []
@@ -199,19 +200,39 @@ class DualSampler(Estimator):
                 if self.class_criteria_.pooled <= self.class_criteria_.per_class:
                     rungs = {}
         self.criteria_ = [Tried.of(candidate, self._label(candidate.label)) for candidate in tried]
-        self._part_of_code = np.zeros(n_classes, dtype=np.intp)
-        self._parts = [self._part(np.arange(n), pooled, model)]
-        for code, best in rungs.items():
-            self._part_of_code[code] = len(self._parts)
-            self._parts.append(self._part(np.flatnonzero(codes == code), best.rung, model))
         self.choice_ = Choice.of(pooled, bool(rungs), best_pooled.score.criterion)
-        self.choices_ = {None: self.choice_}
-        if rungs:
-            of_class = {code: Choice.of(best.rung, True, best.score.criterion) for code, best in rungs.items()}
-            self.choices_ = {self._label(code): of_class.get(code, self.choice_) for code in range(n_classes)}
-            self.choice_ = self.choices_[self._label(int(np.argmax(np.bincount(codes))))]
+        self._parts = [self._part(np.arange(n), pooled, model)]
+        self._set_classes(rungs, model)
         self._dual_neighbors = pooled.n_neighbors or n - 1
         tick.finish()
+
+    def _set_classes(self, rungs: dict[int, Candidate], model: NoiseModel) -> None:
+        """Which part makes the rows of which class; `rungs` is empty where all rows share one ladder.
+
+        A class too small for a ladder keeps to itself where its label is asked for, or where every class has its own rung.
+        """
+        sizes = np.bincount(self._codes)
+        self._part_of_code = np.zeros(len(sizes), dtype=np.intp)
+        self._part_of_label = np.zeros(len(sizes), dtype=np.intp)
+        self.choices_ = {None: self.choice_}
+        if len(sizes) == 1:
+            return
+        of_class = dict.fromkeys(range(len(sizes)), self.choice_)
+        for code, size in enumerate(sizes):
+            if code in rungs:
+                part = self._part(np.flatnonzero(self._codes == code), rungs[code].rung, model)
+                of_class[code] = Choice.of(part.rung, True, rungs[code].score.criterion)
+            elif rungs or size < SMALLEST_CLASS:
+                part = self._part(*small_class(self._codes, code), model)
+                of_class[code] = Choice.of(part.rung, True, None)
+            else:
+                continue
+            self._part_of_label[code] = len(self._parts)
+            self._parts.append(part)
+        if rungs:
+            self._part_of_code = self._part_of_label
+            self.choice_ = of_class[int(np.argmax(sizes))]
+        self.choices_ = {self._label(code): choice for code, choice in of_class.items()}
 
     def _label(self, code: int | None) -> Any:
         return None if code is None else self.classes_[code].item()
@@ -232,7 +253,8 @@ class DualSampler(Estimator):
         wanted = self._wanted_codes(y, n)
         stream_seed = self._stream_seed(seed)
         starts = self._starts(n, wanted, generator(stream_seed, "starts"))
-        part_of_row = self._part_of_code[self._codes[starts]]
+        part_of_class = self._part_of_code if wanted is None else self._part_of_label
+        part_of_row = part_of_class[self._codes[starts]]
         rows = np.empty((n, self.n_features_in_))
         for p, part in enumerate(self._parts):
             places = np.flatnonzero(part_of_row == p)
