@@ -62,13 +62,18 @@ def _image_rows(figure: Any, rows: list[tuple[str, Any, str]], story: Story, the
     picture: Any = None
     for i, (name, samples, color) in enumerate(rows):
         for k, values in enumerate(standardized(samples)):
-            picture = plots.image(axes[i, k], values, limit=2.5, theme=theme)
+            if len(values) == 1 and story.X.ndim == 3:  # one channel: a line says more than a strip of colours
+                axes[i, k].plot(np.arange(1, values.shape[1] + 1), values[0], color=color, linewidth=1.3)
+                plots.dress(axes[i, k], theme)
+            else:
+                picture = plots.image(axes[i, k], values, limit=2.5, theme=theme)
             for spine in axes[i, k].spines.values():
                 spine.set(visible=True, color=color, linewidth=1.6)
         axes[i, 0].set_ylabel(f"{name}\n{_channel_axis(story)}".strip(), fontsize=SMALL, color=color)
     for axis in axes[-1]:
         axis.set_xlabel(_time_axis(story), fontsize=SMALL, color=theme.muted)
-    _colorbar(figure, picture, axes, unit, theme, extend="both")
+    if picture is not None:
+        _colorbar(figure, picture, axes, unit, theme, extend="both")
     return axes
 
 
@@ -209,7 +214,9 @@ def _time_axis(story: Story) -> str:
 
 
 def _channel_axis(story: Story) -> str:
-    return "channel" if story.X.ndim == 3 else ""
+    if story.X.ndim == 2:
+        return ""
+    return "channel" if story.X.shape[1] > 1 else "standard deviations"
 
 
 def _colorbar(figure: Any, picture: Any, axes: Any, label: str, theme: Theme, **options: Any) -> None:

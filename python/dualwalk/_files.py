@@ -43,15 +43,15 @@ class Series(NamedTuple):
 def read_series(path: str | os.PathLike[str], *, channels: int | None = None) -> Series:
     """Read samples, and labels where there are any, from a .npy, .npz or .csv file.
 
-    A .npy file holds X, of shape (n_samples, n_features) or (n_samples, n_channels, n_times). A .npz file holds `X` or `X_train`, or
-    exactly one array of two or three dimensions; labels are read from `y` or `y_train`. A .csv file holds a sample a row, separated by
-    commas, semicolons or tabs, with or without a header; a column named y, label, labels or class holds the labels. Labels that are
-    whole numbers come as integers.
+    A .npy file holds X, of shape (n_samples, n_features) or (n_samples, n_channels, n_times). A .npz file holds `X` or
+    `X_train`, or exactly one array of two or three dimensions; labels are read from `y` or `y_train`. A .csv file holds a
+    sample a row, separated by commas, semicolons or tabs, with or without a header; a column named y, label, labels or class
+    holds the labels. Labels that are whole numbers come as integers.
 
     `channels` shapes rows of n_channels * n_times features, channel after channel, to (n_samples, n_channels, n_times).
 
-    Raises ValueError, in one line, for a file that is missing, empty, damaged, pickled, ragged or not numeric, for NaN and infinity,
-    and for fewer than 8 samples.
+    Raises ValueError, in one line, for a file that is missing, empty, damaged, pickled, ragged or not numeric, for NaN and
+    infinity, and for fewer than 8 samples.
     """
     path = Path(path)
     if channels is not None:
@@ -88,7 +88,8 @@ def _with_channels(X: NDArray[Any], channels: int) -> NDArray[Any]:
         raise ValueError(f"channels={channels} needs rows of features, 2-D; got shape {X.shape} (leave channels out)")
     if X.shape[1] == 0 or X.shape[1] % channels:
         raise ValueError(
-            f"channels={channels} must divide the number of columns; got {X.shape[1]} columns (a row holds channel after channel)"
+            f"channels={channels} must divide the number of columns; got {X.shape[1]} columns (a row holds channel after "
+            "channel)"
         )
     return X.reshape(len(X), channels, X.shape[1] // channels)
 
@@ -188,7 +189,8 @@ def _read_csv(path: Path) -> tuple[NDArray[Any], NDArray[Any] | None]:
         if len(row) != width:
             remedy = "pad, cut or resample every series to one length"
             raise ValueError(
-                f"{path} must have the same number of columns in every row; got {len(row)} in line {number}, not {width} ({remedy})"
+                f"{path} must have the same number of columns in every row; got {len(row)} in line {number}, not {width} "
+                f"({remedy})"
             )
         if label_at is not None:
             labels.append(row.pop(label_at))
@@ -258,7 +260,7 @@ def atomic(path: Path) -> Iterator[IO[bytes]]:
 
 
 def write_samples(path: str | os.PathLike[str], **arrays: ArrayLike) -> None:
-    """Write arrays to a compressed .npz file, whole or not at all; Python objects are refused, so that it loads without pickle."""
+    """Write arrays to a compressed .npz file, whole or not at all; no Python objects, so that it loads without pickle."""
     path = output_file(path, ".npz")
     ready: dict[str, Any] = {name: np.asarray(value) for name, value in arrays.items()}
     for name, array in ready.items():

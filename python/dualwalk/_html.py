@@ -9,18 +9,21 @@ from html import escape
 # No script, no font, nothing from elsewhere: the policy makes the browser hold us to that.
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 STYLE = """
-:root { color-scheme: light dark; --paper: #fff; --page: #f4f6f8; --ink: #1f2933; --muted: #5f6c7b; --line: #dfe4ea; --real: #0072b2; }
+:root { color-scheme: light dark;
+  --paper: #fff; --page: #f4f6f8; --ink: #1f2933; --muted: #5f6c7b; --line: #dfe4ea; --real: #0072b2; }
 @media (prefers-color-scheme: dark) {
   :root { --paper: #161b22; --page: #0d1117; --ink: #e6edf3; --muted: #9aa7b4; --line: #30363d; --real: #56b4e9; }
 }
 * { box-sizing: border-box; }
-body { margin: 0; background: var(--page); color: var(--ink); font: 16px/1.55 system-ui, -apple-system, "Segoe UI", sans-serif; }
+body { margin: 0; background: var(--page); color: var(--ink);
+  font: 16px/1.55 system-ui, -apple-system, "Segoe UI", sans-serif; }
 main { max-width: 1000px; margin: 0 auto; padding: 2rem 1rem 4rem; }
 h1 { font-size: 1.7rem; line-height: 1.25; margin: 0 0 .3rem; }
 h2 { font-size: 1.2rem; margin: 0 0 .6rem; }
 p { margin: 0 0 .8rem; max-width: 46rem; }
 .lead { color: var(--muted); max-width: none; }
-section { background: var(--paper); border: 1px solid var(--line); border-radius: 10px; padding: 1.3rem 1.4rem; margin-top: 1.2rem; }
+section { background: var(--paper); border: 1px solid var(--line); border-radius: 10px;
+  padding: 1.3rem 1.4rem; margin-top: 1.2rem; }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(16rem, 1fr)); gap: .8rem; margin-top: 1.2rem; }
 .tile { background: var(--paper); border: 1px solid var(--line); border-radius: 10px; padding: .9rem 1.1rem; }
 .tile b { display: block; font-size: 1.5rem; line-height: 1.3; font-weight: 650; font-variant-numeric: tabular-nums; }

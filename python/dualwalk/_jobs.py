@@ -1,4 +1,4 @@
-"""The jobs of the command line. Everything that can be refused is refused before any work; output is written last, and whole."""
+"""The jobs of the command line. What can be refused is refused before any work; output is written last, and whole."""
 
 from __future__ import annotations
 
@@ -54,11 +54,12 @@ def _print_divergence(divergence: DualDivergence) -> None:
 def _print_nearness(near: Nearness) -> None:
     _row(
         "nearness",
-        f"{near.median_ratio:.2f} times as far from the nearest real sample as real ones from each other (1 is ideal, 0 a copy)",
+        f"{near.median_ratio:.2f} times as far from the nearest real sample as real ones are (1 is ideal, 0 a copy)",
     )
     _row(
         "near copies",
-        f"{near.n_near_copies} of {len(near.ratio)} under half that distance; {near.n_near_copies_real} of {len(near.real_ratio)} real ones",
+        f"{near.n_near_copies} of {len(near.ratio)} under half that distance; {near.n_near_copies_real} of "
+        f"{len(near.real_ratio)} real ones",
     )
 
 

@@ -18,7 +18,7 @@ NEAR_COPY = 0.5
 
 @dataclass(frozen=True)
 class Nearness:
-    """Nearest-training distances over the typical one among training rows, for generated rows and for the training rows themselves."""
+    """Distances to the nearest training row over the typical one among training rows: generated rows, training rows."""
 
     index: NDArray[np.integer]
     ratio: NDArray[np.float64]
@@ -49,7 +49,7 @@ def nearness(sampler: DualSampler, X: NDArray[Any], generated: NDArray[Any]) -> 
 
 
 def leave_one_out_distances(X: NDArray[Any]) -> NDArray[np.float64]:
-    """Each row's distance to the nearest other row, in the units of `nearest`: every column scaled by its standard deviation."""
+    """Each row's distance to the nearest other row, in the units of `nearest`: every column in its standard deviations."""
     rows = np.asarray(X, dtype=np.float64).reshape(len(X), -1)
     points = (rows - rows.mean(axis=0)) / column_scale(rows)
     other = nearest_neighbors(points, 1)[:, 1]

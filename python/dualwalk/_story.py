@@ -21,7 +21,7 @@ N_STEPS, STEP_SIZE = 24, 0.02  # far enough to see a movement, near enough to st
 
 @dataclass(frozen=True)
 class Walks:
-    """Walks up the dual function from real samples: f along each (n_walks, n_steps + 1), and one of them in detail."""
+    """Walks up the dual function from real samples: f along each, (n_walks, n_steps + 1), NaN after its end; one in detail."""
 
     f: Float
     start: Float
@@ -86,11 +86,19 @@ def at_quantiles(f: Float, levels: Float) -> NDArray[np.intp]:
 
 
 def _walks(sampler: DualSampler, divergence: DualDivergence, X: NDArray[Any]) -> Walks:
-    f = divergence.dual_values_
-    starts = X[at_quantiles(f, np.linspace(0.04, 0.96, N_WALKS))]
+    """Walks from real samples of low to high f, each cut where its next step would leave the end points."""
+    starts = X[at_quantiles(divergence.dual_values_, np.linspace(0.06, 0.94, N_WALKS))]
     result = sampler.walk(starts, n_steps=N_STEPS, step_size=STEP_SIZE, record=True, seed=0)
     trajectory = np.asarray(result.trajectory)
     path = divergence.score_samples(trajectory.reshape(-1, *X.shape[1:])).reshape(trajectory.shape[:2])
-    middle = N_WALKS // 2
-    attribution = sampler.explain(result)
-    return Walks(path, starts[middle], result.x[middle], attribution.movement[middle], attribution.f_change[middle])
+    low, high = divergence.end_points_
+    outside = (path < low) | (path > high)
+    outside[:, 0] = False
+    gone = np.logical_or.accumulate(outside, axis=1)
+    last = N_STEPS - gone.sum(axis=1)
+    ends = trajectory[np.arange(N_WALKS), last]
+    shown = np.argsort(-last, kind="stable")[: N_WALKS // 2 + 1]  # of the longer half of the walks ...
+    middle = shown[np.argsort(path[shown, 0])[len(shown) // 2]]  # ... the one that starts in the middle
+    attribution = sampler.explain(starts, ends)
+    path[gone] = np.nan
+    return Walks(path, starts[middle], ends[middle], attribution.movement[middle], attribution.f_change[middle])

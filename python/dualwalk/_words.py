@@ -14,47 +14,51 @@ PICTURES = {
     "beside": (
         "Heat maps of five real and five generated samples, and the real sample nearest to each generated one",
         (
-            "Samples as images. Top: real samples, at the 10th, 30th, 50th, 70th and 90th percentile of the dual value f; nobody picked them. "
-            "Middle: generated samples at the same percentiles of theirs. Bottom: for each generated sample the real one that is nearest to "
-            "it, and its distance (1 is the typical distance of a real sample to its nearest other; 0 would be a copy)."
+            "Samples as images. Top: real samples, at the 10th, 30th, 50th, 70th and 90th percentile of the dual value f; "
+            "nobody picked them. Middle: generated samples at the same percentiles of theirs. Bottom: for each generated "
+            "sample the real one that is nearest to it, and its distance (1 is the typical distance of a real sample to its "
+            "nearest other; 0 would be a copy)."
         ),
     ),
     "lines": (
         "Medians and bands of a few channels, real and generated",
         (
-            "A few channels over time: where the middle 80 % of the real samples lie (band) and of the generated ones (dotted lines), both "
-            "medians, and eight generated samples as thin lines."
+            "A few channels over time: where the middle 80 % of the real samples lie (band) and of the generated ones (dotted "
+            "lines), both medians, and eight generated samples as thin lines."
         ),
     ),
     "dual_space": (
         "Density of the dual value f of real and generated samples with clusters, cuts and end points, above walks in f",
         (
-            "Every stroke is a sample. Blue: real samples, each scored by a model that never saw it, shaded by cluster. Orange: "
-            "generated samples. Triangles show where the same real samples would seem to lie if the model that was trained on them scored "
-            "them: the reason why end points come from held-out samples. Below: walks from real samples (dots) along the gradient of their "
-            "local dual function, step by step upwards, to the arrow heads; what is shown is f, the global one."
+            "Every stroke is a sample. Blue: real samples, each scored by a model that never saw it, shaded by cluster. "
+            "Orange: generated samples. Triangles show where the same real samples would seem to lie if the model that was "
+            "trained on them scored them: the reason why end points come from held-out samples. Below: walks from real "
+            "samples (dots) along the gradient of their local dual function, step by step upwards, to the arrow heads; a walk "
+            "ends before it would leave the end points. What is shown is f, the global one."
         ),
     ),
     "dependence": (
         "Heat map of the mean term of f for every channel and time, with sums by time and by channel",
         (
-            "f is a sum with one term a value: what that value's dependence on others contributes, on average over the real samples. Bright "
-            "places are predictable from the rest; the first of several values that depend on each other carries nothing yet, so that nothing "
-            "is counted twice. The bars sum over channels and over times."
+            "f is a sum with one term a value: what that value's dependence on others contributes, on average over the real "
+            "samples. Bright places are predictable from the rest; the first of several values that depend on each other "
+            "carries nothing yet, so that nothing is counted twice. The bars sum over channels and over times."
         ),
     ),
     "novelty": (
         "Distribution of distances to the nearest real sample, for generated and for real samples",
         (
-            "How far each sample is from the nearest real one. Where the curves agree, generated samples keep the distance that real samples "
-            "keep from each other; a peak near 0 would mean copies, a curve far to the right samples unlike any real one. Dashed: medians."
+            "How far each sample is from the nearest real one. Where the curves agree, generated samples keep the distance "
+            "that real samples keep from each other; a peak near 0 would mean copies, a curve far to the right samples unlike "
+            "any real one. Dashed: medians."
         ),
     ),
     "attribution": (
         "Start and end of one walk, how far each channel and time moved, and its share of the change of f",
         (
-            "The middle walk of the dual space above. Left: the real sample it starts from and the sample it ends in. Right: how far each "
-            "channel and time moved, and how much of the change of its local f it carries (the parts sum to the whole)."
+            "One of the walks in the dual space above. Left: the real sample it starts from and the sample it ends in. Right: "
+            "how far each channel and time moved, and how much of the change of its local f it carries (the parts sum to the "
+            "whole)."
         ),
     ),
 }
@@ -134,13 +138,14 @@ def dual_space(story: Story) -> str:
     elif valleys == 0:
         which = "The cut is" if n_cuts == 1 else f"None of the {n_cuts} cuts is"
         not_ = " not" if n_cuts == 1 else ""
-        cuts = f"{which}{not_} at a real valley of the density: read the clusters as low, middle and high f, not as separate groups."
+        meaning = "read the clusters as low, middle and high f, not as separate groups"
+        cuts = f"{which}{not_} at a real valley of the density: {meaning}."
     else:
         cuts = f"{valleys} of {n_cuts} cuts {'is' if valleys == 1 else 'are'} at a real valley of the density (a solid line)."
     return (
-        "The dual value f(x) says how much more likely a sample is than if its values were drawn independently of each other, each from its "
-        f"own marginal: by a factor of e^f. Its mean over held-out samples is the divergence. Samples of this source lie between "
-        f"{number(low)} and {number(high)} nats. {cuts} {_compare(story)}"
+        "The dual value f(x) says how much more likely a sample is than if its values were drawn independently of each other, "
+        "each from its own marginal: by a factor of e^f. Its mean over held-out samples is the divergence. Samples of this "
+        f"source lie between {number(low)} and {number(high)} nats. {cuts} {_compare(story)}"
     )
 
 
@@ -161,9 +166,9 @@ def novelty(story: Story) -> str:
     near = story.near
     share, real_share = near.n_near_copies / len(near.ratio), near.n_near_copies_real / len(near.real_ratio)
     return (
-        f"The median generated sample is {near.median_ratio:.2f} times as far from its nearest real sample as real samples are from each "
-        f"other. {near.n_near_copies} of {len(near.ratio)} ({100 * share:.1f} %) are nearer than half the typical distance; so are "
-        f"{near.n_near_copies_real} of {len(near.real_ratio)} real ones ({100 * real_share:.1f} %)."
+        f"The median generated sample is {near.median_ratio:.2f} times as far from its nearest real sample as real samples are "
+        f"from each other. {near.n_near_copies} of {len(near.ratio)} ({100 * share:.1f} %) are nearer than half the typical "
+        f"distance; so are {near.n_near_copies_real} of {len(near.real_ratio)} real ones ({100 * real_share:.1f} %)."
     )
 
 
@@ -191,27 +196,29 @@ def choice(story: Story) -> str:
     if chosen.criterion is None:
         return f"Nothing was tried: the walk was fixed by hand ({rung(chosen)})."
     how = (
-        "Every candidate generated samples from four fifths of the real ones and was compared with the remaining fifth, on real samples "
-        "alone; the lowest criterion wins. It adds up how the distances to real samples differ (energy distance, 0 is best), how many "
-        "held-out samples have a generated one nearby (coverage, 1 is best) and how near generated samples come to the ones they were "
-        "made from (authenticity, 1 is best, 0 is a copy)."
+        "Every candidate generated samples from four fifths of the real ones and was compared with the remaining fifth, on "
+        "real samples alone; the lowest criterion wins (a refinement must win clearly). It adds up how the distances to real "
+        "samples differ (energy distance, 0 is best), how many held-out samples have a generated one nearby (coverage, 1 is "
+        "best) and how near generated samples come to the ones they were made from (authenticity, 1 is best, 0 is a copy)."
     )
     if not chosen.per_class:
-        return f"{_walk(chosen)} This had the lowest criterion, {chosen.criterion:.3f}, of {len(sampler.criteria_)} candidates. {how}"
+        return f"{_walk(chosen)} Its criterion was {chosen.criterion:.3f}, of {len(sampler.criteria_)} candidates. {how}"
     verdict = sampler.class_criteria_
     why = (
         f" ({verdict.per_class:.3f} against {verdict.pooled:.3f} for one way for all, on fresh folds)"
         if verdict is not None
         else ""
     )
-    return f"Every label has a way of its own (the table shows the best for each), because held-out samples were matched better so{why}. {how}"
+    own = "Every label has a way of its own (the table shows the best for each)"
+    return f"{own}, because held-out samples were matched better so{why}. {how}"
 
 
 def _walk(chosen: Any) -> str:
     if math.isinf(chosen.time):
         return f"Each new sample is drawn from what all real samples have in common: {rung(chosen)}."
     kept = 100 * math.exp(-chosen.time)
-    return f"Each new sample walks away from a real one until {kept:.0f} % of its offset from its neighbours' mean is left: {rung(chosen)}."
+    offset = f"{kept:.0f} % of its offset from its neighbours' mean"
+    return f"Each new sample walks away from a real one until {offset} is left: {rung(chosen)}."
 
 
 def tried(story: Story, limit: int = 12) -> tuple[list[tuple[str, ...]], int | None]:
@@ -241,10 +248,11 @@ def caveats(story: Story) -> list[str]:
     d = int(np.prod(story.X.shape[1:]))
     items = [
         (
-            "The divergence is conservative: what the model does not see is missing from it, so the truth is more often above the estimate than "
-            "below. The lower limit covers the luck of the samples at hand, not samples that depend on each other."
+            "The divergence is conservative: what the model does not see is missing from it, so the truth is more often above "
+            "the estimate than below. The lower limit covers the luck of the samples at hand, not samples that depend on each "
+            "other."
         ),
-        "f of generated samples comes from models that were trained on the samples these were made from, which flatters them a little.",
+        "f of generated samples comes from models trained on the samples these were made from, which flatters it a little.",
         "A generated sample carries information about the real ones: this is no privacy guarantee.",
         "Walks follow the local dual function of their start; f in the picture is the global one, so a path may turn.",
     ]
@@ -273,6 +281,6 @@ def settings(story: Story, credit: str) -> list[tuple[str, str]]:
 def footer(version: str) -> str:
     """Who made this and from what."""
     return (
-        f"Made by dualwalk {version}. Method: Garg, Schneider, Raj, Rasul, Nevmyvaka, Gopal, Dhurandhar, Cecchi, Rish, Deep Generative "
-        "Sampling in the Dual Divergence Space, arXiv 2404.07377 (2024)."
+        f"Made by dualwalk {version}. Method: Garg, Schneider, Raj, Rasul, Nevmyvaka, Gopal, Dhurandhar, Cecchi, Rish, Deep "
+        "Generative Sampling in the Dual Divergence Space, arXiv 2404.07377 (2024)."
     )

@@ -23,15 +23,16 @@ class Dataset:
     credit: str
 
     def __repr__(self) -> str:
-        return f"Dataset({self.name!r}, X {self.X.shape}, y {self.y.shape}, X_test {self.X_test.shape}, y_test {self.y_test.shape})"
+        shapes = ", ".join(f"{name} {getattr(self, name).shape}" for name in ("X", "y", "X_test", "y_test"))
+        return f"Dataset({self.name!r}, {shapes})"
 
 
 def load_japanese_vowels() -> Dataset:
     """UCI Japanese Vowels: utterances of /ae/ by nine speakers, 12 LPC cepstrum coefficients at 25 times.
 
-    `X` is (270, 12, 25) float32, 30 utterances of each speaker; `y` is (270,) int64, the speaker 1 to 9; `X_test` is (370, 12, 25) and
-    `y_test` (370,). The original utterances have 7 to 29 frames; each was resampled to 25 equally spaced times by linear
-    interpolation. Every call returns new, writable arrays. M. Kudo, J. Toyama and M. Shimbo (1999), CC BY 4.0.
+    `X` is (270, 12, 25) float32, 30 utterances of each speaker; `y` is (270,) int64, the speaker 1 to 9; `X_test` is
+    (370, 12, 25) and `y_test` (370,). The original utterances have 7 to 29 frames; each was resampled to 25 equally spaced times
+    by linear interpolation. Every call returns new, writable arrays. M. Kudo, J. Toyama and M. Shimbo (1999), CC BY 4.0.
 
     >>> vowels = load_japanese_vowels()
     >>> vowels.X.shape, vowels.X.dtype.name, sorted(set(vowels.y.tolist()))
@@ -47,8 +48,8 @@ def load_japanese_vowels() -> Dataset:
     return Dataset(
         name="Japanese Vowels",
         description=(
-            "Nine speakers say the vowels /ae/: 12 LPC cepstrum coefficients, each utterance resampled from 7-29 frames to 25 times "
-            "by linear interpolation. The label is the speaker."
+            "Nine speakers say the vowels /ae/: 12 LPC cepstrum coefficients, each utterance resampled from 7-29 frames to 25 "
+            "times by linear interpolation. The label is the speaker."
         ),
         credit=(
             "M. Kudo, J. Toyama, M. Shimbo (1999), Multidimensional curve classification using passing-through regions, "

@@ -1,8 +1,8 @@
 """Pictures of a fitted model, drawn on axes that the caller owns (matplotlib, extra `report`).
 
-Every function takes matplotlib axes and plain arrays, changes nothing but those axes, and touches no global state of matplotlib. The
-colours are the same everywhere and can be told apart by the colour-blind: blue is real, orange is generated, purple to green is
-negative to positive.
+Every function takes matplotlib axes and plain arrays, changes nothing but those axes, and touches no global state of
+matplotlib. The colours are the same everywhere and can be told apart by the colour-blind: blue is real, orange is generated,
+purple to green is negative to positive.
 
     from matplotlib.figure import Figure
     figure = Figure(figsize=(9, 3), layout="constrained")
@@ -114,7 +114,7 @@ def _ticks(n: int) -> list[int]:
 
 
 def bands(axes: Axes, real: ArrayLike, generated: ArrayLike, *, title: str = "", theme: Theme = LIGHT) -> None:
-    """One channel, (n_samples, n_times) real and generated: medians, and the bands that hold the middle 80 %; a few generated lines."""
+    """One channel, (n_samples, n_times) real and generated: medians, bands with the middle 80 %, a few generated lines."""
     real, generated = np.asarray(real, dtype=np.float64), np.asarray(generated, dtype=np.float64)
     times = np.arange(1, real.shape[1] + 1)
     low, middle, high = np.quantile(real, [0.1, 0.5, 0.9], axis=0)
@@ -152,7 +152,7 @@ def density(
     generated: ArrayLike | None = None,
     theme: Theme = LIGHT,
 ) -> None:
-    """The dual space: density of f (nats) of the real samples by cluster, cuts, end points, and a stroke for every sample below."""
+    """The dual space: density of f (nats) of the real samples by cluster, cuts, end points, below a stroke for every sample."""
     f, labels = np.asarray(f, dtype=np.float64), np.asarray(labels)
     everything = [f, np.asarray(end_points)]
     if training_end_points is not None:
@@ -164,15 +164,15 @@ def density(
     top = float(max(height.max(), 0.0 if height_new is None else height_new.max()))
     edges = [low, *np.asarray(cuts).tolist(), high]
     n_clusters = len(edges) - 1
+    named = [(k, f[labels == k]) for k in range(n_clusters) if (labels == k).any()]
+    places = _apart(np.array([np.median(members) for _, members in named]), 0.09 * (high - low))
+    for (k, members), place in zip(named, places, strict=True):
+        text = f"cluster {k + 1}\n{len(members)}"
+        axes.annotate(text, (place, 1.06 * top), ha="center", va="bottom", fontsize=SMALL, color=theme.ink)
     for k in range(n_clusters):
         inside = (grid >= edges[k]) & (grid <= edges[k + 1])
         axes.fill_between(grid[inside], height[inside], color=theme.cluster(k, n_clusters), alpha=0.75, linewidth=0)
-        members = f[labels == k]
-        axes.vlines(members, -0.10 * top, -0.03 * top, color=theme.cluster(k, n_clusters), linewidth=0.8)
-        if len(members):
-            place = float(np.median(members))
-            text = f"cluster {k + 1}\n{len(members)}"
-            axes.annotate(text, (place, 1.06 * top), ha="center", va="bottom", fontsize=SMALL, color=theme.ink)
+        axes.vlines(f[labels == k], -0.10 * top, -0.03 * top, color=theme.cluster(k, n_clusters), linewidth=0.8)
     axes.plot(grid, height, color=theme.real, linewidth=1.2)
     for k, cut in enumerate(cuts):
         real_valley = len(valleys) > k and bool(valleys[k])
@@ -199,18 +199,33 @@ def _span(values: Float) -> tuple[float, float]:
     return low - margin, high + margin
 
 
+def _apart(places: Float, gap: float) -> Float:
+    """Increasing places moved as little as that takes until neighbours are `gap` apart."""
+    offsets = gap * np.arange(len(places))
+    free = places - offsets  # now they need only be increasing: pool those that are not, as isotonic regression does
+    pools: list[list[float]] = []
+    for value in free.tolist():
+        pools.append([value])
+        while len(pools) > 1 and np.mean(pools[-2]) > np.mean(pools[-1]):
+            last = pools.pop()
+            pools[-1] += last
+    return np.asarray([float(np.mean(pool)) for pool in pools for _ in pool] + offsets)
+
+
 def paths(
     axes: Axes, f: ArrayLike, *, end_points: Sequence[float] | Float, colors: Sequence[Any] | None = None, theme: Theme = LIGHT
 ) -> None:
-    """Walks in the dual space, f of (n_walks, n_steps + 1): a dot where each starts, an arrow head where it ends."""
+    """Walks in the dual space, f of (n_walks, n_steps + 1): a dot at each start, an arrow head at the end (before a NaN)."""
     f = np.asarray(f, dtype=np.float64)
     steps = np.arange(f.shape[1])
     for k, path in enumerate(f):
         color = theme.generated if colors is None else colors[k]
         axes.plot(path, steps, color=theme.generated, linewidth=1.3, alpha=0.9)
         axes.plot(path[0], 0, "o", markersize=5, color=color, clip_on=False, zorder=3)
-        arrow = {"arrowstyle": "-|>", "color": theme.generated, "linewidth": 1.3}
-        axes.annotate("", (path[-1], steps[-1]), (path[-2], steps[-2]), arrowprops=arrow)
+        last = int(np.isfinite(path).sum()) - 1
+        if last > 0:
+            arrow = {"arrowstyle": "-|>", "color": theme.generated, "linewidth": 1.3}
+            axes.annotate("", (path[last], last), (path[last - 1], last - 1), arrowprops=arrow)
     for point in end_points:
         axes.axvline(float(point), color=theme.ink, linewidth=1.6)
     dress(axes, theme, x="dual value f (nats)", y="step of the walk")
@@ -227,7 +242,7 @@ def totals(axes: Axes, values: ArrayLike, *, horizontal: bool = False, theme: Th
 
 
 def distances(axes: Axes, generated: ArrayLike, real: ArrayLike, *, theme: Theme = LIGHT) -> None:
-    """Distance to the nearest training sample over the typical one: generated samples beside training samples (each without itself)."""
+    """Distance to the nearest training sample over the typical one: generated samples, and training samples to others."""
     generated, real = np.asarray(generated, dtype=np.float64), np.asarray(real, dtype=np.float64)
     high = float(np.quantile(np.concatenate([generated, real]), 0.995)) * 1.1 or 1.0
     grid = np.linspace(0, max(high, 1.5), 400)
@@ -240,4 +255,4 @@ def distances(axes: Axes, generated: ArrayLike, real: ArrayLike, *, theme: Theme
     dress(axes, theme, x="distance to the nearest real sample (1 = typical between real samples, 0 = a copy)")
     axes.spines["left"].set_visible(False)
     axes.set(yticks=[], xlim=(0, grid[-1]), ylim=(0, None))
-    legend(axes, theme, loc="upper right")
+    legend(axes, theme, loc="best")

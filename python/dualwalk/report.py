@@ -39,13 +39,13 @@ def write_report(
 ) -> None:
     """Write what was found and made as one self-contained HTML page, whole or not at all.
 
-    `sampler` is a fitted `DualSampler`; `divergence` a `DualDivergence` fitted on the same samples (fitted here if left out, with the
-    sampler's `random_state`); `generated` the samples to show (300 of the sampler's own if left out). `credit` names the source of the
-    data. The page holds every picture inside, in a light and a dark version, and no script; the same models and samples give the same
-    bytes.
+    `sampler` is a fitted `DualSampler`; `divergence` a `DualDivergence` fitted on the same samples (fitted here if left out,
+    with the sampler's `random_state`); `generated` the samples to show (300 of the sampler's own if left out). `credit` names
+    the source of the data. The page holds every picture inside, in a light and a dark version, and no script; the same models
+    and samples give the same bytes.
 
-    Raises ImportError without matplotlib, ValueError for a path that cannot be written or samples of another shape, and NotFittedError:
-    all before any work. Source of the method: Garg et al. 2024, arXiv 2404.07377.
+    Raises ImportError without matplotlib, ValueError for a path that cannot be written or samples of another shape, and
+    NotFittedError: all before any work. Source of the method: Garg et al. 2024, arXiv 2404.07377.
 
         sampler = DualSampler(random_state=0).fit(X)
         write_report("report.html", sampler=sampler)
