@@ -74,9 +74,9 @@ def test_typed_marker_and_stub_are_installed() -> None:
 
 
 def test_checks_of_samples() -> None:
+    x = np.zeros((10, 2, 5))
+    x[3, 1, 2] = np.nan
     with pytest.raises(ValueError, match=r"X must be finite; got nan at index \(3, 1, 2\) and 1 such values"):
-        x = np.zeros((10, 2, 5))
-        x[3, 1, 2] = np.nan
         _checks.samples(x)
     with pytest.raises(ValueError, match="at least 8 samples; got 7"):
         _checks.samples(np.zeros((7, 2)))
@@ -92,7 +92,7 @@ def test_checks_of_samples() -> None:
         _checks.samples(np.zeros((9, 3)), feature_shape=(4,))
     with pytest.raises(ValueError, match=r"one label a sample, shape \(9,\); got shape \(8,\)"):
         _checks.labels(np.zeros(8), 9)
-    with pytest.raises(ValueError, match="labels|y must be finite"):
+    with pytest.raises(ValueError, match="y must be finite"):
         _checks.labels(np.full(9, np.nan), 9)
     with pytest.raises(TypeError, match="seed must be a whole number; got 'x'"):
         _checks.seed("x")

@@ -121,7 +121,7 @@ def test_bad_input_is_refused_before_out_is_touched(backend: str) -> None:
         call(x.astype(object))
     with pytest.raises(TypeError, match="got dtype complex128"):
         call(x.astype(complex))
-    with pytest.raises(ValueError, match="'shuffle'.*got 'sort'"):
+    with pytest.raises(ValueError, match=r"'shuffle'.*got 'sort'"):
         call(method="sort")
     with pytest.raises(ValueError, match="n_copies must be at least 0; got -1"):
         call(n_copies=-1)

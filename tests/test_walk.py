@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ TOLERANCE = {np.float32: 2e-4, np.float64: 1e-10}
 def mlp(n_features: int, hidden: tuple[int, ...], seed: int) -> dw.MLPDual:
     rng = np.random.default_rng(seed)
     widths = (n_features, *hidden, 1)
-    weights = [rng.standard_normal((o, i)) / np.sqrt(i) for i, o in zip(widths[:-1], widths[1:], strict=True)]
+    weights = [rng.standard_normal((o, i)) / np.sqrt(i) for i, o in pairwise(widths)]
     return dw.MLPDual(weights, [0.3 * rng.standard_normal(o) for o in widths[1:]])
 
 
