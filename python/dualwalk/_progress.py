@@ -54,7 +54,7 @@ class Bar:
         self.next_time = 0.0
 
     def __call__(self, done: int, total: int, text: str) -> None:
-        self.progress.update(self.task, completed=done, total=max(total, 1), description=text)
+        self.progress.update(self.task, completed=done, total=max(total, 1), description=f"{text:<44.44}")
         now = time.monotonic()
         if now >= self.next_time:
             self.progress.refresh()

@@ -30,9 +30,9 @@ class Dataset:
 def load_japanese_vowels() -> Dataset:
     """UCI Japanese Vowels: utterances of /ae/ by nine speakers, 12 LPC cepstrum coefficients at 25 times.
 
-    `X` is (270, 12, 25) float32, 30 utterances of each speaker; `y` is (270,) int64, the speaker 1 to 9; `X_test` is
-    (370, 12, 25) and `y_test` (370,). The original utterances have 7 to 29 frames; each was resampled to 25 equally spaced times
-    by linear interpolation. Every call returns new, writable arrays. M. Kudo, J. Toyama and M. Shimbo (1999), CC BY 4.0.
+    `X` is (270, 12, 25) float32, 30 utterances of each speaker; `y` is (270,) int64, the speaker 1 to 9; `X_test` is (370,
+    12, 25) and `y_test` (370,). The original utterances have 7 to 29 frames; each was resampled to 25 equally spaced times by
+    linear interpolation. Every call returns new, writable arrays. M. Kudo, J. Toyama and M. Shimbo (1999), CC BY 4.0.
 
     >>> vowels = load_japanese_vowels()
     >>> vowels.X.shape, vowels.X.dtype.name, sorted(set(vowels.y.tolist()))
