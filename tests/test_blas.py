@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 import pytest
 
@@ -28,15 +29,20 @@ def test_threads_are_restored() -> None:
     try:
         other.start()
         assert entered.wait(10)
-        with pytest.raises(RuntimeError, match="inside"), _blas.one_blas_thread():
-            assert get() == 1
-            raise RuntimeError("inside")
+        with pytest.raises(RuntimeError, match="inside"):
+            fail_inside(get)
         assert get() == 1  # the other block goes on
         leave.set()
         other.join()
         assert get() == before
     finally:
         set_(original)
+
+
+def fail_inside(get: Callable[[], int]) -> None:
+    with _blas.one_blas_thread():
+        assert get() == 1
+        raise RuntimeError("inside")
 
 
 def test_without_openblas_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
