@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _checks
+from ._blas import one_blas_thread
 from ._choice import Choice, Progress, Ticker, Tried
 from ._classes import SMALLEST_CLASS, Verdict, climb_classes, compare, small_class
 from ._covariance import NoiseModel, choose_noise_model
@@ -127,6 +128,7 @@ class DualSampler(Estimator):
             self.walk_mode = params.pop("walk")
         return super().set_params(**params)
 
+    @one_blas_thread()
     def fit(
         self, X: ArrayLike, y: ArrayLike | None = None, groups: ArrayLike | None = None, *, progress: Progress | None = None
     ) -> Self:
@@ -240,6 +242,7 @@ class DualSampler(Estimator):
     def _part(self, members: Index, rung: Rung, model: NoiseModel) -> _Part:
         return _Part(members, Walker(self._rows[members], self.feature_shape_, rung.space, model), rung)
 
+    @one_blas_thread()
     def sample(self, n: int, y: Any = None, *, seed: Any = None) -> NDArray[Any]:
         """n new samples, (n, *feature_shape_).
 
@@ -352,6 +355,7 @@ class DualSampler(Estimator):
         settings = {"n_steps": n_steps, "step_size": step_size, "target": target, "noise": noise, "record": record}
         return around.walk(rows, self._shaped, seed=self._stream_seed(seed), **settings)
 
+    @one_blas_thread()
     def explain(self, X_from: Any, X_to: ArrayLike | None = None) -> Attribution:
         """How far every feature moved from X_from to X_to, and its part of the change of f, both shaped like X.
 
@@ -423,7 +427,7 @@ class DualSampler(Estimator):
                 "apart, so new samples will be near-copies or lose variance. Add samples (or windows of the series), "
                 "shorten or downsample the series, drop channels, or judge the output with nearest() before using it.",
                 SmallSampleWarning,
-                stacklevel=3,
+                stacklevel=4,  # past fit and its decorator, to the caller
             )
 
 
