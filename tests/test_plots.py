@@ -7,6 +7,8 @@ import sys
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 pytest.importorskip("matplotlib")
 
@@ -69,6 +71,10 @@ def test_bands(axes, theme, n):
     assert axes.get_xlim() == (1, 20)
 
 
+def test_bands_of_one_time(axes):
+    plots.bands(axes, RNG.normal(size=(9, 1)), RNG.normal(size=(9, 1)))
+
+
 @pytest.mark.parametrize("values", [np.zeros(5), np.array([1.0]), F, np.r_[np.zeros(90), 1.0]])
 def test_density_is_one_in_all(values):
     grid = np.linspace(values.min() - 20, values.max() + 20, 20001)
@@ -90,8 +96,21 @@ def test_dual_space_without_cuts(axes, f):
 
 
 def test_paths(axes, theme):
-    plots.paths(axes, F[:5, None] + np.arange(9) / 3, end_points=ENDS, theme=theme)
-    assert len(axes.texts) == 5, "an arrow a walk"
+    f = F[:5, None] + np.arange(9) / 3
+    f[1, 4:] = np.nan
+    f[2, 1:] = np.nan
+    plots.paths(axes, f, end_points=ENDS, theme=theme)
+    assert sorted(arrow.xy[1] for arrow in axes.texts) == [3, 8, 8, 8], "an arrow for every walk that moved, at its end"
+
+
+@given(st.lists(st.floats(-10, 10), min_size=1, max_size=6), st.floats(0.01, 5))
+def test_names_are_moved_apart(places, gap):
+    places = np.sort(places)
+    moved = plots._apart(places, gap)
+    assert (np.diff(moved) >= gap - 1e-9).all()
+    assert moved.mean() == pytest.approx(places.mean(), abs=1e-9), "and no farther than that takes"
+    if (np.diff(places) >= gap).all():
+        np.testing.assert_allclose(moved, places, atol=1e-9)
 
 
 @pytest.mark.parametrize("horizontal", [True, False])

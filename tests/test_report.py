@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from dualwalk import _words
+from dualwalk import _story, _words
 from dualwalk.estimator import DualDivergence
 from dualwalk.report import require_matplotlib, write_report
 from dualwalk.sampler import DualSampler
@@ -29,6 +29,12 @@ def sampler():
 @pytest.fixture(scope="module")
 def divergence():
     return DualDivergence(cv=2, n_fits=1, random_state=0).fit(data())
+
+
+@pytest.fixture(autouse=True)
+def small_pictures(monkeypatch):
+    """A report's time is its pictures'."""
+    monkeypatch.setattr("dualwalk._figures.DOTS", 50)
 
 
 class Page(HTMLParser):
@@ -107,6 +113,37 @@ def test_other_shapes_and_labels(tmp_path, shape):
     write_report(tmp_path / "r.html", sampler=sampler, divergence=model, generated=sampler.sample(12))
     page = Page((tmp_path / "r.html").read_text(encoding="utf-8"))
     assert "2 labels" in " ".join(page.words)
+
+
+@pytest.mark.parametrize(
+    "X",
+    [
+        np.repeat(data(14, (4,)), 4, axis=0),
+        np.ones((56, 3)),
+        data(56, (1,)),
+        np.random.default_rng(0).standard_cauchy((56, 2, 4)),
+    ],
+    ids=["copies", "constant", "one column", "heavy tails"],
+)
+@pytest.mark.filterwarnings("ignore::dualwalk._estimator.SmallSampleWarning")
+def test_odd_data(tmp_path, X):
+    pytest.importorskip("matplotlib")
+    model = DualDivergence(cv=2, n_fits=1, random_state=0).fit(X)
+    sampler = DualSampler("local", n_neighbors=8, random_state=0).fit(X)
+    write_report(tmp_path / "r.html", sampler=sampler, divergence=model)
+    words = " ".join(Page((tmp_path / "r.html").read_text(encoding="utf-8")).words).lower().split()
+    assert not {"nan", "inf"} & set(words)
+
+
+def test_walks_stay_between_the_end_points(sampler, divergence):
+    story = _story.tell(sampler, divergence, sampler.X_, sampler.sample(20))
+    low, high = divergence.end_points_
+    later = story.walks.f[:, 1:]
+    later = later[np.isfinite(later)]
+    assert len(later)
+    assert ((later >= low) & (later <= high)).all()
+    np.testing.assert_allclose(story.walks.end - story.walks.start, story.walks.movement, atol=1e-6)
+    assert 0 <= story.share_inside <= 1
 
 
 def test_a_divergence_is_fitted_if_there_is_none(tmp_path):

@@ -100,7 +100,7 @@ def demo(options: argparse.Namespace) -> None:
                 divergence=divergence,
                 generated=X,
                 title=title,
-                credit=vowels.credit,
+                credit=f"{vowels.description} {vowels.credit}",
                 progress=show,
             )
         _row("report", f"{report_path} (open it in a browser)")

@@ -42,10 +42,13 @@ class Nearness:
 
 def nearness(sampler: DualSampler, X: NDArray[Any], generated: NDArray[Any]) -> Nearness:
     """Compare the sampler's `nearest` for generated rows with leave-one-out distances among the training rows X."""
-    index, _, ratio = sampler.nearest(generated)
+    index, distance, ratio = sampler.nearest(generated)
     own = leave_one_out_distances(X)
-    typical = np.median(own)
-    return Nearness(np.asarray(index), np.asarray(ratio), own / typical if typical > 0 else np.zeros_like(own))
+    typical = float(np.median(own))
+    if typical == 0:  # most rows are there twice: the others say what is typical
+        typical = float(np.median(own[own > 0])) if (own > 0).any() else 1.0
+        ratio = distance / typical
+    return Nearness(np.asarray(index), np.asarray(ratio), own / typical)
 
 
 def leave_one_out_distances(X: NDArray[Any]) -> NDArray[np.float64]:

@@ -131,6 +131,8 @@ def dual_space(story: Story) -> str:
     """What f, clusters and end points are here."""
     model = story.divergence
     low, high = model.end_points_
+    if low == high:
+        return f"f is the same for all samples, {number(low)} nats: no dependence between their values was found."
     valleys = int(np.sum(model.cut_valleys_))
     n_cuts = len(model.cuts_)
     if n_cuts == 0:

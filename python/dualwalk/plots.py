@@ -126,7 +126,8 @@ def bands(axes: Axes, real: ArrayLike, generated: ArrayLike, *, title: str = "",
     axes.plot(times, middle, color=theme.generated, linewidth=1.8, linestyle=(0, (4, 2)), label="generated, median")
     axes.plot(times, low, color=theme.generated, linewidth=1.0, linestyle=(0, (2, 2)), label="generated, middle 80 %")
     axes.plot(times, high, color=theme.generated, linewidth=1.0, linestyle=(0, (2, 2)))
-    axes.set_xlim(times[0], times[-1])
+    if len(times) > 1:
+        axes.set_xlim(times[0], times[-1])
     dress(axes, theme, title=title)
 
 
