@@ -227,6 +227,12 @@ class TestQuality:
         assert 0.7 < near / usual < 1.15
         assert sampler.choice_.criterion < 0.3
 
+    def test_a_large_offset_costs_no_digits(self):
+        moved = DualSampler(random_state=0).fit(3.0 * series() + 1e6)
+        assert moved.choice_.n_neighbors == fitted().choice_.n_neighbors
+        assert moved.choice_.criterion == pytest.approx(fitted().choice_.criterion, abs=1e-4)
+        np.testing.assert_allclose((moved.sample(20) - 1e6) / 3.0, fitted().sample(20), atol=1e-8)
+
     def test_criteria_hold_every_candidate(self):
         tried = fitted().criteria_
         assert len(tried) >= 12

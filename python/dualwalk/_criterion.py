@@ -86,7 +86,8 @@ class Criterion:
 
     def __init__(self, rows: Float, folds: Sequence[Fold], groups: Index | None = None) -> None:
         self._scale = column_scale(rows)
-        self._rows = rows / self._scale
+        self._center = rows.mean(axis=0)  # a distance by matrix product loses digits to a common offset
+        self._rows = (rows - self._center) / self._scale
         self.folds = list(folds)
         self._groups = groups
         self._floor = 1e-4 * np.sqrt(np.count_nonzero(np.ptp(rows, axis=0)) + 1.0)
@@ -134,7 +135,7 @@ class Criterion:
             if len(made) == 0:
                 covered.append(0.0)
                 continue
-            scaled = made / self._scale
+            scaled = (made - self._center) / self._scale
             features.append(self._features(np.sqrt(squared_distances(scaled[:share], self._rows[fold.fit]))))
             nearest = squared_distances(self._rows[fold.held], scaled).min(axis=1)
             covered.append(float((np.sqrt(nearest) < self._radius[fold.held]).mean()))

@@ -393,8 +393,8 @@ class DualSampler(Estimator):
         """
         self._check_fitted("choice_")
         rows, _ = _checks.samples(X, min_samples=0, feature_shape=self.feature_shape_)
-        scale = column_scale(self._rows)
-        scaled, training = rows / scale, self._rows / scale
+        center, scale = self._rows.mean(axis=0), column_scale(self._rows)
+        scaled, training = (rows - center) / scale, (self._rows - center) / scale
         index = np.argmin(squared_distances(scaled, training), axis=1)
         distance: Float = np.sqrt(((scaled - training[index]) ** 2).sum(axis=1))
         usual = self._usual_distance(training)
