@@ -131,7 +131,7 @@ def test_demo_in_full(capsys):
     start = time.perf_counter()
     status, out, _ = run(capsys, "demo", "--out", "demo", "-n", 90)
     assert status == 0
-    assert time.perf_counter() - start < 60
+    assert time.perf_counter() - start < 240, "15 to 20 s where two cores are free; this is for a hang, not for a busy machine"
     for word in (
         "Japanese Vowels",
         "lower limit",

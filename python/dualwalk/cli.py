@@ -81,7 +81,7 @@ def parser() -> argparse.ArgumentParser:
                 "--threads",
                 type=_number("--threads", 1),
                 metavar="T",
-                help="threads of the compiled kernels (default: all that are allowed)",
+                help="threads to use (default: all that are allowed)",
             )
         return sub
 
