@@ -1,14 +1,12 @@
-"""Draw docs/demo.png, the README's picture: real beside generated series of the demo's data, and their dual space.
+"""Draw docs/demo.png, the README's picture: real beside generated vowels and their dual space, fitted as in the README's example.
 
-    python benchmarks/make_demo_picture.py [docs/demo.png]
+python benchmarks/make_demo_picture.py [docs/demo.png]
 """
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-
-import numpy as np
 
 from dualwalk import _figures, _story
 from dualwalk.datasets import load_japanese_vowels
@@ -23,9 +21,8 @@ def main() -> int:
     target = Path(sys.argv[1]) if len(sys.argv) > 1 else TARGET
     vowels = load_japanese_vowels()
     divergence = DualDivergence(random_state=0).fit(vowels.X)
-    sampler = DualSampler(random_state=0).fit(vowels.X, vowels.y)
-    y = np.resize(np.unique(vowels.y), 300)  # as `dualwalk demo` does
-    story = _story.tell(sampler, divergence, vowels.X, sampler.sample(len(y), y))
+    sampler = DualSampler(random_state=0).fit(vowels.X)
+    story = _story.tell(sampler, divergence, vowels.X, sampler.sample(300))
     target.write_bytes(_figures.to_png(_figures.cover(story, LIGHT)))
     print(f"{target}: {target.stat().st_size} bytes")
     return 0
