@@ -1,0 +1,90 @@
+# mypy: disable-error-code="no-untyped-def"
+"""permute_marginals in Numba: panels of columns, one cache line wide, rearranged row by row in a tile."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._threads import parallel_ranges
+from ._numba_draws import GROUP, draw_group, draw_integer
+from ._numba_scalar import jit
+from .reference import OPERATIONS, RESAMPLE, SHIFT, SHUFFLE
+
+LINE = 64  # bytes: a panel of columns is one cache line wide
+TILE_BYTES = 512 * 1024  # a thread's share of L2
+_ZERO, _ONE = np.uint64(0), np.uint64(1)
+
+
+def permute_marginals(
+    x: NDArray[Any], block_of_column: NDArray[np.int32], method: str, seed: int, out: NDArray[Any], n_threads: int
+) -> None:
+    n_copies, n_rows, n_columns = out.shape
+    if out.size == 0:
+        return
+    item = np.dtype(f"u{x.dtype.itemsize}")
+    # narrower panels for very many rows, so that the random accesses of a column stay in the cache
+    width = min(n_columns, max(1, min(16, LINE // item.itemsize, TILE_BYTES // (item.itemsize * (n_rows + 1)))))
+    # broadcast over an axis of 2, x has one type for Numba whatever its strides: read-only, not contiguous
+    source = np.broadcast_to(x.view(item)[:, :, None], (n_rows, n_columns, 2))
+    blocks = np.ascontiguousarray(block_of_column, np.uint64)
+    target, key = out.view(item), np.uint64(seed)
+
+    def work(begin: int, end: int) -> None:
+        _permute(source, blocks, np.uint64(OPERATIONS[method]), key, target, width, begin, end)
+
+    parallel_ranges(work, n_copies * -(-n_columns // width), n_threads)
+
+
+@jit()
+def _permute(source, blocks, operation, seed, out, width, begin, end):
+    """Tasks begin .. end - 1, all copies of a panel of columns one after another. A panel is rearranged row by row in a tile
+    that stays in the cache: its columns are chains of their own, so the processor works on all of them at once."""
+    n_copies, n_rows, n_columns = out.shape
+    tile, loaded = np.empty((n_rows, width), out.dtype), -1
+    draws = np.empty((width, GROUP), np.uint32)
+    shift = np.empty(width, np.int64)
+    for task in range(begin, end):
+        panel, copy = task // n_copies, np.uint64(task % n_copies)
+        first = panel * width
+        n = min(width, n_columns - first)
+        to = out[task % n_copies, :, first : first + n]
+        if operation != SHUFFLE and panel != loaded:
+            for row in range(n_rows):
+                for c in range(n):
+                    tile[row, c] = source[row, first + c, 0]
+            loaded = panel
+        if operation == SHIFT:
+            for c in range(n):
+                shift[c] = 0
+                if n_rows > 1:
+                    shift[c] = _ONE + draw_integer(seed, operation, copy, blocks[first + c], _ZERO, np.uint64(n_rows - 1))
+            for row in range(n_rows):
+                for c in range(n):
+                    to[row, c] = tile[shift[c], c]
+                    shift[c] = 0 if shift[c] + 1 == n_rows else shift[c] + 1
+            continue
+        for group in range(0, n_rows, GROUP):
+            for c in range(n):
+                if c > 0 and blocks[first + c] == blocks[first + c - 1]:
+                    draws[c] = draws[c - 1]
+                elif operation == RESAMPLE:
+                    draw_group(seed, operation, copy, blocks[first + c], np.uint64(group), _ZERO, np.uint64(n_rows), draws[c])
+                else:
+                    draw_group(seed, operation, copy, blocks[first + c], np.uint64(group), _ONE, _ONE, draws[c])
+            for i in range(min(GROUP, n_rows - group)):
+                row = group + i
+                if operation == RESAMPLE:
+                    for c in range(n):
+                        to[row, c] = tile[draws[c, i], c]
+                else:  # Fisher-Yates from the inside out
+                    for c in range(n):
+                        other = draws[c, i]
+                        tile[row, c] = tile[other, c]
+                        tile[other, c] = source[row, first + c, 0]
+        if operation == SHUFFLE:
+            for row in range(n_rows):
+                for c in range(n):
+                    to[row, c] = tile[row, c]

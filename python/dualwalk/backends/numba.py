@@ -1,0 +1,13 @@
+"""The jobs in Numba: the same as reference.py, compiled at their first call, for installations without `_core`.
+
+No Numba threading layer is used: compiled functions release the GIL and threads come from `_threads.parallel_ranges`, so that
+forks and concurrent callers are safe. Work is cut up the same way for every n_threads, hence the same bits.
+"""
+
+from ._numba_draws import draw_integers, philox
+from ._numba_objective import log_mean_exp, mean_log_sigmoid
+from ._numba_permute import permute_marginals
+from ._numba_walk_local import walk_local
+from ._numba_walk_mlp import walk_mlp
+
+__all__ = ["draw_integers", "log_mean_exp", "mean_log_sigmoid", "permute_marginals", "philox", "walk_local", "walk_mlp"]
