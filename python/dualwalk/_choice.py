@@ -47,8 +47,11 @@ class Choice:
 class Tried:
     """One candidate of the ladder: what it was, its criterion and the parts of it.
 
-    label is the class whose ladder it belongs to, None for the ladder of all rows; energy_distance, coverage and
-    authenticity are those of METHOD.md, section 4 (0, 1 and 1 are perfect).
+    energy_distance : between the nearness of generated and of held-out rows to the rows fitted on (0 is perfect)
+    coverage : share of held-out rows with a generated one as near as their 5th nearest real row (1 is perfect)
+    authenticity : median distance of generated to fitted rows over that of held-out rows (1 is perfect, 0 is copies)
+    label : the class whose ladder the candidate belongs to, None for the ladder of all rows
+    criterion : .27 sqrt(min(energy_distance, 3.4)) + (1 - coverage) / 2 + |authenticity - 1| / 2
     """
 
     space: str
