@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from . import _random
 from ._gaussian_base import choose_base, fit_base
 from ._node_density import Mixture, normalized
-from ._node_path import build_path, dependence, spanning_tree
+from ._node_path import NodeData, NodePath, build_path, dependence, spanning_tree
 from ._node_training import TrainingPlan, train_nodes
 from .duals.node import FittedPath
 
@@ -20,6 +20,7 @@ Rows = NDArray[np.intp]
 
 ALPHAS = tuple(round(0.1 * k, 1) for k in range(13))  # 0 to 1.2
 _VALIDATION_SHARE = 0.15
+_FEW_VALIDATION_ROWS = 8
 _ALPHA_PAIRS = 24_000  # at most as many (node, row) pairs decide on the temperature
 
 
@@ -34,7 +35,7 @@ def folds(n: int, cv: int, seed: int) -> list[tuple[Rows, Rows, Rows]]:
     for k in range(count):
         rest = np.concatenate([shuffled[j::count] for j in range(count) if j != k])
         rest = _random.generator(seed, "fold", k, "split").permutation(rest)
-        held = max(1, round(_VALIDATION_SHARE * len(rest)))
+        held = max(2, round(_VALIDATION_SHARE * len(rest)))
         result.append((rest[held:], rest[:held], shuffled[k::count]))
     return result
 
@@ -61,23 +62,69 @@ def fit_fold(
     base = choose_base(train[:, columns], validation[:, columns])
     tree = spanning_tree(dependence(train[:, columns]))
     path = build_path(train, columns, tree, base.correlation)
+    blur = tie_blur(train) * _random.generator(seed, "fold", fold, "blur").standard_normal(train.shape)
+    blur_held = tie_blur(validation) * _random.generator(seed, "fold", fold, "blur held").standard_normal(validation.shape)
     trained = train_nodes(
-        path.data(train), path.data(validation), n_members=n_fits, seed=seed, path=("fold", fold), plan=plan, report=report
+        _blurred(path, train, blur),
+        _blurred(path, validation, blur_held),
+        n_members=n_fits,
+        seed=seed,
+        path=("fold", fold),
+        plan=plan,
+        report=report,
     )
     fitted = FittedPath(path, trained.weights, 1.0, grid[path.column], base.name)
     alpha = choose_alpha(fitted, validation)
     return replace(fitted, path=build_path(both, columns, tree, fit_base(base.name, both[:, columns])), alpha=alpha)
 
 
+def tie_blur(z: Floats) -> Floats:
+    """How far to blur each value of `z` (n_rows, n_columns), as a standard deviation: 0 for values that occur once.
+
+    A density would otherwise grow without bound on a value that occurs often. A sixth of the distance to the nearest other
+    value keeps neighbours apart; the sum over the marginal's own values then makes a probability of the density.
+    """
+    order = np.argsort(z, axis=0, kind="stable")
+    values = np.take_along_axis(z, order, axis=0)
+    new = np.diff(values, axis=0) > 0
+    n = len(z)
+    index = np.broadcast_to(np.arange(n)[:, None], z.shape)
+    edge = np.ones((1, z.shape[1]), dtype=bool)
+    first = np.maximum.accumulate(np.where(np.vstack([edge, new]), index, 0), axis=0)
+    last = np.minimum.accumulate(np.where(np.vstack([new, edge]), index, n - 1)[::-1], axis=0)[::-1]
+    padded = np.vstack([np.full_like(edge, -np.inf, dtype=float), values, np.full_like(edge, np.inf, dtype=float)])
+    below = values - np.take_along_axis(padded, first, axis=0)
+    above = np.take_along_axis(padded, last + 2, axis=0) - values
+    gap = np.minimum(below, above)
+    gap[(first == last) | ~np.isfinite(gap)] = 0.0
+    blur = np.empty_like(z)
+    np.put_along_axis(blur, order, gap / 6, axis=0)
+    return blur
+
+
+def _blurred(path: NodePath, z: Floats, blur: Floats) -> NodeData:
+    """The nodes' view of `z`, their own values blurred; what they are told of their past is not."""
+    data = path.data(z)
+    return replace(data, child=data.child + blur.T[path.column].astype(data.child.dtype))
+
+
 def choose_alpha(fitted: FittedPath, validation: Floats) -> float:
-    """The temperature with the largest mean f on the validation rows; 0 where no dependence holds up."""
+    """The temperature with the largest mean f on the validation rows; 0 where no dependence holds up.
+
+    With fewer than 8 validation rows, that mean must also exceed its standard error.
+    """
     shown = min(len(validation), max(16, _ALPHA_PAIRS // len(fitted.path.column)))
-    total = np.zeros(len(ALPHAS))
-    for nodes, _, pairs, network in fitted.blocks(fitted.path.data(validation[:shown])):
+    f = np.zeros((len(ALPHAS), shown))
+    for nodes, rows, pairs, network in fitted.blocks(fitted.path.data(validation[:shown])):
         mixture = Mixture.of(network, pairs)
         grid = fitted.grid[nodes].astype(pairs.child.dtype)
         at_child, on_grid = mixture.log_ratio(pairs.child), mixture.log_ratio_on(grid)
         for k, alpha in enumerate(ALPHAS):
             if alpha:
-                total[k] += normalized(alpha, at_child, on_grid).sum(dtype=np.float64)
-    return ALPHAS[int(total.argmax())]
+                terms = normalized(alpha, at_child, on_grid)
+                f[k, rows] += terms.reshape(len(grid), -1).sum(axis=0, dtype=np.float64)
+    best = int(f.mean(axis=1).argmax())
+    if shown < _FEW_VALIDATION_ROWS:
+        error = f[best].std(ddof=1) / np.sqrt(shown) if shown > 1 else np.inf
+        return ALPHAS[best] if f[best].mean() > error else 0.0
+    return ALPHAS[best]

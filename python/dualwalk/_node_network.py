@@ -25,6 +25,7 @@ N_COMPONENTS = N_TIED + N_FREE
 N_OUTPUTS = 3 * N_COMPONENTS  # logits, means, log standard deviations
 LOG_SD_RANGE = (-4.0, 1.5)
 _SHAPES = ((N_HIDDEN, N_INPUTS + 1), (N_HIDDEN, N_HIDDEN + 1), (N_OUTPUTS, N_HIDDEN + 1))  # the last column is the bias
+_BLOCK = 240  # columns a product
 N_WEIGHTS = sum(rows * columns for rows, columns in _SHAPES)
 
 # How each input changes sign when the parent (first column) or the node's own value (second) does.
@@ -134,19 +135,19 @@ class NodeNetwork:
     def outputs(self, pairs: Pairs) -> NDArray:
         """The network's raw outputs (n_members, N_OUTPUTS, n): logits, means and log standard deviations, five each."""
         n = pairs.inputs.shape[1]
-        signal = pairs.inputs
+        signal = pairs.inputs[None]
         *hidden_layers, last = layers(self.weights)
         for layer, matrix in enumerate(hidden_layers):
             half = self._view(self._scratch[0], N_HIDDEN, n)
             gate = self._view(self._gate[layer], N_HIDDEN, n)
             hidden = self._view(self._hidden[layer], N_HIDDEN + 1, n)
-            np.matmul(0.5 * matrix, signal, out=half)
+            _multiply(0.5 * matrix, signal, half)
             np.tanh(half, out=gate)
             gate += 1.0
             np.multiply(half, gate, out=hidden[:, :-1])
             hidden[:, -1] = 1.0
             signal = hidden
-        return np.matmul(last, signal, out=self._view(self._outputs, N_OUTPUTS, n))
+        return _multiply(last, signal, self._view(self._outputs, N_OUTPUTS, n))
 
     def log_ratio(self, pairs: Pairs, *, slopes: bool = False) -> NDArray:
         """f of every pair, (n_members, n); with `slopes`, `self.slope` becomes its gradient by the outputs, for `backward`."""
@@ -194,10 +195,9 @@ class NodeNetwork:
             gate = self._view(self._gate[layer], N_HIDDEN, n)
             hidden = self._view(self._hidden[layer], N_HIDDEN + 1, n)
             if into is not None:
-                np.matmul(slope, hidden.transpose(0, 2, 1), out=into[layer + 1])
-                into[layer + 1][...] *= half
+                into[layer + 1][...] = half * _multiply_transposed(slope, hidden)
             back = self._view(self._scratch[layer], N_HIDDEN, n)
-            np.matmul(half * matrices[layer + 1][:, :, :-1].transpose(0, 2, 1), slope, out=back)
+            _multiply(half * matrices[layer + 1][:, :, :-1].transpose(0, 2, 1), slope, back)
             # derivative of u (1 + tanh u): gate + hidden (2 - gate); the forward pass is spent, its buffers are free
             active = hidden[:, :-1]
             active *= np.subtract(2.0, gate, out=self._view(self._scratch[1 - layer], N_HIDDEN, n))
@@ -205,14 +205,41 @@ class NodeNetwork:
             back *= active
             slope, half = back, 0.5
         if into is not None:
-            np.matmul(slope, pairs.inputs.T, out=into[0])
-            into[0][...] *= half
+            into[0][...] = half * _multiply_transposed(slope, pairs.inputs[None])
         return slope
 
     def input_gradient(self, first: NDArray) -> NDArray:
         """Gradient by the inputs, summed over members, (N_INPUTS, n), from what `backward` returned."""
         matrix = 0.5 * layers(self.weights)[0][:, :, :-1]
-        return np.asarray(np.matmul(matrix.transpose(0, 2, 1), first).sum(0))
+        back = np.empty((self.n_members, N_INPUTS, first.shape[2]), first.dtype)
+        return np.asarray(_multiply(matrix.transpose(0, 2, 1), first, back).sum(0))
+
+
+def _blocks(signal: NDArray) -> tuple[NDArray, NDArray]:
+    """Columns of (members, features, n) in blocks, (members, n_blocks, features, _BLOCK), and the rest of them; views.
+
+    A product of such a block is too small for any BLAS to spread over threads, which costs more than it brings at this size,
+    stalls where folds train side by side, and would make the bits depend on how many threads there are.
+    """
+    whole = signal.shape[2] // _BLOCK * _BLOCK
+    blocks = signal[:, :, :whole].reshape(*signal.shape[:2], -1, _BLOCK).swapaxes(1, 2)
+    return blocks, signal[:, :, whole:]
+
+
+def _multiply(matrix: NDArray, signal: NDArray, out: NDArray) -> NDArray:
+    """`matrix` (members, a, b) times `signal` (members or 1, b, n), written to `out` (members, a, n)."""
+    (many, rest), (out_many, out_rest) = _blocks(signal), _blocks(out)
+    np.matmul(matrix[:, None], many, out=out_many)
+    np.matmul(matrix, rest, out=out_rest)
+    return out
+
+
+def _multiply_transposed(left: NDArray, right: NDArray) -> NDArray:
+    """`left` (members, a, n) times `right` (members or 1, b, n), transposed: (members, a, b)."""
+    (left_many, left_rest), (right_many, right_rest) = _blocks(left), _blocks(right)
+    product = np.matmul(left_many, right_many.swapaxes(2, 3)).sum(axis=1)
+    product += np.matmul(left_rest, right_rest.swapaxes(1, 2))
+    return np.asarray(product)
 
 
 def _softmax(values: NDArray) -> NDArray:

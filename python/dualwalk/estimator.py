@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _checks, dualspace
+from ._blas import one_blas_thread
 from ._estimator import Estimator, SmallSampleWarning
 from ._node_density import marginal_quantiles
 from ._node_fit import fit_fold, folds
@@ -25,6 +26,7 @@ Floats = NDArray[np.float64]
 Progress = Callable[[int, int, str], None]
 
 _UNITS = 100  # progress units a fold
+_FEW_ROWS = 50  # below this, ranks of all rows would tell a fold too much about its test rows
 _TRAINED_ROWS = 256  # a fold's training rows looked at for `training_end_points_`
 
 
@@ -65,7 +67,7 @@ class DualDivergence(Estimator):
     base_names_ : the Gaussian base each fold chose. n_features_in_, feature_shape_.
 
     X is (n_samples, n_features) or (n_samples, n_channels, n_times), at least 8 finite samples of any real dtype; it is
-    copied, never modified. A constant column carries nothing: its term is 0. One column, or only one that varies, has
+    copied, never modified. A column of levels or ties is handled too (its log-ratios are sums over its own values). A constant column carries nothing: its term is 0. One column, or only one that varies, has
     divergence 0, exactly. The same int `random_state` and X give the same bits on one machine, whatever `n_threads`;
     another BLAS, or another number of BLAS threads, may round differently. `SmallSampleWarning` is given for fewer than
     50 samples, or fewer than 4 times the square root of the number of columns that vary.
@@ -104,6 +106,7 @@ class DualDivergence(Estimator):
         self.n_threads = n_threads
         self.verbose = verbose
 
+    @one_blas_thread()
     def fit(self, X: ArrayLike, y: Any = None, *, progress: Progress | None = None) -> Self:
         """Estimate the divergence of `X` and learn its dual space; `y` is ignored.
 
@@ -127,7 +130,7 @@ class DualDivergence(Estimator):
         held_out, trained = np.zeros(len(rows)), np.zeros(1)
         paths: list[FittedPath] = []
         if len(columns) > 1:
-            paths, held_out, trained = _fit_folds(z, columns, cv, n_fits, seed, n_threads, progress)
+            paths, held_out, trained = _fit_folds(rows, z, columns, cv, n_fits, seed, n_threads, progress)
 
         self.normal_scores_ = scores
         self.n_features_in_ = rows.shape[1]
@@ -144,9 +147,11 @@ class DualDivergence(Estimator):
         self.training_end_points_ = dualspace.end_points(trained, level)
         return self
 
+    @one_blas_thread()
     def score_samples(self, X: ArrayLike) -> Floats:
         """f of new rows, the average over folds: (n,), nats. Rows of the training set read higher than `dual_values_`."""
-        return self.dual_.value(self._scores(X))
+        scores = self._scores(X)
+        return self.dual_.value(scores)
 
     def transform(self, X: ArrayLike) -> Floats:
         """`score_samples` as a column: (n, 1)."""
@@ -156,9 +161,11 @@ class DualDivergence(Estimator):
         """+1 for rows between the end points (in distribution), -1 outside: (n,)."""
         return dualspace.inside(self.score_samples(X), self.end_points_)
 
+    @one_blas_thread()
     def node_terms(self, X: ArrayLike) -> Floats:
         """Each column's share of f, in the shape of X, nats; a sample's terms sum to its `score_samples`."""
-        terms = self.dual_.terms(self._scores(X))
+        scores = self._scores(X)
+        terms = self.dual_.terms(scores)
         return terms.reshape(len(terms), *self.feature_shape_)
 
     def _scores(self, X: ArrayLike) -> Floats:
@@ -178,11 +185,21 @@ class DualDivergence(Estimator):
 
 
 def _fit_folds(
-    z: Floats, columns: NDArray[np.intp], cv: int, n_fits: int, seed: int, n_threads: int, progress: Progress | None
+    rows: Floats,
+    z: Floats,
+    columns: NDArray[np.intp],
+    cv: int,
+    n_fits: int,
+    seed: int,
+    n_threads: int,
+    progress: Progress | None,
 ) -> tuple[list[FittedPath], Floats, Floats]:
-    """Every fold's path, the held-out f of all rows (n,), and f of rows that the folds were trained on."""
+    """Every fold's path, the held-out f of all rows (n,), and f of rows that the folds were trained on.
+
+    Scores come from the ranks of all rows, which carry marginal information only, except where rows are very few: there the
+    ranks that are left for unseen rows are nearly known, and independent columns would look dependent.
+    """
     parts = folds(len(z), cv, seed)
-    grid = marginal_quantiles(z)
     shares = np.zeros(len(parts))
     cancelled = threading.Event()
 
@@ -199,9 +216,16 @@ def _fit_folds(
                 show()
 
         train, validation, test = parts[k]
-        path = fit_fold(z, columns, grid, (train, validation), n_fits=n_fits, seed=seed, fold=k, report=report)
-        seen = path.node_terms(z[train[:_TRAINED_ROWS]]).sum(axis=0)
-        result = path, path.node_terms(z[test]).sum(axis=0), seen
+        scores = z
+        if len(z) < _FEW_ROWS:
+            own = NormalScores()
+            own._fit_rows(rows[train])
+            scores = own._scores(rows)
+        path = fit_fold(
+            scores, columns, marginal_quantiles(scores), (train, validation), n_fits=n_fits, seed=seed, fold=k, report=report
+        )
+        seen = path.node_terms(scores[train[:_TRAINED_ROWS]]).sum(axis=0)
+        result = path, path.node_terms(scores[test]).sum(axis=0), seen
         shares[k] = 1.0
         if on_main:
             show()

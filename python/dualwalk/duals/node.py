@@ -145,4 +145,6 @@ class NodeDual:
         return value / count, gradient / count
 
     def _rows(self, x: ArrayLike) -> NDArray[np.float64]:
-        return _checks.samples(x, "x", min_samples=0, feature_shape=(self.n_features,))[0]
+        if np.shape(x) == (0, self.n_features):
+            return np.empty((0, self.n_features))
+        return _checks.samples(x, "x", feature_shape=(self.n_features,), min_samples=0)[0]

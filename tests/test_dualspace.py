@@ -1,0 +1,111 @@
+"""Cuts against a brute-force search, clusters, valleys, conformal end points."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from scipy.special import logsumexp
+
+from dualwalk import dualspace
+
+values = hnp.arrays(np.float64, st.integers(2, 40), elements=st.floats(-50, 50))
+
+
+def brute_force(ordered: np.ndarray) -> np.ndarray:
+    """Every cut's divergence, from the definition: O(n^2)."""
+    result = []
+    for i in range(1, len(ordered)):
+        low, high = ordered[:i], ordered[i:]
+        forward = high.mean() - (logsumexp(low) - np.log(len(low)))
+        backward = -low.mean() - (logsumexp(-high) - np.log(len(high)))
+        result.append(forward + backward)
+    return np.array(result)
+
+
+@given(values)
+def test_all_cuts_at_once_are_the_cuts_one_by_one(f: np.ndarray) -> None:
+    ordered = np.sort(f)
+    np.testing.assert_allclose(dualspace.cut_divergences(ordered), brute_force(ordered), atol=1e-9)
+
+
+@given(values, st.integers(1, 6))
+def test_clusters_are_labelled_by_their_cuts_and_never_too_small(f: np.ndarray, max_clusters: int) -> None:
+    space = dualspace.find_clusters(f, max_clusters=max_clusters)
+    assert len(space.cuts) < max_clusters
+    assert (np.diff(space.cuts) > 0).all()
+    assert len(space.valleys) == len(space.divergences) == len(space.cuts)
+    np.testing.assert_array_equal(space.labels, [(space.cuts < value).sum() for value in f])
+    counts = np.bincount(space.labels, minlength=len(space.cuts) + 1)
+    assert counts.min() >= min(0.1 * len(f), len(f))
+
+
+@given(values, st.floats(-9, 9))
+def test_order_of_rows_and_origin_of_f_do_not_matter(f: np.ndarray, shift: float) -> None:
+    f = np.round(f, 3)
+    space = dualspace.find_clusters(f)
+    turned = dualspace.find_clusters(f[::-1])
+    np.testing.assert_array_equal(space.labels, turned.labels[::-1])
+    np.testing.assert_allclose(dualspace.find_clusters(f + shift).divergences, space.divergences, atol=1e-6)
+
+
+def test_three_groups_are_found_at_their_valleys(rng: np.random.Generator) -> None:
+    centres = np.repeat([0.0, 10.0, 20.0], [100, 150, 80])
+    space = dualspace.find_clusters(centres + rng.standard_normal(330), max_clusters=3)
+    np.testing.assert_array_equal(space.labels, np.repeat([0, 1, 2], [100, 150, 80]))
+    assert space.valleys.all()
+
+
+def test_one_gaussian_has_no_real_valley() -> None:
+    found = [
+        dualspace.find_clusters(np.random.default_rng(seed).standard_normal(n)).valleys.any()
+        for seed in range(40)
+        for n in (60, 300)
+    ]
+    assert np.mean(found) <= 0.05
+
+
+def test_two_groups_close_together_have_one(rng: np.random.Generator) -> None:
+    f = np.concatenate([rng.standard_normal(150), 5 + rng.standard_normal(150)])
+    space = dualspace.find_clusters(f, max_clusters=2)
+    assert space.valleys.all()
+    assert 1.0 < space.cuts[0] < 4.0
+
+
+def test_equal_values_are_one_cluster() -> None:
+    space = dualspace.find_clusters(np.zeros(20))
+    assert len(space.cuts) == 0
+    assert (space.labels == 0).all()
+    assert not dualspace.is_valley(np.zeros(20), 0.0)
+    assert len(dualspace.find_clusters(np.array([1.0])).cuts) == 0
+
+
+@pytest.mark.parametrize("share", [0.5, 0.9, 0.95])
+def test_end_points_hold_their_share_of_new_rows(share: float) -> None:
+    rng = np.random.default_rng(0)
+    covered = []
+    for _ in range(400):
+        low, high = dualspace.end_points(rng.standard_exponential(79), share)
+        covered.append(np.exp(-low) - np.exp(-high))
+    assert share - 0.005 < np.mean(covered) < share + 0.03
+
+
+def test_end_points_of_few_values_are_the_extremes() -> None:
+    np.testing.assert_array_equal(dualspace.end_points([3.0, 1.0, 2.0]), [1.0, 3.0])
+
+
+def test_inside() -> None:
+    np.testing.assert_array_equal(dualspace.inside([0.0, 1.0, 2.0, 3.0], [1.0, 2.0]), [-1, 1, 1, -1])
+
+
+def test_errors_name_the_argument() -> None:
+    with pytest.raises(ValueError, match=r"f must be a 1-D array of dual values; got shape \(2, 1\)"):
+        dualspace.find_clusters(np.zeros((2, 1)))
+    with pytest.raises(ValueError, match="f must be finite"):
+        dualspace.assign([np.nan], [0.0])
+    with pytest.raises(ValueError, match="f must hold at least one value"):
+        dualspace.end_points([])
+    with pytest.raises(ValueError, match="max_clusters must be at least 1"):
+        dualspace.find_clusters(np.zeros(3), max_clusters=0)

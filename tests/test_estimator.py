@@ -1,0 +1,263 @@
+"""`DualDivergence` on data whose total correlation is known, and on data that is degenerate."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+
+import numpy as np
+import pytest
+
+from dualwalk._estimator import NotFittedError, SmallSampleWarning
+from dualwalk.estimator import DualDivergence
+
+D = 8
+
+
+def chain(n: int, total: float, seed: int, d: int = D, sign: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    """A chain whose steps keep their sign with probability `sign` (`total` nats where that is 1), and its true f."""
+    rng = np.random.default_rng(seed)
+    s2 = np.exp(-2 * total / (d - 1))
+    r = np.sqrt(1 - s2)
+    z = np.empty((n, d))
+    z[:, 0] = rng.standard_normal(n)
+    for t in range(1, d):
+        z[:, t] = np.where(rng.random(n) < sign, r, -r) * z[:, t - 1] + np.sqrt(s2) * rng.standard_normal(n)
+    past, new = z[:, :-1], z[:, 1:]
+    kept = np.exp(-((new - r * past) ** 2) / (2 * s2))
+    turned = np.exp(-((new + r * past) ** 2) / (2 * s2))
+    f = np.log(sign * kept + (1 - sign) * turned) - 0.5 * np.log(s2) + new**2 / 2
+    return z, f.sum(1)
+
+
+@pytest.fixture(scope="module")
+def fitted() -> tuple[DualDivergence, np.ndarray, np.ndarray]:
+    z, f = chain(300, 3.0, 0)
+    return DualDivergence(random_state=0).fit(np.sinh(z)), z, f
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_estimate_is_near_and_the_limit_below(seed: int) -> None:
+    z, f = chain(250, 2.0, 10 + seed)
+    model = DualDivergence(random_state=seed).fit(z)
+    assert abs(model.divergence_ - 2.0) < 0.4
+    assert abs(model.divergence_ - f.mean()) < 0.3
+    assert model.divergence_lower_ < 2.0
+    assert 0 < model.divergence_se_ < 0.3
+    assert model.divergence_lower_ == pytest.approx(model.divergence_ - 1.6449 * model.divergence_se_, abs=1e-4)
+
+
+def test_lost_signs_are_seen() -> None:
+    z, f = chain(400, 4.0, 1, sign=0.5)
+    model = DualDivergence(random_state=0).fit(z)
+    assert np.abs(np.corrcoef(z.T) - np.eye(D)).max() < 0.2
+    assert -0.5 < model.divergence_ - f.mean() < 0.2
+    assert 1.0 < model.divergence_lower_ < chain(100_000, 4.0, 2, sign=0.5)[1].mean()
+
+
+@pytest.mark.parametrize("d", [2, 16])
+def test_independent_columns_have_none(d: int) -> None:
+    for seed in range(2):
+        model = DualDivergence(random_state=seed).fit(np.random.default_rng(seed).standard_normal((300, d)))
+        assert abs(model.divergence_) < 0.15
+        assert model.divergence_lower_ <= 0.02
+
+
+def test_dual_values_follow_the_true_log_ratio(fitted: tuple[DualDivergence, np.ndarray, np.ndarray]) -> None:
+    model, _, f = fitted
+    assert model.dual_values_.shape == (300,)
+    assert model.divergence_ == model.dual_values_.mean()
+    assert np.corrcoef(model.dual_values_, f)[0, 1] > 0.9
+
+
+def test_monotone_maps_change_nothing(fitted: tuple[DualDivergence, np.ndarray, np.ndarray]) -> None:
+    model, z, _ = fitted
+    plain = DualDivergence(random_state=0).fit(z)
+    np.testing.assert_array_equal(plain.dual_values_, model.dual_values_)
+    np.testing.assert_array_equal(plain.labels_, model.labels_)
+
+
+def test_public_attributes_fit_together(fitted: tuple[DualDivergence, np.ndarray, np.ndarray]) -> None:
+    model, _, _ = fitted
+    assert model.n_features_in_ == D
+    assert model.feature_shape_ == (D,)
+    assert len(model.cuts_) == len(model.cut_valleys_)
+    assert (np.diff(model.cuts_) > 0).all()
+    np.testing.assert_array_equal(model.labels_, np.searchsorted(model.cuts_, model.dual_values_))
+    low, high = model.end_points_
+    assert low < model.divergence_ < high
+    assert model.training_end_points_.mean() > model.end_points_.mean()  # rows it was trained on read higher
+    assert len(model.base_names_) == 5
+
+
+def test_new_rows(fitted: tuple[DualDivergence, np.ndarray, np.ndarray]) -> None:
+    model, _, _ = fitted
+    z, f = chain(500, 3.0, 99)
+    scores = model.score_samples(np.sinh(z))
+    assert scores.shape == (500,)
+    assert np.corrcoef(scores, f)[0, 1] > 0.9
+    np.testing.assert_array_equal(model.transform(np.sinh(z)), scores[:, None])
+    assert 0.9 < (model.predict(np.sinh(z)) == 1).mean() <= 1.0
+    shuffled = np.random.default_rng(0).permuted(np.sinh(z), axis=0)
+    assert (model.predict(shuffled) == -1).mean() > 0.4
+    wild = 1e6 * np.random.default_rng(1).choice([-1.0, 1.0], (200, D))
+    assert (model.predict(wild) == -1).mean() > 0.9
+
+
+def test_node_terms_sum_to_the_score_in_the_shape_of_x() -> None:
+    z, _ = chain(100, 2.0, 3)
+    X = z.reshape(100, 2, 4).astype(np.float32)
+    before = X.copy()
+    model = DualDivergence(cv=2, n_fits=1, random_state=0).fit(X)
+    terms = model.node_terms(X[:7])
+    assert terms.shape == (7, 2, 4)
+    assert model.feature_shape_ == (2, 4)
+    np.testing.assert_allclose(terms.sum((1, 2)), model.score_samples(X[:7]))
+    np.testing.assert_array_equal(X, before)
+    with pytest.raises(ValueError, match=r"X must have samples of the shape seen in fit, \(2, 4\)"):
+        model.predict(z)
+
+
+def test_the_dual_is_the_score_on_normal_scores(fitted: tuple[DualDivergence, np.ndarray, np.ndarray]) -> None:
+    model, z, _ = fitted
+    scores = model.normal_scores_.transform(np.sinh(z[:20]))
+    value, gradient = model.dual_.value_and_gradient(scores)
+    np.testing.assert_allclose(value, model.score_samples(np.sinh(z[:20])), atol=1e-3)
+    # where the gradient leads, f rises
+    assert (model.dual_.value(scores + 1e-3 * gradient) > value).mean() > 0.9
+
+
+def test_same_seed_same_bits_whatever_the_threads() -> None:
+    z, _ = chain(80, 2.0, 4)
+    fits = [DualDivergence(random_state=s, n_threads=t, cv=3).fit(z) for s, t in ((0, 1), (0, 3), (1, 1))]
+    np.testing.assert_array_equal(fits[0].dual_values_, fits[1].dual_values_)
+    np.testing.assert_array_equal(fits[0].score_samples(z), fits[1].score_samples(z))
+    assert (fits[0].dual_values_ != fits[2].dual_values_).any()
+    drawn = [DualDivergence(random_state=np.random.default_rng(5), cv=3).fit(z).divergence_ for _ in range(2)]
+    assert drawn[0] == drawn[1]
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_progress_is_told_by_the_calling_thread(n_threads: int) -> None:
+    z, _ = chain(60, 2.0, 5)
+    calls: list[tuple[int, int, str]] = []
+
+    def progress(done: int, total: int, text: str) -> None:
+        assert threading.current_thread() is threading.main_thread()
+        calls.append((done, total, text))
+
+    DualDivergence(cv=2, random_state=0, n_threads=n_threads).fit(z, progress=progress)
+    done = [call[0] for call in calls]
+    assert done == sorted(done)
+    assert done[0] == 0
+    assert done[-1] == calls[-1][1]
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_an_error_in_progress_ends_the_fit(n_threads: int) -> None:
+    z, _ = chain(60, 2.0, 6)
+
+    def progress(done: int, total: int, text: str) -> None:
+        if done:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        DualDivergence(cv=5, random_state=0, n_threads=n_threads).fit(z, progress=progress)
+
+
+def test_one_column_is_zero_exactly() -> None:
+    X = np.random.default_rng(0).standard_normal((60, 1))
+    for rows in (X, np.column_stack([X, np.ones(60)]), np.ones((60, 3))):
+        model = DualDivergence(random_state=0).fit(rows)
+        assert model.divergence_ == model.divergence_se_ == model.divergence_lower_ == 0.0
+        assert (model.score_samples(rows) == 0).all()
+        assert (model.predict(rows) == 1).all()
+        assert (model.labels_ == 0).all()
+
+
+def test_a_constant_column_carries_nothing() -> None:
+    z, _ = chain(80, 2.0, 7)
+    with_constant = np.insert(z, 3, 5.0, axis=1)
+    model = DualDivergence(cv=2, random_state=0).fit(with_constant)
+    plain = DualDivergence(cv=2, random_state=0).fit(z)
+    np.testing.assert_allclose(model.dual_values_, plain.dual_values_, atol=0.05)
+    assert (model.node_terms(with_constant)[:, 3] == 0).all()
+
+
+def test_tied_columns() -> None:
+    rng = np.random.default_rng(8)
+    bit = rng.integers(0, 2, 300)
+    copies = np.column_stack([np.where(rng.random(300) < 0.1, 1 - bit, bit) for _ in range(3)] + [rng.integers(0, 3, 300)])
+    model = DualDivergence(cv=3, random_state=0).fit(copies)
+    # three noisy copies of a fair bit: H(x1) + H(x2) + H(x3) - H(x1, x2, x3)
+    p = 0.5 * (0.9**3 + 0.1**3), 0.5 * (0.9**2 * 0.1 + 0.1**2 * 0.9)
+    truth = 3 * np.log(2) + 2 * p[0] * np.log(p[0]) + 6 * p[1] * np.log(p[1])
+    assert 0.6 * truth < model.divergence_ < truth + 2 * model.divergence_se_
+    assert model.divergence_lower_ < truth
+
+
+def test_identical_columns_end_in_a_number_that_96_quantiles_support() -> None:
+    x = np.random.default_rng(9).standard_normal((100, 1))
+    model = DualDivergence(cv=2, random_state=0).fit(np.repeat(x, 3, axis=1))
+    assert 2.0 < model.divergence_ <= 2 * np.log(96)
+
+
+@pytest.mark.parametrize("shape", [(8, 1), (8, 3), (9, 2, 40)])
+def test_eight_samples_run_and_warn(shape: tuple[int, ...]) -> None:
+    X = np.random.default_rng(0).standard_normal(shape)
+    with pytest.warns(SmallSampleWarning, match=f"{shape[0]} samples"):
+        model = DualDivergence(random_state=0).fit(X)
+    assert np.isfinite(model.dual_values_).all()
+    assert model.divergence_lower_ < 1.0
+
+
+def test_more_columns_than_rows() -> None:
+    X = np.random.default_rng(0).standard_normal((100, 300))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = DualDivergence(cv=2, n_fits=1, random_state=0).fit(X)
+    assert abs(model.divergence_) < 0.3
+    with pytest.warns(SmallSampleWarning, match="collect at least 92 samples"):
+        DualDivergence(cv=2, n_fits=1, random_state=0).fit(np.random.default_rng(0).standard_normal((60, 520)))
+
+
+def test_confidence_level_moves_the_limit(fitted: tuple[DualDivergence, np.ndarray, np.ndarray]) -> None:
+    model, z, _ = fitted
+    wide = DualDivergence(random_state=0, confidence_level=0.99).fit(z)
+    assert wide.divergence_ == model.divergence_
+    assert wide.divergence_lower_ < model.divergence_lower_
+    assert wide.end_points_[0] <= model.end_points_[0]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"cv": 1}, "cv must be at least 2; got 1"),
+        ({"n_fits": 0}, "n_fits must be at least 1; got 0"),
+        ({"confidence_level": 1.0}, "confidence_level must be below 1; got 1"),
+        ({"confidence_level": 0.0}, "confidence_level must be greater than 0; got 0"),
+        ({"n_threads": 0}, "n_threads must be at least 1; got 0"),
+        ({"random_state": -1}, "random_state must be at least 0; got -1"),
+    ],
+)
+def test_parameters_are_checked_before_any_work(parameters: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        DualDivergence(**parameters).fit(np.random.default_rng(0).standard_normal((60, 2)))
+
+
+def test_bad_rows_name_the_remedy() -> None:
+    with pytest.raises(ValueError, match="at least 8 samples; got 7"):
+        DualDivergence().fit(np.zeros((7, 2)))
+    with pytest.raises(ValueError, match="X must be finite"):
+        DualDivergence().fit(np.full((20, 2), np.nan))
+    with pytest.raises(TypeError, match="real numbers"):
+        DualDivergence().fit(np.array([["a", "b"]] * 10))
+
+
+def test_methods_need_a_fit() -> None:
+    model = DualDivergence(cv=3)
+    for method in ("score_samples", "transform", "predict", "node_terms"):
+        with pytest.raises(NotFittedError, match="call DualDivergence"):
+            getattr(model, method)(np.zeros((10, 2)))
+    assert repr(model) == "DualDivergence(cv=3)"
+    assert model.get_params()["n_fits"] == 2
