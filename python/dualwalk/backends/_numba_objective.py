@@ -127,19 +127,20 @@ def _differentiate(f, weights, peaks, totals, gradient, begin, end):
         part, out = f[row, chunk * CHUNK : (chunk + 1) * CHUNK], gradient[row, chunk * CHUNK : (chunk + 1) * CHUNK]
         weight = part if weights is None else weights[row, chunk * CHUNK : (chunk + 1) * CHUNK]
         peak, total = peaks[row], totals[row]
-        scale = 0.0 if total == 0 else 1.0 / total
         if np.isnan(total):
-            out[:] = np.nan
+            for i in range(len(out)):
+                out[i] = np.nan
         elif np.isinf(peak):
             for i in range(len(part)):
                 w = 1.0 if weights is None else np.float64(weight[i])
-                out[i] = w * scale if w > 0 and part[i] == np.inf else 0.0
+                out[i] = w / total if w > 0 and part[i] == np.inf else 0.0
         elif weights is None:
+            scale = 1.0 / total
             for i in range(len(part)):
                 out[i] = exp_of_negative(np.float64(part[i]) - peak) * scale
         else:
-            for i in range(len(part)):
-                term = exp_of_negative(np.float64(part[i]) - peak) * np.float64(weight[i]) * scale
+            for i in range(len(part)):  # divided, since 1 / total overflows for the smallest weights
+                term = exp_of_negative(np.float64(part[i]) - peak) * np.float64(weight[i]) / total
                 out[i] = term if weight[i] > 0 else 0.0
 
 

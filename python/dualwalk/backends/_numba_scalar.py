@@ -129,5 +129,7 @@ def normal_pair(first, second):
 def silu_and_slope(z):
     """SiLU z sigmoid(z) and its derivative."""
     small = exp_of_negative(-abs(z))
-    sigmoid = (small if z < 0 else 1.0) / (1.0 + small)
-    return z * sigmoid, sigmoid * (1.0 + z * (1.0 - sigmoid))
+    larger = 1.0 / (1.0 + small)
+    smaller = small * larger
+    sigmoid, complement = (smaller, larger) if z < 0 else (larger, smaller)
+    return z * sigmoid, sigmoid * (1.0 + z * complement)
