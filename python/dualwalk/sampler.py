@@ -71,8 +71,8 @@ class DualSampler(Estimator):
         {label: Choice} where labels were given, else {None: choice_}.
     criteria_ : list of Tried
         Everything that was tried, with the criterion and its parts.
-    class_criteria_ : tuple or None
-        (pooled, per class): the criterion for labelled rows that decided between the two; None if there was nothing to decide.
+    class_criteria_ : Verdict or None
+        .pooled and .per_class: the criterion for labelled rows that decided between the two; None if nothing was to decide.
     classes_ : array
         The labels, sorted; only if y was given.
     X_, y_, groups_ : the training rows (shape and dtype as given; read-only), labels and groups (None if not given)
