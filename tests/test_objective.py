@@ -74,6 +74,12 @@ def test_nan_is_never_hidden(backend: str) -> None:
     assert dw.log_mean_exp(f, weights=weights, backend=backend) == 0.0
 
 
+def test_tiny_weights_still_share_the_gradient(backend: str) -> None:
+    value, gradient = dw.log_mean_exp([1.0, 1.0], weights=[1e-310, 3e-310], return_gradient=True, backend=backend)
+    assert value == pytest.approx(1.0)
+    np.testing.assert_allclose(gradient, [0.25, 0.75], rtol=1e-10)
+
+
 def test_gradient_against_finite_differences(backend: str, rng: np.random.Generator) -> None:
     f, g, w = rng.standard_normal(7), rng.standard_normal(5), rng.random(7)
     cases = [

@@ -111,7 +111,7 @@ def test_same_bits_for_any_threads_and_any_company(backend: str, make: object, r
     three = dw.walk(dual, x0, n_threads=3, **options)
     assert np.array_equal(one.x, three.x)
     assert np.array_equal(one.f, three.f)
-    if backend == "native" and isinstance(dual, dw.MLPDual):  # lanes never mix
+    if backend != "reference" and isinstance(dual, dw.MLPDual):  # walks side by side never mix
         assert np.array_equal(dw.walk(dual, x0[:5], **options).x, one.x[:5])
 
 
@@ -162,6 +162,20 @@ def test_a_diverging_walk_stops_alone_and_is_reported(backend: str) -> None:
         result = dw.walk(Cliff(), x0, n_steps=5, step_size=0.1, backend=backend)
     assert result.n_steps.tolist() == [5, 0]
     assert np.array_equal(result.x[1], x0[1])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_an_infinite_gradient_harms_only_its_own_walk(backend: str, dtype: type) -> None:
+    steep = dw.MLPDual([1e25 * np.ones((2, 3)), 1e25 * np.ones((1, 2))], [np.zeros(2), np.zeros(1)])
+    x0 = np.array([[1.0, 1, 1], [-1.0, -1, -1], [2.0, 0, 0]], dtype)  # f is 0 where the input is negative
+    with np.errstate(over="ignore", invalid="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        result = dw.walk(steep, x0, n_steps=3, step_size=1e-60 if dtype is np.float64 else 1e-30, backend=backend)
+    assert np.isfinite(result.x).all()
+    assert np.array_equal(result.x[1], x0[1])
+    if dtype is np.float32:
+        assert result.n_steps.tolist() == [0, 3, 0]
+        assert np.array_equal(result.x, x0)
 
 
 def test_starts_are_never_changed_and_layout_does_not_matter(backend: str, rng: np.random.Generator) -> None:

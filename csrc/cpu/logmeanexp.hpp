@@ -155,11 +155,13 @@ class LogMeanExpRows {
     const T* const f = job_.f + at;
     const T* const w = job_.weights ? job_.weights + at : nullptr;
     T* const out = job_.gradient + at;
-    const T scale = static_cast<T>(total.sum == 0 ? 0.0 : 1.0 / total.sum);
-    if (std::isinf(total.peak) || std::isnan(total.sum)) {
+    const T scale = static_cast<T>(1.0 / total.sum);
+    if (std::isinf(total.peak) || !std::isfinite(scale)) {  // one by one: infinities, NaN, sums too small to invert
       for (std::size_t i = 0; i < n; ++i) {
-        const T weight = w ? w[i] : T{1};
-        out[i] = std::isnan(total.sum) ? T(NAN) : total.peak > 0 && weight > 0 && f[i] == T(INFINITY) ? weight * scale : T{0};
+        const double weight = w ? w[i] : 1.0, away = f[i] == total.peak ? 0.0 : f[i] - total.peak;
+        out[i] = std::isnan(total.sum)                   ? T(NAN)
+                 : weight > 0 && total.peak > -INFINITY ? static_cast<T>(weight * std::exp(away) / total.sum)
+                                                         : T{0};
       }
       return;
     }

@@ -203,7 +203,8 @@ class MlpWalker {
     for (std::size_t j = 0; j < walk_.n_features; ++j)
       for (std::size_t v = 0; v < TILE_VECTORS; ++v) {
         T* const at = x + j * TILE<T> + v * LANES<T>;
-        store(at, load<V>(at) + size[v] * load<V>(gradient + j * TILE<T> + v * LANES<T>));
+        const V moved = load<V>(at) + size[v] * load<V>(gradient + j * TILE<T> + v * LANES<T>);
+        store(at, size[v] == T{0} ? load<V>(at) : moved);  // a walk that stopped may have an infinite gradient
       }
     if (walk_.noise_scale != T{0})
       for (std::size_t lane = 0; lane < n; ++lane) {

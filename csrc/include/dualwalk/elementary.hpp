@@ -141,20 +141,39 @@ DUALWALK_FN V logarithm(V x) {
   return e * F::ln2_high + (twice_atanh((m - T{1}) / (m + T{1})) + e * F::ln2_low);
 }
 
-// sin and cos of 2 pi u for u in [0, 1], single precision: absolute error at most 2e-7.
 template <class V>
-DUALWALK_FN void sin_cos_turns(V u, V& sine, V& cosine) {
+DUALWALK_FN V sine_tail(V u, float) {  // sin(2 pi r) / r with u = r^2, |r| <= 1/8
+  return polynomial(u, 6.2831853072f, -41.341702153f, 81.605204711f, -76.69786635f, 41.47283324f);
+}
+template <class V>
+DUALWALK_FN V sine_tail(V u, double) {
+  return polynomial(u, 6.2831853071795864769, -41.341702240399760234, 81.605249276075054114, -76.705859753061326979,
+                    42.058693944878276244, -15.094642573239617533, 3.8199521955331221853, -0.71809764412437346969,
+                    0.10338644483562410068);
+}
+template <class V>
+DUALWALK_FN V cosine(V u, float) {  // cos(2 pi r)
+  return polynomial(u, 1.0f, -19.73920865f, 64.939316136f, -85.442844673f, 59.220168958f);
+}
+template <class V>
+DUALWALK_FN V cosine(V u, double) {
+  return polynomial(u, 1.0, -19.739208802178717238, 64.93939402266829122, -85.456817206693549861, 60.244641371818104709,
+                    -26.426256772545437796, 7.9035351947629579376, -1.7143161879285278382, 0.27945867147528962291);
+}
+
+// sin and cos of 2 pi u for u in [0, 1]: absolute error at most two roundings of 1.
+template <class V>
+DUALWALK_FN void sin_cos_turns(V u, V& sin, V& cos) {
+  using T = Number<V>;
   using I = Integer<V>;
-  const V shifted = u * 4.0f + Format<float>::rounder;
-  const V r = u - (shifted - Format<float>::rounder) * 0.25f;
+  const V shifted = u * T{4} + Format<T>::rounder;
+  const V r = u - (shifted - Format<T>::rounder) * T(0.25);
   const I quarter = bits_as<I>(shifted);
-  const V r2 = r * r;
-  const V s = r * polynomial(r2, 6.2831853072f, -41.341702153f, 81.605204711f, -76.69786635f, 41.47283324f);
-  const V c = polynomial(r2, 1.0f, -19.73920865f, 64.939316136f, -85.442844673f, 59.220168958f);
-  const I odd = (quarter & 1) != 0;
-  const I flip_s = (quarter & 2) << 30, flip_c = ((quarter + 1) & 2) << 30;
-  sine = bits_as<V>(bits_as<I>(odd ? c : s) ^ flip_s);
-  cosine = bits_as<V>(bits_as<I>(odd ? s : c) ^ flip_c);
+  const V s = r * sine_tail(r * r, T{}), c = cosine(r * r, T{});
+  constexpr int to_sign = 8 * sizeof(T) - 2;  // from the second lowest bit
+  const I odd = (quarter & 1) != 0, flip_s = (quarter & 2) << to_sign, flip_c = ((quarter + 1) & 2) << to_sign;
+  sin = bits_as<V>(bits_as<I>(odd ? c : s) ^ flip_s);
+  cos = bits_as<V>(bits_as<I>(odd ? s : c) ^ flip_c);
 }
 
 }  // namespace dualwalk
