@@ -25,10 +25,9 @@ _EM_STEPS = 60
 
 @dataclass(frozen=True)
 class GaussianBase:
-    """A candidate by `name`, its `correlation` matrix and its held-out `score` (nats a row, against independence)."""
+    """A candidate by `name`, and its held-out `score` (nats a row, against independence)."""
 
     name: str
-    correlation: Floats
     score: float
 
 
@@ -140,21 +139,18 @@ def gaussian_log_ratio(base: Floats, z: Floats) -> Floats:
     return np.asarray(0.5 * ((z.T**2).sum(0) - (white**2).sum(0)) - np.log(np.diag(factor)).sum())
 
 
-def choose_base(train: Floats, validation: Floats) -> GaussianBase:
-    """The candidate, fitted to `train`, with the largest mean log-likelihood of `validation`."""
-    best: GaussianBase | None = None
-    for name, base in candidates(train):
-        try:
-            score = float(gaussian_log_ratio(base, validation).mean())
-        except np.linalg.LinAlgError:
-            continue  # singular to rounding: this candidate cannot be a base
-        if best is None or score > best.score:
-            best = GaussianBase(name, base, score)
-    if best is None:  # strongly shrunk matrices are positive definite for any finite rows
-        raise RuntimeError(
-            "no candidate for the Gaussian base is positive definite; this is a bug in dualwalk, please report it"
-        )
-    return best
+def choose_base(parts: list[tuple[Floats, Floats]]) -> GaussianBase:
+    """The candidate with the largest mean log-likelihood of held-out rows, over all (train, validation) `parts`."""
+    scores: dict[str, list[float]] = {}
+    for train, validation in parts:
+        for name, base in candidates(train):
+            try:
+                scores.setdefault(name, []).append(float(gaussian_log_ratio(base, validation).mean()))
+            except np.linalg.LinAlgError:
+                continue  # singular to rounding: this candidate cannot be a base
+    mean = {name: sum(values) / len(parts) for name, values in scores.items() if len(values) == len(parts)}
+    best = max(mean, key=mean.__getitem__)  # the strongest linear shrinkage is always there: positive definite for any rows
+    return GaussianBase(best, mean[best])
 
 
 def fit_base(name: str, z: Floats) -> Floats:

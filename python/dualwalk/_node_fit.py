@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,31 +21,42 @@ Rows = NDArray[np.intp]
 
 ALPHAS = tuple(round(0.1 * k, 1) for k in range(13))  # 0 to 1.2
 _VALIDATION_SHARE = 0.15
+_MOST_SPLITS = 3
 _FEW_VALIDATION_ROWS = 8
 _ALPHA_PAIRS = 24_000  # at most as many (node, row) pairs decide on the temperature
 
 
-def folds(n: int, cv: int, seed: int) -> list[tuple[Rows, Rows, Rows]]:
-    """(train, validation, test) rows of every fold: each row is a test row once, 15 % of the others are for validation.
-
-    With fewer than 2 `cv` rows there are n // 2 folds.
-    """
+def folds(n: int, cv: int, seed: int) -> list[tuple[Rows, Rows]]:
+    """(other, test) rows of every fold, shuffled: each row is a test row once. Fewer than 2 `cv` rows: n // 2 folds."""
     count = min(cv, n // 2)
     shuffled = _random.generator(seed, "folds").permutation(n)
     result = []
     for k in range(count):
         rest = np.concatenate([shuffled[j::count] for j in range(count) if j != k])
-        rest = _random.generator(seed, "fold", k, "split").permutation(rest)
-        held = max(2, round(_VALIDATION_SHARE * len(rest)))
-        result.append((rest[held:], rest[:held], shuffled[k::count]))
+        result.append((_random.generator(seed, "fold", k, "split").permutation(rest), shuffled[k::count]))
     return result
+
+
+def splits(rest: Rows, n_fits: int) -> tuple[list[tuple[Rows, Rows]], Rows]:
+    """(train, validation) rows for up to 3 groups of members, and the core: the rows that all of them are trained on.
+
+    Each group holds out another 15 %, so that the average of the members has seen every row and their temperature is judged
+    on more of them.
+    """
+    held = max(2, round(_VALIDATION_SHARE * len(rest)))
+    count = max(1, min(n_fits, _MOST_SPLITS, len(rest) // (2 * held)))
+    result = []
+    for k in range(count):
+        mine = slice(k * held, (k + 1) * held)
+        result.append((np.delete(rest, mine), rest[mine]))
+    return result, rest[count * held :]
 
 
 def fit_fold(
     z: Floats,
     columns: Rows,
     grid: Floats,
-    rows: tuple[Rows, Rows],
+    rest: Rows,
     *,
     n_fits: int,
     seed: int,
@@ -52,30 +64,38 @@ def fit_fold(
     plan: TrainingPlan | None = None,
     report: Callable[[float], None] | None = None,
 ) -> FittedPath:
-    """Learn the path through `columns` (two or more) of normal scores `z` from the (train, validation) `rows`.
+    """Learn the path through `columns` (two or more) of normal scores `z` from the rows `rest`.
 
-    `grid` (n_features, n_quantiles) holds every column's marginal. Order, parents and the network come from the training
-    rows; the Gaussian base and the edge statistics that test rows meet are recomputed with the validation rows.
+    `grid` (n_features, n_quantiles) holds every column's marginal. Order and parents come from the rows that no member
+    validates on; a member's Gaussian base and edge statistics come from its own training rows, and those that test rows
+    meet from all of `rest`.
     """
-    train, validation = z[rows[0]], z[rows[1]]
-    both = np.concatenate([train, validation])
-    base = choose_base(train[:, columns], validation[:, columns])
-    tree = spanning_tree(dependence(train[:, columns]))
-    path = build_path(train, columns, tree, base.correlation)
-    blur = tie_blur(train) * _random.generator(seed, "fold", fold, "blur").standard_normal(train.shape)
-    blur_held = tie_blur(validation) * _random.generator(seed, "fold", fold, "blur held").standard_normal(validation.shape)
-    trained = train_nodes(
-        _blurred(path, train, blur),
-        _blurred(path, validation, blur_held),
-        n_members=n_fits,
-        seed=seed,
-        path=("fold", fold),
-        plan=plan,
-        report=report,
-    )
-    fitted = FittedPath(path, trained.weights, 1.0, grid[path.column], base.name)
-    alpha = choose_alpha(fitted, validation)
-    return replace(fitted, path=build_path(both, columns, tree, fit_base(base.name, both[:, columns])), alpha=alpha)
+    parts, core = splits(rest, n_fits)
+    inner = z[:, columns]
+    base = choose_base([(inner[train], inner[held]) for train, held in parts])
+    tree = spanning_tree(dependence(inner[core]))
+    blurred = z + tie_blur(z) * _random.generator(seed, "fold", fold, "blur").standard_normal(z.shape)
+    trained: list[FittedPath] = []
+    for k, (train, held) in enumerate(parts):
+        path = build_path(z[train], columns, tree, fit_base(base.name, inner[train]))
+        nodes = train_nodes(
+            _nodes(path, z[train], blurred[train]),
+            _nodes(path, z[held], blurred[held]),
+            n_members=len(range(k, n_fits, len(parts))),
+            seed=seed,
+            path=("fold", fold, "split", k),
+            plan=plan,
+            report=None if report is None else partial(_report_part, report, k, len(parts)),
+        )
+        trained.append(FittedPath(path, nodes.weights, 1.0, grid[path.column], base.name))
+    alpha = choose_alpha([(fitted, z[held]) for fitted, (_, held) in zip(trained, parts, strict=True)])
+    path = build_path(z[rest], columns, tree, fit_base(base.name, inner[rest]))
+    weights = np.concatenate([fitted.weights for fitted in trained])
+    return FittedPath(path, weights, alpha, grid[path.column], base.name)
+
+
+def _report_part(report: Callable[[float], None], part: int, n_parts: int, share: float) -> None:
+    report((part + share) / n_parts)
 
 
 def tie_blur(z: Floats) -> Floats:
@@ -102,29 +122,35 @@ def tie_blur(z: Floats) -> Floats:
     return blur
 
 
-def _blurred(path: NodePath, z: Floats, blur: Floats) -> NodeData:
-    """The nodes' view of `z`, their own values blurred; what they are told of their past is not."""
+def _nodes(path: NodePath, z: Floats, blurred: Floats) -> NodeData:
+    """The nodes' view of rows `z`, their own values blurred; what they are told of their past is not."""
     data = path.data(z)
-    return replace(data, child=data.child + blur.T[path.column].astype(data.child.dtype))
+    return replace(data, child=np.ascontiguousarray(blurred.T[path.column], dtype=data.child.dtype))
 
 
-def choose_alpha(fitted: FittedPath, validation: Floats) -> float:
-    """The temperature with the largest mean f on the validation rows; 0 where no dependence holds up.
+def choose_alpha(held_out: list[tuple[FittedPath, Floats]]) -> float:
+    """The temperature with the largest mean f over rows held out by each of some paths; 0 where no dependence holds up.
 
-    With fewer than 8 validation rows, that mean must also exceed its standard error.
+    With fewer than 8 such rows, that mean must also exceed its standard error.
     """
-    shown = min(len(validation), max(16, _ALPHA_PAIRS // len(fitted.path.column)))
+    f = np.concatenate([_tempered(fitted, rows) for fitted, rows in held_out], axis=1)
+    best = int(f.mean(axis=1).argmax())
+    count = f.shape[1]
+    if count < _FEW_VALIDATION_ROWS and f[best].mean() <= f[best].std(ddof=1) / np.sqrt(count):
+        return 0.0
+    return ALPHAS[best]
+
+
+def _tempered(fitted: FittedPath, rows: Floats) -> Floats:
+    """f of (at most so many of the) rows at every temperature: (n_alphas, n_rows)."""
+    shown = min(len(rows), max(16, _ALPHA_PAIRS // len(fitted.path.column)))
     f = np.zeros((len(ALPHAS), shown))
-    for nodes, rows, pairs, network in fitted.blocks(fitted.path.data(validation[:shown])):
+    for nodes, block, pairs, network in fitted.blocks(fitted.path.data(rows[:shown])):
         mixture = Mixture.of(network, pairs)
         grid = fitted.grid[nodes].astype(pairs.child.dtype)
         at_child, on_grid = mixture.log_ratio(pairs.child), mixture.log_ratio_on(grid)
         for k, alpha in enumerate(ALPHAS):
             if alpha:
                 terms = normalized(alpha, at_child, on_grid)
-                f[k, rows] += terms.reshape(len(grid), -1).sum(axis=0, dtype=np.float64)
-    best = int(f.mean(axis=1).argmax())
-    if shown < _FEW_VALIDATION_ROWS:
-        error = f[best].std(ddof=1) / np.sqrt(shown) if shown > 1 else np.inf
-        return ALPHAS[best] if f[best].mean() > error else 0.0
-    return ALPHAS[best]
+                f[k, block] += terms.reshape(len(grid), -1).sum(axis=0, dtype=np.float64)
+    return f

@@ -17,7 +17,7 @@ from . import _checks, dualspace
 from ._blas import one_blas_thread
 from ._estimator import Estimator, SmallSampleWarning
 from ._node_density import marginal_quantiles
-from ._node_fit import fit_fold, folds
+from ._node_fit import fit_fold, folds, splits
 from ._threads import resolve_n_threads
 from .duals.node import FittedPath, NodeDual
 from .normal_scores import NormalScores
@@ -215,16 +215,15 @@ def _fit_folds(
             if on_main:
                 show()
 
-        train, validation, test = parts[k]
+        rest, test = parts[k]
+        _, core = splits(rest, n_fits)
         scores = z
         if len(z) < _FEW_ROWS:
             own = NormalScores()
-            own._fit_rows(rows[train])
+            own._fit_rows(rows[core])
             scores = own._scores(rows)
-        path = fit_fold(
-            scores, columns, marginal_quantiles(scores), (train, validation), n_fits=n_fits, seed=seed, fold=k, report=report
-        )
-        seen = path.node_terms(scores[train[:_TRAINED_ROWS]]).sum(axis=0)
+        path = fit_fold(scores, columns, marginal_quantiles(scores), rest, n_fits=n_fits, seed=seed, fold=k, report=report)
+        seen = path.node_terms(scores[core[:_TRAINED_ROWS]]).sum(axis=0)
         result = path, path.node_terms(scores[test]).sum(axis=0), seen
         shares[k] = 1.0
         if on_main:
@@ -245,7 +244,7 @@ def _fit_folds(
                 pool.shutdown(cancel_futures=True)
                 raise
     held_out = np.empty(len(z))
-    for (_, _, test), (_, values, _) in zip(parts, results, strict=True):
+    for (_, test), (_, values, _) in zip(parts, results, strict=True):
         held_out[test] = values
     return [path for path, _, _ in results], held_out, np.concatenate([seen for _, _, seen in results])
 
