@@ -32,7 +32,7 @@ def main() -> None:
             f"local d={d} K={n_neighbors}": (dw.LocalDual(points, neighbors, shrinkage=0.3), 4 * n * d * (n_neighbors + 2)),
         }
         for name, (dual, operations) in duals.items():
-            settings = {"n_steps": N_STEPS, "step_size": 1e-3, "n_threads": arguments.threads}
+            settings = {"n_steps": N_STEPS, "step_size": 0.05, "n_threads": arguments.threads}
             candidates = {
                 backend: lambda dual=dual, x0=x0, s=settings, backend=backend: dw.walk(dual, x0, backend=backend, **s)
                 for backend in backends.PREFERENCE

@@ -29,6 +29,8 @@ class Permuter {
     copies_a_task_ = job.n_copies * n_panels_ / (8 * static_cast<std::size_t>(job.n_threads));
     copies_a_task_ = smaller(larger<std::size_t>(copies_a_task_, 1), job.n_copies);
     tasks_a_panel_ = (job.n_copies + copies_a_task_ - 1) / copies_a_task_;
+    for (std::size_t c = 1; c < job.n_columns; ++c)
+      contiguous_ &= job.column_offset[c] - job.column_offset[c - 1] == static_cast<std::ptrdiff_t>(sizeof(Item));
     tile_bytes_ = (width_ * job.n_rows * sizeof(Item) + LINE) / LINE * LINE;
   }
 
@@ -63,8 +65,7 @@ class Permuter {
   void copies(Panel panel, std::size_t first, std::size_t begin, std::size_t end, Item* tile) const {
     const std::size_t n = job_.n_rows;
     if (job_.operation != SHUFFLE)  // source rows side by side first
-      for (std::size_t row = 0; row < n; ++row)
-        for (std::size_t c = 0; c < panel.width; ++c) tile[row * panel.width + c] = item(row, first + c);
+      for (std::size_t row = 0; row < n; ++row) read_row(panel, row, first, tile + row * panel.width);
     for (std::size_t copy = begin; copy < end; ++copy) {
       Item* const out = reinterpret_cast<Item*>(job_.out) + copy * n * job_.n_columns + first;
       if (job_.operation == SHUFFLE) {
@@ -83,15 +84,18 @@ class Permuter {
   void shuffle(Panel panel, std::size_t first, std::size_t copy, Item* tile) const {
     const std::size_t n = job_.n_rows, width = panel.width;
     std::uint32_t draws[WIDTH][ROWS_A_GROUP];
+    std::ptrdiff_t offset[WIDTH];
+    for (std::size_t c = 0; c < width; ++c) offset[c] = job_.column_offset[first + c];
     for (std::size_t group = 0; group < n; group += ROWS_A_GROUP) {
       draw(panel, first, copy, group, 1, 1, draws);
       const std::size_t rows = smaller(ROWS_A_GROUP, n - group);
       for (std::size_t i = 0; i < rows; ++i) {
         const std::size_t row = group + i, place = (i & 3) * COUNTERS + i / 4;
+        const char* const from = job_.x + static_cast<std::ptrdiff_t>(row) * job_.row_stride;
         for (std::size_t c = 0; c < width; ++c) {
           const std::size_t other = draws[c][place];
           tile[row * width + c] = tile[other * width + c];
-          tile[other * width + c] = item(row, first + c);
+          std::memcpy(&tile[other * width + c], from + offset[c], sizeof(Item));
         }
       }
     }
@@ -141,13 +145,19 @@ class Permuter {
     return {job_.seed, job_.operation, static_cast<std::uint32_t>(copy), static_cast<std::uint32_t>(block)};
   }
 
-  Item item(std::size_t row, std::size_t column) const {
-    Item value;
-    std::memcpy(&value, job_.x + static_cast<std::ptrdiff_t>(row) * job_.row_stride + job_.column_offset[column], sizeof(Item));
-    return value;
+  // One row of the panel, from wherever its columns lie.
+  template <class Panel>
+  DUALWALK_FN void read_row(Panel panel, std::size_t row, std::size_t first, Item* to) const {
+    const char* const from = job_.x + static_cast<std::ptrdiff_t>(row) * job_.row_stride;
+    const std::ptrdiff_t* const offset = job_.column_offset + first;
+    if (contiguous_)
+      std::memcpy(to, from + offset[0], panel.width * sizeof(Item));
+    else
+      for (std::size_t c = 0; c < panel.width; ++c) std::memcpy(to + c, from + offset[c], sizeof(Item));
   }
 
   const Permutation& job_;
+  bool contiguous_ = true;  // columns follow one another in memory
   std::size_t width_, n_panels_, copies_a_task_, tasks_a_panel_, tile_bytes_;
 };
 

@@ -56,7 +56,7 @@ def samples(
         raise ValueError(f"{name} must have at least {min_samples} samples; got {len(array)} (collect or pool more rows)")
     if array.size == 0 and 0 in array.shape[1:]:
         raise ValueError(f"{name} must have at least one feature; got shape {array.shape} (drop the empty axis)")
-    rows = np.ascontiguousarray(array.reshape(len(array), -1), dtype=np.float64)
+    rows = np.ascontiguousarray(array.reshape(len(array), math.prod(array.shape[1:])), dtype=np.float64)
     finite = np.isfinite(rows)
     if not finite.all():
         row, column = np.argwhere(~finite)[0]
