@@ -154,6 +154,13 @@ def test_progress_is_told_by_the_calling_thread(n_threads: int) -> None:
     assert done[-1] == calls[-1][1]
 
 
+def test_verbose_prints_every_tenth(capsys: pytest.CaptureFixture[str]) -> None:
+    DualDivergence(cv=2, n_fits=1, random_state=0, n_threads=1, verbose=True).fit(chain(60, 2.0, 5)[0])
+    lines = capsys.readouterr().err.splitlines()
+    assert 2 <= len(lines) <= 11
+    assert lines[-1] == "dualwalk: estimating the divergence 100 %"
+
+
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_an_error_in_progress_ends_the_fit(n_threads: int) -> None:
     z, _ = chain(60, 2.0, 6)

@@ -121,7 +121,7 @@ class DualDivergence(Estimator):
         n_threads = resolve_n_threads(self.n_threads)
         seed = _checks.seed(self.random_state, "random_state")
         if progress is None and self.verbose:
-            progress = _print_progress
+            progress = _printer()
 
         scores = NormalScores().fit(rows)
         z = scores.transform(rows)
@@ -259,5 +259,14 @@ def _watch(running: list[Future], show: Callable[[], None]) -> None:
             future.result()
 
 
-def _print_progress(done: int, total: int, text: str) -> None:
-    print(f"dualwalk: {text} {100 * done // total} %", file=sys.stderr, flush=True)
+def _printer() -> Progress:
+    """A progress callback that prints a line at every tenth of the work."""
+    shown = -1
+
+    def show(done: int, total: int, text: str) -> None:
+        nonlocal shown
+        if 10 * done // total > shown:
+            shown = 10 * done // total
+            print(f"dualwalk: {text} {100 * done // total} %", file=sys.stderr, flush=True)
+
+    return show
