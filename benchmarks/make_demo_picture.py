@@ -8,10 +8,11 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from dualwalk import _figures, _story
 from dualwalk.datasets import load_japanese_vowels
 from dualwalk.estimator import DualDivergence
 from dualwalk.plots import LIGHT
+from dualwalk.report.figures import cover, to_png
+from dualwalk.report.story import tell
 from dualwalk.sampler import DualSampler
 
 TARGET = Path(__file__).parent.parent / "docs" / "demo.png"
@@ -22,8 +23,8 @@ def main() -> int:
     vowels = load_japanese_vowels()
     divergence = DualDivergence(random_state=0).fit(vowels.X)
     sampler = DualSampler(random_state=0).fit(vowels.X)
-    story = _story.tell(sampler, divergence, vowels.X, sampler.sample(300))
-    target.write_bytes(_figures.to_png(_figures.cover(story, LIGHT)))
+    story = tell(sampler, divergence, vowels.X, sampler.sample(300))
+    target.write_bytes(to_png(cover(story, LIGHT)))
     print(f"{target}: {target.stat().st_size} bytes")
     return 0
 

@@ -37,10 +37,10 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     return folder, done.stdout + done.stderr
 
 
-def run(folder: Path, program: str, **options: object) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, program: str, check: bool) -> subprocess.CompletedProcess[str]:
     """Run a program that finds nothing but the standard library and this folder."""
     start = f"import sys; sys.path.insert(0, {str(folder)!r})\n"
-    return subprocess.run([sys.executable, "-I", "-S", "-c", start + program], capture_output=True, text=True, **options)  # type: ignore[call-overload,no-any-return]
+    return subprocess.run([sys.executable, "-I", "-S", "-c", start + program], capture_output=True, text=True, check=check)
 
 
 def test_the_installation_says_what_is_missing(bare: tuple[Path, str]) -> None:

@@ -9,9 +9,10 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from dualwalk import _story, _words
 from dualwalk.estimator import DualDivergence
 from dualwalk.report import require_matplotlib, write_report
+from dualwalk.report.story import tell
+from dualwalk.report.words import PICTURES, with_error
 from dualwalk.sampler import DualSampler
 
 VOID = {"meta", "img", "source", "br", "link"}
@@ -34,7 +35,7 @@ def divergence():
 @pytest.fixture(autouse=True)
 def small_pictures(monkeypatch):
     """A report's time is its pictures'."""
-    monkeypatch.setattr("dualwalk._figures.DOTS", 50)
+    monkeypatch.setattr("dualwalk.report.figures.DOTS", 50)
 
 
 class Page(HTMLParser):
@@ -77,9 +78,9 @@ def test_page(tmp_path, sampler, divergence):
     write_report(path, **options, title="A <b>& co", credit="me & you", progress=lambda *step: steps.append(step))
     text = path.read_text(encoding="utf-8")
     page = Page(text)
-    assert page.tags.count("img") == page.tags.count("source") == len(page.alts) == len(_words.PICTURES)
+    assert page.tags.count("img") == page.tags.count("source") == len(page.alts) == len(PICTURES)
     assert all(page.alts)
-    assert len(page.loads) == 2 * len(_words.PICTURES)
+    assert len(page.loads) == 2 * len(PICTURES)
     for address in page.loads:
         kind, content = address.split(",", 1)
         assert kind == "data:image/png;base64"
@@ -92,7 +93,7 @@ def test_page(tmp_path, sampler, divergence):
     assert "A <b>& co" in words
     assert "me & you" in words
     for number in (divergence.divergence_, divergence.divergence_lower_):
-        assert _words.with_error(number, divergence.divergence_se_)[0] in words
+        assert with_error(number, divergence.divergence_se_)[0] in words
     assert "nan" not in words.lower().split()
     assert all(0 <= done <= total for done, total, _ in steps)
     assert [p.name for p in tmp_path.iterdir()] == ["r.html"]
@@ -136,7 +137,7 @@ def test_odd_data(tmp_path, X):
 
 
 def test_walks_stay_between_the_end_points(sampler, divergence):
-    story = _story.tell(sampler, divergence, sampler.X_, sampler.sample(20))
+    story = tell(sampler, divergence, sampler.X_, sampler.sample(20))
     low, high = divergence.end_points_
     later = story.walks.f[:, 1:]
     later = later[np.isfinite(later)]
@@ -192,4 +193,4 @@ def test_without_matplotlib(tmp_path, sampler, divergence, monkeypatch):
     ],
 )
 def test_a_number_has_the_digits_that_its_error_leaves(value, error, words):
-    assert _words.with_error(value, error) == words
+    assert with_error(value, error) == words

@@ -11,12 +11,12 @@ import pytest
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 
-from dualwalk._classes import climb_classes
-from dualwalk._covariance import NoiseModel, PooledNoise, choose_noise_model, ledoit_wolf_shrinkage
-from dualwalk._criterion import Criterion, partition, restrict
 from dualwalk._estimator import NotFittedError, SmallSampleWarning
+from dualwalk._ladder.classes import climb_classes
+from dualwalk._ladder.covariance import NoiseModel, PooledNoise, choose_noise_model, ledoit_wolf_shrinkage
+from dualwalk._ladder.criterion import Criterion, partition, restrict
+from dualwalk._ladder.rung import Rung, Walker, balanced_starts
 from dualwalk._neighbors import squared_distances
-from dualwalk._rung import Rung, Walker, balanced_starts
 from dualwalk.datasets import load_japanese_vowels
 from dualwalk.sampler import DualSampler
 

@@ -220,7 +220,7 @@ def test_bad_input(backend: str) -> None:
         call(target=1e9, bounds=(-1, 1), n_steps=10**9)
     with pytest.raises(ValueError, match="low <= high"):
         call(bounds=(1.0, -1.0))
-    with pytest.raises(ValueError, match="inside the bounds; got 0.0 for feature 0 of row 0"):
+    with pytest.raises(ValueError, match=r"inside the bounds; got 0\.0 for feature 0 of row 0"):
         call(bounds=(1.0, 2.0))
     with pytest.raises(ValueError, match="pair"):
         call(bounds=3.0)

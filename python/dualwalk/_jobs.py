@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import __version__, _files, _words
-from ._nearness import Nearness, nearness
+from . import __version__, _files
 from ._progress import progress
 from .datasets import load_japanese_vowels
 from .estimator import DualDivergence
+from .report import words
+from .report.nearness import Nearness, nearness
 from .sampler import DualSampler
 
 MISSING_MATPLOTLIB = 'the report needs matplotlib: pip install "dualwalk[report]"'
@@ -37,15 +38,15 @@ def _fit_sampler(X: NDArray[Any], y: NDArray[Any] | None, seed: int) -> DualSamp
 
 def _print_divergence(divergence: DualDivergence) -> None:
     level = f"{100 * divergence.confidence_level:g} %"
-    value, error = _words.with_error(divergence.divergence_, divergence.divergence_se_)
-    lower, _ = _words.with_error(divergence.divergence_lower_, divergence.divergence_se_)
-    low, high = map(_words.number, divergence.end_points_)
+    value, error = words.with_error(divergence.divergence_, divergence.divergence_se_)
+    lower, _ = words.with_error(divergence.divergence_lower_, divergence.divergence_se_)
+    low, high = map(words.number, divergence.end_points_)
     _row("divergence", f"{value} +- {error} nats (total correlation: how strongly a sample's values depend on each other)")
     _row("lower limit", f"{lower} nats with {level} confidence")
     _row("end points", f"{low} and {high} nats (new samples of this source lie between them {level} of the time)")
     sizes = np.bincount(divergence.labels_).tolist()
     cuts = ", ".join(
-        _words.number(cut) + ("" if valley else " (no valley)")
+        words.number(cut) + ("" if valley else " (no valley)")
         for cut, valley in zip(divergence.cuts_, divergence.cut_valleys_, strict=True)
     )
     _row("clusters", f"{len(sizes)} of {', '.join(map(str, sizes))} samples; {f'cuts at {cuts} nats' if cuts else 'no cut'}")
@@ -78,11 +79,11 @@ def demo(options: argparse.Namespace) -> None:
     report_path = _files.output_file(folder / "report.html", ".html")
     can_report = _has_matplotlib()
     vowels = load_japanese_vowels()
-    print(f"dualwalk {__version__}: {vowels.name}, {len(vowels.X)} series of {_words.shape(vowels.X.shape[1:])}, 9 speakers")
+    print(f"dualwalk {__version__}: {vowels.name}, {len(vowels.X)} series of {words.shape(vowels.X.shape[1:])}, 9 speakers")
     divergence = _fit_divergence(vowels.X, options.seed)
     _print_divergence(divergence)
     sampler = _fit_sampler(vowels.X, vowels.y, options.seed)
-    _row("generator", _words.generator(sampler.choice_))
+    _row("generator", words.generator(sampler.choice_))
     y = np.resize(np.unique(vowels.y), options.n)
     X = sampler.sample(options.n, y)
     near = nearness(sampler, vowels.X, X)
@@ -114,7 +115,7 @@ def estimate(options: argparse.Namespace) -> None:
     X, _ = _files.read_series(options.file, channels=options.channels)
     divergence = _fit_divergence(X, options.seed)
     if not options.json:
-        print(f"dualwalk {__version__}: {options.file}, {len(X)} samples of {_words.shape(X.shape[1:])}")
+        print(f"dualwalk {__version__}: {options.file}, {len(X)} samples of {words.shape(X.shape[1:])}")
         _print_divergence(divergence)
         return
     content = {
@@ -147,8 +148,8 @@ def sample(options: argparse.Namespace) -> None:
         wanted = _as_often(y, options.n)
     generated = sampler.sample(options.n, wanted)
     near = nearness(sampler, X, generated)
-    print(f"dualwalk {__version__}: {options.file}, {len(X)} samples of {_words.shape(X.shape[1:])}")
-    _row("generator", _words.generator(sampler.choice_))
+    print(f"dualwalk {__version__}: {options.file}, {len(X)} samples of {words.shape(X.shape[1:])}")
+    _row("generator", words.generator(sampler.choice_))
     _print_nearness(near)
     _write(path, generated, wanted, near, source=str(options.file), seed=options.seed)
     _row("samples", str(path))

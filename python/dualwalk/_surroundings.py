@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._covariance import ledoit_wolf_shrinkage
+from ._ladder.covariance import ledoit_wolf_shrinkage
 from ._neighbors import nearest_neighbors
 from .duals.local import LocalDual
 from .normal_scores import NormalScores

@@ -13,15 +13,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import _checks
 from ._blas import one_blas_thread
-from ._choice import Choice, Progress, Ticker, Tried
-from ._classes import SMALLEST_CLASS, Verdict, climb_classes, compare, small_class
-from ._covariance import NoiseModel, choose_noise_model
-from ._criterion import SMALL_DATA, partition
 from ._estimator import Estimator, SmallSampleWarning
-from ._ladder import GLOBAL_RUNGS, LOCAL_RUNGS, N_REFINEMENTS, Candidate, Ladder
+from ._ladder.choice import Choice, Progress, Ticker, Tried
+from ._ladder.classes import SMALLEST_CLASS, Verdict, climb_classes, compare, small_class
+from ._ladder.covariance import NoiseModel, choose_noise_model
+from ._ladder.criterion import SMALL_DATA, partition
+from ._ladder.rung import Rung, Walker, balanced_starts
+from ._ladder.search import GLOBAL_RUNGS, LOCAL_RUNGS, N_REFINEMENTS, Candidate, Ladder
 from ._neighbors import column_scale, squared_distances
 from ._random import generator
-from ._rung import Rung, Walker, balanced_starts
 from ._surroundings import Attribution, Surroundings
 from .normal_scores import NormalScores
 from .walks import WalkResult

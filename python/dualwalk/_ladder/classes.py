@@ -9,11 +9,11 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from ._covariance import NoiseModel
-from ._criterion import Criterion, Fold, partition, restrict
-from ._ladder import Candidate, Ladder
-from ._random import generator
-from ._rung import Rung, Walker, balanced_starts
+from .._random import generator
+from .covariance import NoiseModel
+from .criterion import Criterion, Fold, partition, restrict
+from .rung import Rung, Walker, balanced_starts
+from .search import Candidate, Ladder
 
 Float = NDArray[np.float64]
 Index = NDArray[np.intp]

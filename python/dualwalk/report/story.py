@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._nearness import Nearness, nearness
-from .estimator import DualDivergence
-from .sampler import DualSampler
+from ..estimator import DualDivergence
+from ..sampler import DualSampler
+from .nearness import Nearness, nearness
 
 Float = NDArray[np.float64]
 N_SHOWN = 5

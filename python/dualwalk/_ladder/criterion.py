@@ -9,8 +9,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from ._neighbors import column_scale, squared_distances
-from ._random import generator
+from .._neighbors import column_scale, squared_distances
+from .._random import generator
 
 Float = NDArray[np.float64]
 Index = NDArray[np.intp]

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ._covariance import NoiseModel, PooledNoise
-from ._neighbors import nearest_neighbors
-from .duals.local import noise_weights, weighted_rows
-from .normal_scores import TIED_BELOW, NormalScores
+from .._neighbors import nearest_neighbors
+from ..duals.local import noise_weights, weighted_rows
+from ..normal_scores import TIED_BELOW, NormalScores
+from .covariance import NoiseModel, PooledNoise
 
 Float = NDArray[np.float64]
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import plots
-from ._story import Story
-from .plots import NORMAL, SMALL, Theme
+from .. import plots
+from ..plots import NORMAL, SMALL, Theme
+from .story import Story
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

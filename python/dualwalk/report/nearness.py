@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._neighbors import column_scale, nearest_neighbors
+from .._neighbors import column_scale, nearest_neighbors
 
 if TYPE_CHECKING:
-    from .sampler import DualSampler
+    from ..sampler import DualSampler
 
 NEAR_COPY = 0.5
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ._random import generator
+from .._random import generator
 
 Float = NDArray[np.float64]
 

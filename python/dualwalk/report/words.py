@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ._story import Story
+from .story import Story
 
 # name of the picture in _figures.py: (what it is, for those who cannot see it; what it shows and how to read it)
 PICTURES = {

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self
 
-from ._ladder import Candidate
-from ._rung import Rung
+from .rung import Rung
+from .search import Candidate
 
 Progress = Callable[[int, int, str], None]
 

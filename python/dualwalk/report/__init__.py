@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import __version__, _checks, _files, _html, _words
-from ._story import Story, tell
-from .estimator import DualDivergence
+from .. import __version__, _checks, _files
+from ..estimator import DualDivergence
+from . import html, words
+from .story import Story, tell
 
 if TYPE_CHECKING:
-    from .sampler import DualSampler
+    from ..sampler import DualSampler
 
 N_GENERATED = 300
 
@@ -73,11 +74,11 @@ def _page(
     credit: str,
     progress: Callable[[int, int, str], None] | None,
 ) -> str:
-    from . import _figures
+    from . import figures
 
     if divergence is None:
         divergence = DualDivergence(random_state=sampler.random_state).fit(sampler.X_, progress=progress)
-    n_pictures = 2 * (len(_words.PICTURES))
+    n_pictures = 2 * (len(words.PICTURES))
     done = 0
 
     def note(text: str) -> None:
@@ -90,41 +91,41 @@ def _page(
     story = tell(sampler, divergence, sampler.X_, made, note)
 
     def picture(name: str) -> str:
-        from .plots import DARK, LIGHT
+        from ..plots import DARK, LIGHT
 
         versions = []
         for theme in (LIGHT, DARK):
             note("drawing")
-            versions.append(_figures.to_png(getattr(_figures, name)(story, theme)))
-        alt, caption = _words.PICTURES[name]
-        return _html.figure(versions[0], versions[1], alt, caption)
+            versions.append(figures.to_png(getattr(figures, name)(story, theme)))
+        alt, caption = words.PICTURES[name]
+        return html.figure(versions[0], versions[1], alt, caption)
 
-    return _html.page(title, _body(story, title, credit, picture))
+    return html.page(title, _body(story, title, credit, picture))
 
 
 def _body(story: Story, title: str, credit: str, picture: Callable[[str], str]) -> list[str]:
     from html import escape
 
-    rows, chosen = _words.tried(story)
+    rows, chosen = words.tried(story)
     parts = [
         f"<h1>{escape(title)}</h1>",
-        _html.paragraph(_words.lead(story), "lead"),
-        _html.tiles(_words.headlines(story)),
-        _html.section("Real beside generated", picture("beside"), picture("lines")),
-        _html.section("The dual space", _html.paragraph(_words.dual_space(story)), picture("dual_space")),
-        _html.section("Where the dependence lives", picture("dependence")),
-        _html.section("New, or copied?", _html.paragraph(_words.novelty(story)), picture("novelty")),
+        html.paragraph(words.lead(story), "lead"),
+        html.tiles(words.headlines(story)),
+        html.section("Real beside generated", picture("beside"), picture("lines")),
+        html.section("The dual space", html.paragraph(words.dual_space(story)), picture("dual_space")),
+        html.section("Where the dependence lives", picture("dependence")),
+        html.section("New, or copied?", html.paragraph(words.novelty(story)), picture("novelty")),
     ]
     if story.walks is not None:
-        parts.append(_html.section("One walk, pixel by pixel", picture("attribution")))
+        parts.append(html.section("One walk, pixel by pixel", picture("attribution")))
     parts += [
-        _html.section(
+        html.section(
             "What was chosen, and why",
-            _html.paragraph(_words.choice(story)),
-            _html.table(rows, header=_words.TRIED_HEADER, numbers=range(1, len(_words.TRIED_HEADER)), chosen=chosen),
+            html.paragraph(words.choice(story)),
+            html.table(rows, header=words.TRIED_HEADER, numbers=range(1, len(words.TRIED_HEADER)), chosen=chosen),
         ),
-        _html.section("Read with care", _html.bullets(_words.caveats(story))),
-        _html.section("Data and settings", _html.table(_words.settings(story, credit))),
-        f"<footer>{escape(_words.footer(__version__))}</footer>",
+        html.section("Read with care", html.bullets(words.caveats(story))),
+        html.section("Data and settings", html.table(words.settings(story, credit))),
+        f"<footer>{escape(words.footer(__version__))}</footer>",
     ]
     return parts

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ._covariance import NoiseModel
-from ._criterion import Criterion, Fold, Score
-from ._random import generator
-from ._rung import Rung, Walker, balanced_starts
+from .._random import generator
+from .covariance import NoiseModel
+from .criterion import Criterion, Fold, Score
+from .rung import Rung, Walker, balanced_starts
 
 Float = NDArray[np.float64]
 Index = NDArray[np.intp]
