@@ -67,6 +67,17 @@ def test_one_gaussian_has_no_real_valley() -> None:
     assert np.mean(found) <= 0.05
 
 
+@pytest.mark.parametrize("share", [0.12, 0.25, 0.5, 0.75, 0.88])
+def test_groups_of_unequal_size_are_cut_at_their_gap(share: float) -> None:
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        low = int(share * 300)
+        f = np.concatenate([rng.standard_normal(low), 7 + rng.standard_normal(300 - low)])
+        space = dualspace.find_clusters(f, max_clusters=2)
+        assert abs(np.bincount(space.labels)[0] - low) <= 3
+        assert space.valleys.all()
+
+
 def test_two_groups_close_together_have_one(rng: np.random.Generator) -> None:
     f = np.concatenate([rng.standard_normal(150), 5 + rng.standard_normal(150)])
     space = dualspace.find_clusters(f, max_clusters=2)
