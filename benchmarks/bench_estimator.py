@@ -182,8 +182,8 @@ def main() -> None:
     blas = os.environ.get("OPENBLAS_NUM_THREADS", "default")
     print(f"NumPy {np.__version__}, {platform.machine()}, n_threads={options.threads}, OPENBLAS_NUM_THREADS={blas}")
     head = ["family", "d", "n", "truth", "oracle", "estimate", "est - oracle", "se", "lower", "lower < truth", "CPU s"]
-    rule = " | " if options.markdown else "  "
-    print(("| " if options.markdown else "") + rule.join(f"{word:>13}" for word in head))
+    rule, edge = (" | ", ("| ", " |")) if options.markdown else ("  ", ("", ""))
+    print(edge[0] + rule.join(f"{word:>13}" for word in head) + edge[1])
     if options.markdown:
         print("|" + "---|" * len(head))
     held = runs = 0
@@ -205,7 +205,7 @@ def main() -> None:
                 mean = np.mean(rows, axis=0)
                 cells = [name, d, n, f"{truth:.2f}", *(f"{value:.2f}" for value in mean[:2]), f"{mean[2]:+.2f}"]
                 cells += [f"{mean[3]:.2f}", f"{mean[4]:.2f}", f"{below} of {len(rows)}", f"{mean[5]:.1f}"]
-                print(("| " if options.markdown else "") + rule.join(f"{cell:>13}" for cell in cells), flush=True)
+                print(edge[0] + rule.join(f"{cell:>13}" for cell in cells) + edge[1], flush=True)
     print(f"\nmeans of {options.seeds} seeds; the lower limit was below the truth in {held} of {runs} runs")
 
 
