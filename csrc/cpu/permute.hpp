@@ -69,7 +69,7 @@ class Permuter {
     for (std::size_t copy = begin; copy < end; ++copy) {
       Item* const out = reinterpret_cast<Item*>(job_.out) + copy * n * job_.n_columns + first;
       if (job_.operation == SHUFFLE) {
-        shuffle(panel, first, copy, tile);
+        shuffle(panel, first, copy, tile, out);
         for (std::size_t row = 0; row < n; ++row) std::memcpy(out + row * job_.n_columns, tile + row * panel.width, panel.width * sizeof(Item));
       } else if (job_.operation == RESAMPLE) {
         resample(panel, first, copy, tile, out);
@@ -81,7 +81,7 @@ class Permuter {
 
   // Fisher-Yates from the inside out, into the tile.
   template <class Panel>
-  void shuffle(Panel panel, std::size_t first, std::size_t copy, Item* tile) const {
+  void shuffle(Panel panel, std::size_t first, std::size_t copy, Item* tile, const Item* out) const {
     const std::size_t n = job_.n_rows, width = panel.width;
     std::uint32_t draws[WIDTH][ROWS_A_GROUP];
     std::ptrdiff_t offset[WIDTH];
@@ -92,6 +92,8 @@ class Permuter {
       for (std::size_t i = 0; i < rows; ++i) {
         const std::size_t row = group + i, place = (i & 3) * COUNTERS + i / 4;
         const char* const from = job_.x + static_cast<std::ptrdiff_t>(row) * job_.row_stride;
+        __builtin_prefetch(out + row * job_.n_columns, 1, 2);  // rows lie far apart: fetch them while there is work
+        __builtin_prefetch(from + offset[0] + LINE, 0, 2);
         for (std::size_t c = 0; c < width; ++c) {
           const std::size_t other = draws[c][place];
           tile[row * width + c] = tile[other * width + c];

@@ -10,6 +10,7 @@
 #include <cstdlib>
 
 #include "dualwalk/elementary.hpp"
+#include "parallel.hpp"
 
 #if defined(__AVX512F__)
 #define DUALWALK_VECTOR_BYTES 64
