@@ -101,7 +101,7 @@ def _report_part(report: Callable[[float], None], part: int, n_parts: int, share
 def tie_blur(z: Floats) -> Floats:
     """How far to blur each value of `z` (n_rows, n_columns), as a standard deviation: 0 for values that occur once.
 
-    A density would otherwise grow without bound on a value that occurs often. A sixth of the distance to the nearest other
+    A density would otherwise grow without bound on a value that occurs often. A third of the distance to the nearest other
     value keeps neighbours apart; the sum over the marginal's own values then makes a probability of the density.
     """
     order = np.argsort(z, axis=0, kind="stable")
@@ -118,7 +118,7 @@ def tie_blur(z: Floats) -> Floats:
     gap = np.minimum(below, above)
     gap[(first == last) | ~np.isfinite(gap)] = 0.0
     blur = np.empty_like(z)
-    np.put_along_axis(blur, order, gap / 6, axis=0)
+    np.put_along_axis(blur, order, gap / 3, axis=0)
     return blur
 
 
