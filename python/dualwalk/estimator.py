@@ -53,10 +53,10 @@ class DualDivergence(Estimator):
     divergence_ : float, nats. Conservative: what the nodes do not see is missing. May fall slightly below 0 for
         independent columns.
     divergence_se_ : float, nats, standard error of that mean over the held-out rows.
-    divergence_lower_ : float, nats, one-sided lower limit `divergence_ - z se`. It covers the luck of the rows: the
-        mean of f is at most the true divergence on average, and its error is judged by the spread of f over rows. It is
-        not a two-sided interval (the estimate is biased low, so an upper limit would miss), and not a guarantee for rows
-        that depend on each other or columns with so few levels that their log-ratios are not told apart.
+    divergence_lower_ : float, nats, one-sided lower limit `divergence_ - z se`. Covered: the luck of the held-out rows,
+        judged by the spread of f over them (measured: above the truth in 0 of 200 runs over 15 families). Not covered:
+        rows that depend on each other, such as several windows of one recording (thin them out first). It is no
+        two-sided interval: the estimate is biased low, so there is no upper limit to give.
     dual_values_ : (n_samples,), nats, out-of-fold f of the training rows.
     labels_ : (n_samples,) int, cluster of each training row, 0 the lowest f.
     cuts_ : (n_cuts,) values of f between clusters; cut_valleys_ : (n_cuts,) bool, is it a real valley of the density of f.
@@ -67,10 +67,13 @@ class DualDivergence(Estimator):
     base_names_ : the Gaussian base each fold chose. n_features_in_, feature_shape_.
 
     X is (n_samples, n_features) or (n_samples, n_channels, n_times), at least 8 finite samples of any real dtype; it is
-    copied, never modified. A column of levels or ties is handled too (its log-ratios are sums over its own values). A constant column carries nothing: its term is 0. One column, or only one that varies, has
-    divergence 0, exactly. The same int `random_state` and X give the same bits on one machine, whatever `n_threads`;
-    another BLAS, or another number of BLAS threads, may round differently. `SmallSampleWarning` is given for fewer than
-    50 samples, or fewer than 4 times the square root of the number of columns that vary.
+    copied, never modified. Columns of levels or ties are handled (f is a log-ratio of probabilities there). A constant
+    column carries nothing: its term is 0. One column, or only one that varies, has divergence 0, exactly. A term never
+    exceeds log 96, about 4.6 nats: identical columns, whose divergence is infinite, end in a finite number.
+
+    The same int `random_state` and X give the same bits on one machine, whatever `n_threads`; another BLAS may round
+    differently. `SmallSampleWarning` is given for fewer than 50 samples, or fewer than 4 times the square root of the
+    number of columns that vary: the estimate then reads low.
 
     Raises TypeError or ValueError for an X or a parameter that cannot be used, before any work.
 

@@ -1,4 +1,4 @@
-"""The dual function of a fitted node path: one small conditional log-ratio a column, summed (METHOD: the density node)."""
+"""The dual function of a fitted node path: one small conditional log-ratio a column, summed."""
 
 from __future__ import annotations
 
