@@ -39,7 +39,7 @@ def _rescaled(covariance: Floats) -> Floats:
 
 
 def ledoit_wolf(z: Floats) -> Floats:
-    """Correlation matrix of the Ledoit-Wolf (2004) shrinkage of the second moments of `z` towards a multiple of the identity."""
+    """Correlation matrix of the Ledoit-Wolf (2004) shrinkage of `z`'s second moments to a multiple of the identity."""
     n, d = z.shape
     second = z.T @ z / n
     level = np.trace(second) / d
@@ -154,7 +154,7 @@ def choose_base(parts: list[tuple[Floats, Floats]]) -> GaussianBase:
 
 
 def fit_base(name: str, z: Floats) -> Floats:
-    """The correlation matrix of the candidate called `name`, fitted to rows `z`; the strongest shrinkage if that is singular."""
+    """The correlation matrix of the candidate called `name`, fitted to `z`; the strongest shrinkage if that is singular."""
     base = next(matrix for _, matrix in candidates(z, only=name))
     try:
         np.linalg.cholesky(base)

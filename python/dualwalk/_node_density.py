@@ -59,9 +59,13 @@ class Mixture:
         log_sd[:, :N_TIED] += pairs.log_scale
         flat = (members * N_COMPONENTS, n)
         return cls(
-            log_share.reshape(flat), mean.reshape(flat), log_sd.reshape(flat), np.exp(-log_sd).reshape(flat), share.reshape(flat),
+            log_share.reshape(flat),
+            mean.reshape(flat),
+            log_sd.reshape(flat),
+            np.exp(-log_sd).reshape(flat),
+            share.reshape(flat),
             free.reshape(flat),
-        )  # fmt: skip
+        )
 
     def log_ratio(self, x: NDArray) -> NDArray:
         """f at `x` (n,): (n,)."""
