@@ -54,9 +54,9 @@ class DualDivergence(Estimator):
         independent columns.
     divergence_se_ : float, nats, standard error of that mean over the held-out rows.
     divergence_lower_ : float, nats, one-sided lower limit `divergence_ - z se`. Covered: the luck of the held-out rows,
-        judged by the spread of f over them (measured: above the truth in 0 of 210 runs on data of known divergence). Not covered:
-        rows that depend on each other, such as several windows of one recording (thin them out first). It is no
-        two-sided interval: the estimate is biased low, so there is no upper limit to give.
+        judged by the spread of f over them (measured: above the truth in 0 of 210 runs on data of known divergence).
+        Not covered: rows that depend on each other, such as several windows of one recording (thin them out first). It
+        is no two-sided interval: the estimate is biased low, so there is no upper limit to give.
     dual_values_ : (n_samples,), nats, out-of-fold f of the training rows.
     labels_ : (n_samples,) int, cluster of each training row, 0 the lowest f.
     cuts_ : (n_cuts,) values of f between clusters; cut_valleys_ : (n_cuts,) bool, is it a real valley of the density of f.
