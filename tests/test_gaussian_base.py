@@ -9,8 +9,8 @@ from scipy.stats import multivariate_normal
 from sklearn.covariance import ledoit_wolf
 from sklearn.decomposition import FactorAnalysis
 
-from dualwalk import _gaussian_base as gb
-from dualwalk._node_path import build_path, correlation, dependence, edge_statistics, spanning_tree
+from dualwalk._nodepath import gaussian_base as gb
+from dualwalk._nodepath.path import build_path, correlation, dependence, edge_statistics, spanning_tree
 
 
 def factor_rows(rng: np.random.Generator, n: int, d: int, k: int = 2) -> np.ndarray:

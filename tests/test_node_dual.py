@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dualwalk._gaussian_base import fit_base
-from dualwalk._node_density import marginal_quantiles
-from dualwalk._node_network import initial_weights
-from dualwalk._node_path import build_path, dependence, spanning_tree
+from dualwalk._nodepath.density import marginal_quantiles
+from dualwalk._nodepath.gaussian_base import fit_base
+from dualwalk._nodepath.network import initial_weights
+from dualwalk._nodepath.path import build_path, dependence, spanning_tree
 from dualwalk.duals.node import FittedPath, NodeDual
 
 D = 6

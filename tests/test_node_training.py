@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dualwalk._node_network import LOG_SD_RANGE, N_COMPONENTS, N_TIED, NodeNetwork, Pairs, initial_weights
-from dualwalk._node_path import NodeData
-from dualwalk._node_training import TrainingPlan, _Trainer, train_nodes
+from dualwalk._nodepath.network import LOG_SD_RANGE, N_COMPONENTS, N_TIED, NodeNetwork, Pairs, initial_weights
+from dualwalk._nodepath.path import NodeData
+from dualwalk._nodepath.training import TrainingPlan, _Trainer, train_nodes
 
 
 def some_data(rng: np.random.Generator, n_nodes: int, n_rows: int, dtype: type = np.float64) -> NodeData:

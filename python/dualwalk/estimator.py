@@ -16,8 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 from . import _checks, dualspace
 from ._blas import one_blas_thread
 from ._estimator import Estimator, SmallSampleWarning
-from ._node_density import marginal_quantiles
-from ._node_fit import fit_fold, folds, splits
+from ._nodepath.density import marginal_quantiles
+from ._nodepath.fold import fit_fold, folds, splits
 from ._threads import resolve_n_threads
 from .duals.node import FittedPath, NodeDual
 from .normal_scores import NormalScores

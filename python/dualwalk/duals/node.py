@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import _checks
-from .._node_density import Mixture
-from .._node_network import N_COMPONENTS, N_OUTPUTS, N_TIED, NodeNetwork, Pairs
-from .._node_path import NodeData, NodePath
+from .._nodepath.density import Mixture
+from .._nodepath.network import N_COMPONENTS, N_OUTPUTS, N_TIED, NodeNetwork, Pairs
+from .._nodepath.path import NodeData, NodePath
 
 _PAIRS = 512  # pairs evaluated at once: a block's grid of 96 quantiles stays in the cache
 

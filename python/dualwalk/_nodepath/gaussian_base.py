@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ._node_path import correlation, spanning_tree
+from .path import correlation, spanning_tree
 
 Floats = NDArray[np.float64]
 

@@ -9,12 +9,12 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _random
-from ._gaussian_base import choose_base, fit_base
-from ._node_density import Mixture, normalized
-from ._node_path import NodeData, NodePath, build_path, dependence, spanning_tree
-from ._node_training import TrainingPlan, train_nodes
-from .duals.node import FittedPath
+from .. import _random
+from ..duals.node import FittedPath
+from .density import Mixture, normalized
+from .gaussian_base import choose_base, fit_base
+from .path import NodeData, NodePath, build_path, dependence, spanning_tree
+from .training import TrainingPlan, train_nodes
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.intp]

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._node_path import NodeData
+from .path import NodeData
 
 N_INPUTS = 7  # parent, conditional mean, log conditional scale, four edge statistics
 N_HIDDEN = 32

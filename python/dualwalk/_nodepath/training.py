@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _random
-from ._node_network import N_WEIGHTS, NodeNetwork, Pairs, initial_weights
-from ._node_path import NodeData
+from .. import _random
+from .network import N_WEIGHTS, NodeNetwork, Pairs, initial_weights
+from .path import NodeData
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ._node_network import LOG_SD_RANGE, N_COMPONENTS, N_TIED, NodeNetwork, Pairs
+from .network import LOG_SD_RANGE, N_COMPONENTS, N_TIED, NodeNetwork, Pairs
 
 N_QUANTILES = 96
 
