@@ -184,7 +184,7 @@ class DualDivergence(Estimator):
                 f"{n} samples of {d} columns that vary are few: the divergence will read low and f is rough; "
                 f"collect at least {wanted} samples, or use fewer channels or times"
             )
-            warnings.warn(text, SmallSampleWarning, stacklevel=3)
+            warnings.warn(text, SmallSampleWarning, stacklevel=4)  # past fit and its decorator, to the caller
 
 
 def _fit_folds(
