@@ -225,6 +225,9 @@ def test_bad_input(backend: str) -> None:
     with pytest.raises(ValueError, match="pair"):
         call(bounds=3.0)
 
+    with pytest.raises(ValueError, match="x0 must hold 5 walks, one for each neighbourhood of the dual; got 2"):
+        call(dual=local(3, 5, 0))
+
     class Wrong:
         def value_and_gradient(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             return x, x

@@ -124,7 +124,7 @@ def walk(
     size = _checks.real(step_size, "step_size", above=0)
     noise = _checks.real(noise, "noise", minimum=0)
     tolerance = _checks.real(tolerance, "tolerance", above=0)
-    x = _starts(x0, getattr(dual, "n_features", None))
+    x = _starts(x0, getattr(dual, "n_features", None), getattr(dual, "n_walks", None))
     low, high = _box(bounds, x)
     goal = _target(target, len(x), x.dtype)
     seed = _checks.seed(seed)
@@ -151,12 +151,17 @@ def walk(
     return WalkResult(x, state.f, state.n_steps, state.reached, trajectory)
 
 
-def _starts(x0: ArrayLike, n_features: int | None) -> NDArray[Any]:
+def _starts(x0: ArrayLike, n_features: int | None, n_walks: int | None) -> NDArray[Any]:
     array = _checks.real_array(x0, "x0")
     if array.ndim != 2 or (n_features is not None and array.shape[1] != n_features):
         wanted = "n_features" if n_features is None else n_features
         remedy = "pass x0[None] for one walk" if array.ndim == 1 else "flatten series with x0.reshape(len(x0), -1)"
         raise ValueError(f"x0 must have shape (n_walks, {wanted}); got {array.shape} ({remedy})")
+    if n_walks is not None and len(array) != n_walks:
+        raise ValueError(
+            f"x0 must hold {n_walks} walks, one for each neighbourhood of the dual; got {len(array)} "
+            "(select the dual's rows, or build it with one neighbourhood for all)"
+        )
     x = np.array(array, np.float32 if array.dtype == np.float32 else np.float64, order="C")
     if not np.isfinite(x).all():
         row = int((~np.isfinite(x)).any(axis=1).argmax())

@@ -116,6 +116,11 @@ class LocalDual:
         """The number of columns d."""
         return int(self.mean.shape[1])
 
+    @property
+    def n_walks(self) -> int | None:
+        """How many rows the stack serves; None where one neighbourhood serves any number."""
+        return None if len(self.mean) == 1 else len(self.mean)
+
     def value(self, x: ArrayLike) -> Float:
         """f at the rows of x, (n_rows,), in nats."""
         y = self._offset(x)
