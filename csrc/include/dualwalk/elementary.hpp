@@ -35,12 +35,14 @@ struct Format;
 template <>
 struct Format<float> {
   static constexpr int mantissa = 23, bias = 127;
+  static constexpr std::int32_t octave = std::int32_t{1} << mantissa;  // added to the bits, it doubles a number
   static constexpr float rounder = 12582912.0f, log2e = 1.44269504f, ln2_high = 0.693359375f, ln2_low = -2.12194440e-4f;
   static constexpr float lowest_exponent = -105.0f, highest_exponent = 89.0f, least_normal = -86.5f;
 };
 template <>
 struct Format<double> {
   static constexpr int mantissa = 52, bias = 1023;
+  static constexpr std::int64_t octave = std::int64_t{1} << mantissa;
   static constexpr double rounder = 6755399441055744.0, log2e = 1.4426950408889634074;
   static constexpr double ln2_high = 6.93145751953125e-1, ln2_low = 1.42860682030941723212e-6;
   static constexpr double lowest_exponent = -750.0, highest_exponent = 710.0, least_normal = -707.5;
@@ -101,7 +103,7 @@ DUALWALK_FN V exponential_of_negative(V x) {
   using F = Format<Number<V>>;
   I power;
   const V grown = reduced_exponential(x, power);
-  const V scaled = bits_as<V>(bits_as<I>(grown) + (power << F::mantissa));
+  const V scaled = bits_as<V>(bits_as<I>(grown) + power * F::octave);
   return x < F::least_normal ? V{} : x == x ? scaled : x;
 }
 
@@ -135,7 +137,7 @@ DUALWALK_FN V logarithm(V x) {
   using F = Format<T>;
   const I sqrt_half = bits_as<I>(splat<V>(T(0.70710678118654752)));
   const I exponent = (bits_as<I>(x) - sqrt_half) >> F::mantissa;
-  const V m = bits_as<V>(bits_as<I>(x) - (exponent << F::mantissa));  // in [sqrt(1/2), sqrt(2))
+  const V m = bits_as<V>(bits_as<I>(x) - exponent * F::octave);  // in [sqrt(1/2), sqrt(2))
   // the exponent as a number, by the same trick as in exponential, backwards
   const V e = bits_as<V>(exponent + bits_as<I>(splat<V>(F::rounder))) - F::rounder;
   return e * F::ln2_high + (twice_atanh((m - T{1}) / (m + T{1})) + e * F::ln2_low);
