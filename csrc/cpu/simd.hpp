@@ -29,6 +29,7 @@ typedef float F32 __attribute__((vector_size(DUALWALK_VECTOR_BYTES)));
 typedef double F64 __attribute__((vector_size(DUALWALK_VECTOR_BYTES)));
 typedef std::int32_t I32 __attribute__((vector_size(DUALWALK_VECTOR_BYTES)));
 typedef std::int64_t I64 __attribute__((vector_size(DUALWALK_VECTOR_BYTES)));
+typedef std::uint32_t U32 __attribute__((vector_size(DUALWALK_VECTOR_BYTES)));
 typedef std::uint64_t U64 __attribute__((vector_size(DUALWALK_VECTOR_BYTES)));
 typedef std::uint32_t HalfU32 __attribute__((vector_size(DUALWALK_VECTOR_BYTES / 2)));
 typedef float HalfF32 __attribute__((vector_size(DUALWALK_VECTOR_BYTES / 2)));
@@ -130,11 +131,13 @@ template <>
 struct Lanes<DUALWALK_LEVEL::F32> {
   using Number = float;
   using Integer = DUALWALK_LEVEL::I32;
+  using Bits = DUALWALK_LEVEL::U32;
 };
 template <>
 struct Lanes<DUALWALK_LEVEL::F64> {
   using Number = double;
   using Integer = DUALWALK_LEVEL::I64;
+  using Bits = DUALWALK_LEVEL::U64;
 };
 
 }  // namespace dualwalk

@@ -7,23 +7,27 @@
 
 namespace dualwalk {
 
-// The number inside V and the integer type of the same shape; vector types specialize this where they are defined.
+// The number inside V and the integer types of the same shape, signed and unsigned (where sums and shifts may wrap around); vector types specialize this where they are defined.
 template <class V>
 struct Lanes;
 template <>
 struct Lanes<float> {
   using Number = float;
   using Integer = std::int32_t;
+  using Bits = std::uint32_t;
 };
 template <>
 struct Lanes<double> {
   using Number = double;
   using Integer = std::int64_t;
+  using Bits = std::uint64_t;
 };
 template <class V>
 using Number = typename Lanes<V>::Number;
 template <class V>
 using Integer = typename Lanes<V>::Integer;
+template <class V>
+using Bits = typename Lanes<V>::Bits;
 
 template <class V>
 DUALWALK_FN V splat(Number<V> number) {
@@ -35,14 +39,12 @@ struct Format;
 template <>
 struct Format<float> {
   static constexpr int mantissa = 23, bias = 127;
-  static constexpr std::int32_t octave = std::int32_t{1} << mantissa;  // added to the bits, it doubles a number
   static constexpr float rounder = 12582912.0f, log2e = 1.44269504f, ln2_high = 0.693359375f, ln2_low = -2.12194440e-4f;
   static constexpr float lowest_exponent = -105.0f, highest_exponent = 89.0f, least_normal = -86.5f;
 };
 template <>
 struct Format<double> {
   static constexpr int mantissa = 52, bias = 1023;
-  static constexpr std::int64_t octave = std::int64_t{1} << mantissa;
   static constexpr double rounder = 6755399441055744.0, log2e = 1.4426950408889634074;
   static constexpr double ln2_high = 6.93145751953125e-1, ln2_low = 1.42860682030941723212e-6;
   static constexpr double lowest_exponent = -750.0, highest_exponent = 710.0, least_normal = -707.5;
@@ -76,7 +78,7 @@ DUALWALK_FN V reduced_exponential(V x, Integer<V>& power) {
   const V shifted = x * F::log2e + F::rounder;  // the nearest integer to x / ln 2, in the low bits
   const V n = shifted - F::rounder;
   const V r = (x - n * F::ln2_high) - n * F::ln2_low;
-  power = bits_as<Integer<V>>(shifted) - bits_as<Integer<V>>(splat<V>(F::rounder));
+  power = bits_as<Integer<V>>(bits_as<Bits<V>>(shifted) - bits_as<Bits<V>>(splat<V>(F::rounder)));
   return (r * r) * exp_tail(r, T{}) + r + T{1};
 }
 
@@ -92,18 +94,18 @@ DUALWALK_FN V exponential(V x) {
   const V grown = reduced_exponential(x, power);
   // 2^n in two factors, so that neither overflows where the result does not
   const I half = power >> 1;
-  const V scale_1 = bits_as<V>((half + F::bias) << F::mantissa), scale_2 = bits_as<V>((power - half + F::bias) << F::mantissa);
-  return grown * scale_1 * scale_2;
+  const Bits<V> first = bits_as<Bits<V>>(half + F::bias), second = bits_as<Bits<V>>(power - half + F::bias);
+  return grown * bits_as<V>(first << F::mantissa) * bits_as<V>(second << F::mantissa);
 }
 
 // exp(x) for x <= 0, results below 2^-125 (2^-1021) taken as 0: the terms of a sum that has a term 1. NaN stays NaN.
 template <class V>
 DUALWALK_FN V exponential_of_negative(V x) {
-  using I = Integer<V>;
+  using B = Bits<V>;
   using F = Format<Number<V>>;
-  I power;
+  Integer<V> power;
   const V grown = reduced_exponential(x, power);
-  const V scaled = bits_as<V>(bits_as<I>(grown) + power * F::octave);
+  const V scaled = bits_as<V>(bits_as<B>(grown) + (bits_as<B>(power) << F::mantissa));
   return x < F::least_normal ? V{} : x == x ? scaled : x;
 }
 
@@ -137,7 +139,7 @@ DUALWALK_FN V logarithm(V x) {
   using F = Format<T>;
   const I sqrt_half = bits_as<I>(splat<V>(T(0.70710678118654752)));
   const I exponent = (bits_as<I>(x) - sqrt_half) >> F::mantissa;
-  const V m = bits_as<V>(bits_as<I>(x) - exponent * F::octave);  // in [sqrt(1/2), sqrt(2))
+  const V m = bits_as<V>(bits_as<Bits<V>>(x) - (bits_as<Bits<V>>(exponent) << F::mantissa));  // in [sqrt(1/2), sqrt(2))
   // the exponent as a number, by the same trick as in exponential, backwards
   const V e = bits_as<V>(exponent + bits_as<I>(splat<V>(F::rounder))) - F::rounder;
   return e * F::ln2_high + (twice_atanh((m - T{1}) / (m + T{1})) + e * F::ln2_low);
@@ -170,12 +172,13 @@ DUALWALK_FN void sin_cos_turns(V u, V& sin, V& cos) {
   using I = Integer<V>;
   const V shifted = u * T{4} + Format<T>::rounder;
   const V r = u - (shifted - Format<T>::rounder) * T(0.25);
-  const I quarter = bits_as<I>(shifted);
+  const Bits<V> quarter = bits_as<Bits<V>>(shifted);
   const V s = r * sine_tail(r * r, T{}), c = cosine(r * r, T{});
   constexpr int to_sign = 8 * sizeof(T) - 2;  // from the second lowest bit
-  const I odd = (quarter & 1) != 0, flip_s = (quarter & 2) << to_sign, flip_c = ((quarter + 1) & 2) << to_sign;
-  sin = bits_as<V>(bits_as<I>(odd ? c : s) ^ flip_s);
-  cos = bits_as<V>(bits_as<I>(odd ? s : c) ^ flip_c);
+  const Bits<V> flip_s = (quarter & 2) << to_sign, flip_c = ((quarter + 1) & 2) << to_sign;
+  const I odd = (quarter & 1) != 0;
+  sin = bits_as<V>(bits_as<Bits<V>>(odd ? c : s) ^ flip_s);
+  cos = bits_as<V>(bits_as<Bits<V>>(odd ? s : c) ^ flip_c);
 }
 
 }  // namespace dualwalk
