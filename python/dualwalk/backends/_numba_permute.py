@@ -14,7 +14,7 @@ from ._numba_scalar import jit
 from .reference import OPERATIONS, RESAMPLE, SHIFT, SHUFFLE
 
 LINE = 64  # bytes: a panel of columns is one cache line wide
-TILE_BYTES = 512 * 1024  # a thread's share of L2
+TILE_BYTES = 8 * 1024 * 1024  # a share of the last cache
 _ZERO, _ONE = np.uint64(0), np.uint64(1)
 
 
