@@ -295,7 +295,7 @@ class TestWalkAndExplain:
     def test_walk_climbs_and_keeps_the_shape(self):
         X0 = series()[:4].astype(np.float32)
         sampler = DualSampler(random_state=0).fit(series().astype(np.float32))
-        result = sampler.walk(X0, n_steps=10, step_size=0.05, record=True)
+        result = sampler.walk(X0, n_steps=10)  # recorded, in small steps, unless told otherwise
         assert result.x.shape == X0.shape
         assert result.x.dtype == np.float32
         assert result.trajectory.shape == (4, 11, 2, 5)
@@ -332,7 +332,7 @@ class TestWalkAndExplain:
         np.testing.assert_allclose(attribution.f_change.sum(axis=(1, 2)), attribution.f_to - attribution.f_from)
         np.testing.assert_allclose(attribution.movement, result.x - series()[:3], atol=1e-9)
         with pytest.raises(ValueError, match="X_to must be given unless X_from is a recorded walk"):
-            fitted().explain(fitted().walk(series()[:3], n_steps=1, step_size=0.02))
+            fitted().explain(fitted().walk(series()[:3], record=False))
         with pytest.raises(ValueError, match="X_to must hold 3 samples"):
             fitted().explain(series()[:3], series()[:2])
 

@@ -323,11 +323,11 @@ class DualSampler(Estimator):
         self,
         X0: ArrayLike,
         *,
-        n_steps: int,
-        step_size: float,
+        n_steps: int = 50,
+        step_size: float = 0.05,
         target: ArrayLike | None = None,
         noise: float = 0.0,
-        record: bool = False,
+        record: bool = True,
         seed: Any = None,
     ) -> WalkResult:
         """Gradient walks from X0, each on the local dual function of its neighbourhood; a `WalkResult` with x like X0.
@@ -335,7 +335,8 @@ class DualSampler(Estimator):
         The neighbourhood of a row is made of its nearest training rows other than itself (as normal scores); f is in nats.
         The step is that of `dualwalk.walk` (see there for the arguments), taken in units of each score's standard deviation
         in the neighbourhood: a step_size around 0.05 suits any data. With a target (one f, or one for every row), a walk
-        stops there. x and the trajectory come back in the units and the shape of X. Deterministic as `sample` is.
+        stops there. x and the trajectory (n_walks, n_steps + 1, *feature_shape_) come back in the units and the shape of X.
+        Deterministic as `sample` is.
 
         Raises ValueError where the target lies outside the f of the training rows (each in a neighbourhood without it):
         f grows without bound along the correlated directions, so the data must say how far it can be trusted.
