@@ -14,6 +14,18 @@ namespace {
 
 const Kernels* active = kernels();
 
+// Runs call() without the GIL; false from it means that memory ran out.
+template <class Call>
+void run_released(Call call) {
+  bool done;
+  {
+    py::gil_scoped_release release;
+    done = call();
+  }
+  if (PyErr_Occurred()) throw py::error_already_set();
+  if (!done) throw std::bad_alloc();
+}
+
 void select_level(const std::string& name) {
   const Kernels* chosen = kernels(name.c_str());
   if (chosen == nullptr) {
@@ -86,12 +98,7 @@ void permute_marginals(const py::array& x, const Array<std::int32_t>& block, std
                   operation,
                   seed,
                   n_threads};
-  bool done;
-  {
-    py::gil_scoped_release release;
-    done = active->permute(job);
-  }
-  if (!done) throw std::bad_alloc();
+  run_released([&] { return active->permute(job); });
 }
 
 template <class T>
@@ -105,15 +112,7 @@ Array<double> log_mean_exp(const Array<T>& f, const py::object& weights, const p
                           static_cast<std::size_t>(f.shape(0)),
                           static_cast<std::size_t>(f.shape(1)),
                           n_threads};
-  bool done;
-  {
-    py::gil_scoped_release release;
-    if constexpr (sizeof(T) == 4)
-      done = active->log_mean_exp_f32(job);
-    else
-      done = active->log_mean_exp_f64(job);
-  }
-  if (!done) throw std::bad_alloc();
+  run_released([&] { return active->of(T{}).log_mean_exp(job); });
   return value;
 }
 
@@ -122,25 +121,14 @@ double mean_log_sigmoid(const Array<T>& f, int sign, const py::object& gradient,
   expect(f.size() > 0 && n_threads >= 1 && (sign == 1 || sign == -1), "f must not be empty, sign must be 1 or -1");
   LogSigmoid<T> job{f.data(), optional_output<T>(gradient, f.size(), "gradient must be like f"),
                     static_cast<std::size_t>(f.size()), sign, n_threads, 0.0};
-  bool done;
-  {
-    py::gil_scoped_release release;
-    if constexpr (sizeof(T) == 4)
-      done = active->log_sigmoid_f32(job);
-    else
-      done = active->log_sigmoid_f64(job);
-  }
-  if (!done) throw std::bad_alloc();
+  run_released([&] { return active->of(T{}).log_sigmoid(job); });
   return job.value;
 }
 
 template <class T>
 bool elementary(const std::string& name, const Array<T>& x, Array<T> out) {
   expect(x.size() == out.size(), "out must be like x");
-  if constexpr (sizeof(T) == 4)
-    return active->elementary_f32(name.c_str(), x.data(), out.mutable_data(), x.size());
-  else
-    return active->elementary_f64(name.c_str(), x.data(), out.mutable_data(), x.size());
+  return active->of(T{}).elementary(name.c_str(), x.data(), out.mutable_data(), x.size());
 }
 
 // Looks for Ctrl-C at most every 50 ms.
@@ -195,13 +183,7 @@ py::tuple run_walk(Array<T>& x, const WalkArguments& a, Call call) {
                      a.n_threads,
                      &Signals::poll,
                      &signals};
-  bool done;
-  {
-    py::gil_scoped_release release;
-    done = call(walk);
-  }
-  if (PyErr_Occurred()) throw py::error_already_set();
-  if (!done) throw std::bad_alloc();
+  run_released([&] { return call(walk); });
   return py::make_tuple(f, steps, reached);
 }
 
@@ -223,10 +205,7 @@ py::tuple walk_mlp(Array<T> x, const std::vector<Array<T>>& weights, const std::
   expect(width.back() == 1, "the last layer must have one output");
   const MlpDual<T> dual{weights.size(), width.data(), weight.data(), bias.data()};
   return run_walk(x, {n_steps, step_size, noise, tolerance, target, low, high, seed, trajectory, n_threads}, [&](const Walk<T>& walk) {
-    if constexpr (sizeof(T) == 4)
-      return active->walk_mlp_f32(walk, dual);
-    else
-      return active->walk_mlp_f64(walk, dual);
+    return active->of(T{}).walk_mlp(walk, dual);
   });
 }
 
@@ -241,10 +220,7 @@ py::tuple walk_local(Array<T> x, const Array<T>& mean, const Array<T>& curvature
          "curvature, factor and constant must have a row for each neighbourhood");
   const LocalDual<T> dual{mean.data(), curvature.data(), factor.data(), constant.data(), static_cast<std::size_t>(factor.shape(1)), places == 1};
   return run_walk(x, {n_steps, step_size, noise, tolerance, target, low, high, seed, trajectory, n_threads}, [&](const Walk<T>& walk) {
-    if constexpr (sizeof(T) == 4)
-      return active->walk_local_f32(walk, dual);
-    else
-      return active->walk_local_f64(walk, dual);
+    return active->of(T{}).walk_local(walk, dual);
   });
 }
 

@@ -29,22 +29,42 @@ DUALWALK_FN WideWords philox_wide(U64 c0, U64 c1, U64 c2, U64 c3, std::uint64_t 
 
 constexpr std::size_t ROWS_A_GROUP = 4 * COUNTERS;
 
-// The draws of rows first_row .. first_row + ROWS_A_GROUP - 1 (first_row is a multiple of that) with
-// bound(row) = slope * row + start: (1, 1) for a shuffle, (0, n) for resampling.
-// They are left by word: the draw of row first_row + 4 * lane + k is at k * COUNTERS + lane.
-inline void draw_group(const Stream& stream, std::uint64_t first_row, std::uint32_t slope, std::uint32_t start, std::uint32_t* draws) {
+// The bound of a row is slope * row + start: (1, 1) for a shuffle, (0, n) for resampling.
+struct LinearBound {
+  std::uint32_t slope, start;
+  DUALWALK_FN U64 of(U64 rows) const { return rows * slope + start; }
+  DUALWALK_FN std::uint32_t of(std::uint64_t row) const { return static_cast<std::uint32_t>(slope * row + start); }
+};
+
+// The bound of every row is written down; rows behind the last have the bound 1.
+struct ListedBound {
+  const std::uint32_t* bounds;
+  std::size_t n_rows;
+  U64 of(U64 rows) const {
+    U64 v;
+    for (std::size_t lane = 0; lane < COUNTERS; ++lane) v[lane] = of(std::uint64_t{rows[lane]});
+    return v;
+  }
+  std::uint32_t of(std::uint64_t row) const { return row < n_rows ? bounds[row] : 1; }
+};
+
+// Where the draw of row first_row + i lies among those of its group: by word, since a vector holds one word of many counters.
+DUALWALK_FN std::size_t place_in_group(std::size_t i) { return (i & 3) * COUNTERS + i / 4; }
+
+// The draws of rows first_row .. first_row + ROWS_A_GROUP - 1; first_row is a multiple of ROWS_A_GROUP.
+template <class Bound>
+DUALWALK_FN void draw_group(const Stream& stream, std::uint64_t first_row, const Bound& bound, std::uint32_t* draws) {
   const U64 counter = lane_numbers() + first_row / 4;
   const WideWords words = philox_wide(counter, U64{} + stream.block, U64{} + stream.copy, U64{} + stream.operation, stream.seed);
   U64 doubtful = {};
   for (std::uint32_t k = 0; k < 4; ++k) {
-    const U64 bound = (counter * 4 + k) * slope + start;
-    const U64 product = multiply_low_words(words.word[k], bound);
-    doubtful |= (U64)((product & 0xFFFFFFFFu) < bound);
+    const U64 limit = bound.of(counter * 4 + k), product = multiply_low_words(words.word[k], limit);
+    doubtful |= (U64)((product & 0xFFFFFFFFu) < limit);
     store(draws + k * COUNTERS, __builtin_convertvector(product >> 32, HalfU32));
   }
   if (__builtin_expect(any_lane(doubtful), 0))  // a low word this small may be one to reject: decide one by one
     for (std::uint32_t i = 0; i < ROWS_A_GROUP; ++i)
-      draws[(i & 3) * COUNTERS + i / 4] = draw_integer(stream, first_row + i, static_cast<std::uint32_t>(slope * (first_row + i) + start));
+      draws[place_in_group(i)] = draw_integer(stream, first_row + i, bound.of(std::uint64_t{first_row + i}));
 }
 
 }  // namespace

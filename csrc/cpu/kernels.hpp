@@ -83,24 +83,28 @@ struct LocalDual {
 };
 
 // Every function returns false when memory ran out (nothing was written then) or, for walks, when the poll stopped it.
+template <class T>
+struct FloatKernels {
+  bool (*log_mean_exp)(const LogMeanExp<T>&);
+  bool (*log_sigmoid)(LogSigmoid<T>&);
+  bool (*walk_mlp)(const Walk<T>&, const MlpDual<T>&);
+  bool (*walk_local)(const Walk<T>&, const LocalDual<T>&);
+  // one elementary function over an array, for its error tests; false for a name it does not know
+  bool (*elementary)(const char* name, const T* x, T* out, std::size_t n);
+};
+
 struct Kernels {
   const char* level;
   void (*draw_integers)(const Stream&, const std::uint32_t* bounds, std::size_t n_rows, std::uint32_t* out);
   bool (*permute)(const Permutation&);
-  bool (*log_mean_exp_f32)(const LogMeanExp<float>&);
-  bool (*log_mean_exp_f64)(const LogMeanExp<double>&);
-  bool (*log_sigmoid_f32)(LogSigmoid<float>&);
-  bool (*log_sigmoid_f64)(LogSigmoid<double>&);
-  bool (*walk_mlp_f32)(const Walk<float>&, const MlpDual<float>&);
-  bool (*walk_mlp_f64)(const Walk<double>&, const MlpDual<double>&);
-  bool (*walk_local_f32)(const Walk<float>&, const LocalDual<float>&);
-  bool (*walk_local_f64)(const Walk<double>&, const LocalDual<double>&);
-  // one elementary function over an array, for its error tests: exp, log, log_one_plus, silu, log_sigmoid
-  bool (*elementary_f32)(const char* name, const float* x, float* out, std::size_t n);
-  bool (*elementary_f64)(const char* name, const double* x, double* out, std::size_t n);
+  FloatKernels<float> f32;
+  FloatKernels<double> f64;
+
+  const FloatKernels<float>& of(float) const { return f32; }
+  const FloatKernels<double>& of(double) const { return f64; }
 };
 
-// The best level that this processor runs, or the one named by DUALWALK_SIMD; null when that one cannot be had.
+// The best level that this processor runs, or the one that is named; null when that one cannot be had.
 const Kernels* kernels(const char* level = nullptr);
 // The names of all levels built in that this processor runs, best first, null-terminated.
 const char* const* levels();

@@ -36,11 +36,11 @@ bool elementary(const char* name, const T* x, T* out, std::size_t n) {
 
 extern const Kernels table;
 const Kernels table = {
-    DUALWALK_NAME(DUALWALK_LEVEL), draw_integers,       permute,
-    log_mean_exp<float>,           log_mean_exp<double>, log_sigmoid_mean<float>,
-    log_sigmoid_mean<double>,      walk_mlp<float>,      walk_mlp<double>,
-    walk_local<float>,             walk_local<double>,   elementary<float>,
-    elementary<double>,
+    DUALWALK_NAME(DUALWALK_LEVEL),
+    draw_integers,
+    permute,
+    {log_mean_exp<float>, log_sigmoid_mean<float>, walk_mlp<float>, walk_local<float>, elementary<float>},
+    {log_mean_exp<double>, log_sigmoid_mean<double>, walk_mlp<double>, walk_local<double>, elementary<double>},
 };
 
 }  // namespace DUALWALK_LEVEL

@@ -9,7 +9,6 @@ namespace {
 
 constexpr double TO_UNIT = 1.0 / 4294967296.0;
 
-
 template <class V>
 DUALWALK_FN V square_root(V x) {
   for (std::size_t lane = 0; lane < LANES<Number<V>>; ++lane) x[lane] = __builtin_sqrt(x[lane]);
