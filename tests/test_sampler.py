@@ -336,6 +336,16 @@ class TestWalkAndExplain:
         with pytest.raises(ValueError, match="X_to must hold 3 samples"):
             fitted().explain(series()[:3], series()[:2])
 
+    def test_training_distances_are_to_others_and_to_other_groups(self):
+        X = np.array([[0.0], [1.0], [3.0], [6.0], [10.0], [15.0], [21.0], [28.0]])
+        scale = X.std()
+        sampler = DualSampler(walk="local", n_neighbors=3, random_state=0).fit(X)
+        np.testing.assert_allclose(sampler.training_distances() * scale, [1, 1, 2, 3, 4, 5, 6, 7])
+        np.testing.assert_allclose(sampler.nearest(X)[2], 0.0)
+        np.testing.assert_allclose(sampler.nearest(X + 0.1)[2], 0.1 / 3.5)
+        grouped = DualSampler(walk="local", n_neighbors=3, random_state=0).fit(X, groups=[0, 0, 1, 1, 2, 2, 3, 3])
+        np.testing.assert_allclose(grouped.training_distances() * scale, [3, 2, 2, 4, 4, 6, 6, 13])
+
     def test_nearest(self):
         sampler, X = fitted(), series()
         index, distance, ratio = sampler.nearest(X)

@@ -86,7 +86,7 @@ def demo(options: argparse.Namespace) -> None:
     _row("generator", words.generator(sampler.choice_))
     y = np.resize(np.unique(vowels.y), options.n)
     X = sampler.sample(options.n, y)
-    near = nearness(sampler, vowels.X, X)
+    near = nearness(sampler, X)
     _print_nearness(near)
     _write(samples_path, X, y, near, divergence=divergence, source=vowels.name, credit=vowels.credit, seed=options.seed)
     _row("samples", str(samples_path))
@@ -147,7 +147,7 @@ def sample(options: argparse.Namespace) -> None:
     if wanted is None and y is not None:
         wanted = _as_often(y, options.n)
     generated = sampler.sample(options.n, wanted)
-    near = nearness(sampler, X, generated)
+    near = nearness(sampler, generated)
     print(f"dualwalk {__version__}: {options.file}, {len(X)} samples of {words.shape(X.shape[1:])}")
     _row("generator", words.generator(sampler.choice_))
     _print_nearness(near)

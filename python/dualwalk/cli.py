@@ -129,7 +129,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 @contextmanager
-def _surroundings(threads: int | None) -> Iterator[None]:
+def _settings(threads: int | None) -> Iterator[None]:
     """`--threads` for the kernels, and our own warnings as one line each; both as before when the job is done."""
     before = os.environ.get("DUALWALK_NUM_THREADS")
     with warnings.catch_warnings():
@@ -162,7 +162,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise UsageError("name a job: demo, estimate, sample, report or config (see dualwalk --help)")
         from . import _jobs
 
-        with _surroundings(getattr(options, "threads", None)):
+        with _settings(getattr(options, "threads", None)):
             getattr(_jobs, options.job)(options)
             sys.stdout.flush()
     except KeyboardInterrupt:

@@ -394,19 +394,26 @@ class DualSampler(Estimator):
         """
         self._check_fitted("choice_")
         rows, _ = _checks.samples(X, min_samples=0, feature_shape=self.feature_shape_)
-        center, scale = self._rows.mean(axis=0), column_scale(self._rows)
-        scaled, training = (rows - center) / scale, (self._rows - center) / scale
+        scaled, training = self._in_deviations(rows), self._in_deviations(self._rows)
         index = np.argmin(squared_distances(scaled, training), axis=1)
         distance: Float = np.sqrt(((scaled - training[index]) ** 2).sum(axis=1))
-        usual = self._usual_distance(training)
+        usual = float(np.median(self.training_distances()))
         ratio = distance / usual if usual > 0 else np.where(distance > 0, np.inf, 0.0)
         return index, distance, ratio
 
-    def _usual_distance(self, training: Float) -> float:
+    def training_distances(self) -> Float:
+        """Every training row's distance to its nearest other one (of another group), (n_training,), in the units of `nearest`."""
+        self._check_fitted("choice_")
+        training = self._in_deviations(self._rows)
         between = squared_distances(training, training)
         own = np.arange(len(training)) if self._group_codes is None else self._group_codes
         between[own[:, None] == own] = np.inf
-        return math.sqrt(float(np.median(between.min(axis=1))))
+        distance: Float = np.sqrt(((training - training[between.argmin(axis=1)]) ** 2).sum(axis=1))
+        return distance
+
+    def _in_deviations(self, rows: Float) -> Float:
+        scaled: Float = (rows - self._rows.mean(axis=0)) / column_scale(self._rows)
+        return scaled
 
     def report(self, path: str | PathLike[str]) -> None:
         """Write a self-contained HTML report: real beside generated samples, the dual space, where dependence lives."""

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._neighbors import column_scale, nearest_neighbors
-
 if TYPE_CHECKING:
     from ..sampler import DualSampler
 
@@ -40,20 +38,12 @@ class Nearness:
         return int((self.real_ratio < NEAR_COPY).sum())
 
 
-def nearness(sampler: DualSampler, X: NDArray[Any], generated: NDArray[Any]) -> Nearness:
-    """Compare the sampler's `nearest` for generated rows with leave-one-out distances among the training rows X."""
+def nearness(sampler: DualSampler, generated: NDArray[Any]) -> Nearness:
+    """Compare the sampler's `nearest` for generated rows with the distances among its training rows."""
     index, distance, ratio = sampler.nearest(generated)
-    own = leave_one_out_distances(X)
+    own = sampler.training_distances()
     typical = float(np.median(own))
     if typical == 0:  # most rows are there twice: the others say what is typical
         typical = float(np.median(own[own > 0])) if (own > 0).any() else 1.0
         ratio = distance / typical
-    return Nearness(np.asarray(index), np.asarray(ratio), own / typical)
-
-
-def leave_one_out_distances(X: NDArray[Any]) -> NDArray[np.float64]:
-    """Each row's distance to the nearest other row, in the units of `nearest`: every column in its standard deviations."""
-    rows = np.asarray(X, dtype=np.float64).reshape(len(X), -1)
-    points = (rows - rows.mean(axis=0)) / column_scale(rows)
-    other = nearest_neighbors(points, 1)[:, 1]
-    return np.asarray(np.linalg.norm(points - points[other], axis=1))
+    return Nearness(index, ratio, own / typical)

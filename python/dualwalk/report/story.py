@@ -63,7 +63,7 @@ def tell(
     note("scoring the generated samples")
     f_generated = divergence.score_samples(generated)
     terms = divergence.node_terms(X).mean(axis=0)
-    near = nearness(sampler, X, generated)
+    near = nearness(sampler, generated)
     shown = np.linspace(0.1, 0.9, N_SHOWN)
     note("walking in the dual space")
     return Story(
