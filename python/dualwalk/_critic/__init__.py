@@ -1,0 +1,1 @@
+"""Critics that are trained here: a small multilayer perceptron on NumPy's matrix products, and the losses it is trained with."""
