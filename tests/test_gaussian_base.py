@@ -116,9 +116,9 @@ def test_conditionals_are_regressions_on_all_earlier_columns(rng: np.random.Gene
     for k in range(1, len(order)):
         past, new = order[:k], order[k]
         weight = np.linalg.solve(base[np.ix_(past, past)], base[past, new])
-        np.testing.assert_allclose(data.mean[k - 1], z[:, columns[past]] @ weight, atol=1e-12)
+        np.testing.assert_allclose(data.context[k - 1, 1], z[:, columns[past]] @ weight, atol=1e-12)
         assert path.scale[k - 1] ** 2 == pytest.approx(1 - weight @ base[past, new])
         np.testing.assert_array_equal(data.child[k - 1], z[:, columns[new]])
     expected = [np.corrcoef(z[:, p], np.abs(z[:, c]))[0, 1] for p, c in zip(path.parent, path.column, strict=True)]
     np.testing.assert_allclose(edge_statistics(z, path.parent, path.column)[:, 2], expected)
-    np.testing.assert_allclose(data.log_scale, np.log(path.scale))
+    np.testing.assert_allclose(data.statistics[:, 0], np.log(path.scale))

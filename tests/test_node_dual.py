@@ -7,7 +7,7 @@ import pytest
 
 from dualwalk._nodepath.density import marginal_quantiles
 from dualwalk._nodepath.gaussian_base import fit_base
-from dualwalk._nodepath.network import initial_weights
+from dualwalk._nodepath.network import initial_density
 from dualwalk._nodepath.path import build_path, dependence, spanning_tree
 from dualwalk.duals.node import FittedPath, NodeDual
 
@@ -24,7 +24,7 @@ def some_path(rng: np.random.Generator, z: np.ndarray, alpha: float, spread: flo
     columns = np.array([0, 1, 2, 4, 5])  # column 3 is not on the path
     tree = spanning_tree(dependence(z[:, columns]))
     path = build_path(z, columns, tree, fit_base("shrinkage 0.2", z[:, columns]))
-    weights = initial_weights([rng, rng], np.float64)
+    weights = np.stack([initial_density(rng, 7, dtype=np.float64) for _ in range(2)])
     weights += spread * rng.standard_normal(weights.shape)
     return FittedPath(path, weights, alpha, marginal_quantiles(z)[path.column])
 

@@ -1,131 +1,204 @@
-"""The shared network: its gradient against finite differences in float64, its sign symmetry, its training."""
+"""Training of the node networks: gradients against finite differences in float64, sign symmetry, and what it finds."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from _nodes import CODES, chain_data, some_data, some_weights
 
-from dualwalk._nodepath.network import LOG_SD_RANGE, N_COMPONENTS, N_TIED, NodeNetwork, Pairs, initial_weights
-from dualwalk._nodepath.path import NodeData
-from dualwalk._nodepath.training import TrainingPlan, _Trainer, train_nodes
-
-
-def some_data(rng: np.random.Generator, n_nodes: int, n_rows: int, dtype: type = np.float64) -> NodeData:
-    shape = (n_nodes, n_rows)
-    parts = (rng.standard_normal(shape), rng.standard_normal(shape), 0.5 * rng.standard_normal(shape))
-    return NodeData(
-        *(part.astype(dtype) for part in parts),
-        (0.3 * rng.standard_normal(n_nodes) - 0.3).astype(dtype),
-        (0.3 * rng.standard_normal((n_nodes, 4))).astype(dtype),
-    )
+from dualwalk._nodepath.network import NodeData
+from dualwalk._nodepath.training import TrainingPlan, train_nodes
+from dualwalk.backends import _reference_nodes as reference
+from dualwalk.backends._reference_nodes import LOG_SD_RANGE, N_COMPONENTS, N_OUTPUTS, N_TIED, StepPlan
 
 
-def weights_off_the_start(rng: np.random.Generator, members: int) -> np.ndarray:
-    weights = initial_weights([rng] * members, np.float64)
-    return weights + 0.3 * rng.standard_normal(weights.shape)
+def step_plan(n_steps: int, *, base: bool = False, n_shifts: int = 2) -> StepPlan:
+    return StepPlan(np.full(n_steps, 5e-3), 1e-2, 5.0, n_shifts, base)
 
 
-def chain_data(rng: np.random.Generator, n_rows: int, r: float, n_nodes: int = 6, dtype: type = np.float32) -> NodeData:
-    """Nodes whose parent explains them by a correlation of r, in a base that knows nothing of it."""
-    parent = rng.standard_normal((n_nodes, n_rows))
-    child = r * parent + np.sqrt(1 - r * r) * rng.standard_normal(parent.shape)
-    statistics = np.tile([r, r * r, 0.0, 0.0], (n_nodes, 1))
-    return NodeData(*(a.astype(dtype) for a in (child, parent, 0 * parent, np.zeros(n_nodes), statistics)))
-
-
-def test_gradient_is_that_of_the_loss(rng: np.random.Generator) -> None:
-    data = some_data(rng, 5, 7)
-    weights = weights_off_the_start(rng, 2)
-    trainer = _Trainer(weights, 20, TrainingPlan())
-    nodes, rows = np.array([3, 1, 0, 2]), np.array([0, 6, 2, 3, 4])
-    flips = rng.random((4, 2)) < 0.5
-    _, gradient = trainer.gradient(data, nodes, rows, flips)
-    gradient = gradient.copy()
-    step = 1e-5
-    for weight in range(0, weights.shape[1], 7):
-        difference = np.zeros(2)
+def finite_differences(function: object, weights: np.ndarray, places: range, step: float = 1e-5) -> np.ndarray:
+    slopes = []
+    for place in places:
+        ends = []
         for sign in (1, -1):
-            weights[:, weight] += sign * step
-            difference += sign * trainer.gradient(data, nodes, rows, flips)[0]
-            weights[:, weight] -= sign * step
-        np.testing.assert_allclose(gradient[:, weight], difference / (2 * step), atol=1e-8, rtol=1e-6)
+            moved = weights.copy()
+            moved[place] += sign * step
+            ends.append(function(moved)[0])  # type: ignore[operator]
+        slopes.append((ends[0] - ends[1]) / (2 * step))
+    return np.array(slopes)
+
+
+@pytest.mark.parametrize("kind", ["density", "contrastive", "contrastive with base"])
+def test_gradient_is_that_of_the_loss(rng: np.random.Generator, kind: str) -> None:
+    data = some_data(rng, 5, 7)
+    nodes, rows = np.array([3, 1, 0, 2]), np.array([0, 6, 2, 3, 4])
+    flips = rng.integers(0, 8, 4).astype(np.uint8)
+    weights = some_weights(rng, kind.split()[0], 1, n_hidden=16)[0]
+
+    def loss(at: np.ndarray) -> tuple[float, np.ndarray]:
+        if kind == "density":
+            return reference.density_gradient(at, data, nodes, rows, flips)
+        return reference.contrastive_gradient(at, data, nodes, rows, flips, step_plan(1, base="base" in kind))
+
+    places = range(0, len(weights), 5)
+    np.testing.assert_allclose(loss(weights)[1][::5], finite_differences(loss, weights, places), atol=1e-8, rtol=1e-6)
 
 
 def test_log_ratio_is_the_plain_formula(rng: np.random.Generator) -> None:
-    data = some_data(rng, 3, 4)
-    weights = weights_off_the_start(rng, 2)
-    network, pairs = NodeNetwork(weights, 12), Pairs(12, np.float64)
-    pairs.fill(data, slice(None), slice(None))
-    outputs = network.outputs(pairs).copy()
-    value = network.log_ratio(pairs)
-    logits, means, raw = outputs[:, :5], outputs[:, 5:10], np.clip(outputs[:, 10:], *LOG_SD_RANGE)
-    share = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-    scale = np.repeat(np.exp(data.log_scale), 4)
-    means[:, :N_TIED] = data.mean.ravel() + scale * means[:, :N_TIED]
+    outputs = rng.standard_normal((N_OUTPUTS, 12)) * 2
+    x, mean, log_scale = rng.standard_normal((3, 12))
+    value, _ = reference.log_ratio(outputs, x, mean, log_scale)
+    logits, means, raw = outputs[:5], outputs[5:10].copy(), np.clip(outputs[10:], *LOG_SD_RANGE)
+    share = np.exp(logits) / np.exp(logits).sum(0)
+    means[:N_TIED] = mean + np.exp(log_scale) * means[:N_TIED]
     sd = np.exp(raw)
-    sd[:, :N_TIED] *= scale
-    x = data.child.ravel()
-    density = (share / sd * np.exp(-0.5 * ((x - means) / sd) ** 2)).sum(1)
+    sd[:N_TIED] *= np.exp(log_scale)
+    density = (share / sd * np.exp(-0.5 * ((x - means) / sd) ** 2)).sum(0)
     np.testing.assert_allclose(value, np.log(density) + 0.5 * x * x, atol=1e-10)
-    assert value.shape == (2, 12)
-    assert logits.shape[1] == N_COMPONENTS
+    assert len(logits) == N_COMPONENTS
 
 
 def test_hidden_layers_are_silu(rng: np.random.Generator) -> None:
-    data = some_data(rng, 2, 3)
-    weights = weights_off_the_start(rng, 1)
-    network, pairs = NodeNetwork(weights, 6), Pairs(6, np.float64)
-    pairs.fill(data, slice(None), slice(None))
-    signal = np.vstack([pairs.inputs[:7]])
+    weights = some_weights(rng, "density", 1, n_inputs=7)[0]
+    signal = inputs = rng.standard_normal((7, 6))
     start = 0
     for rows, columns in ((32, 8), (32, 33), (15, 33)):
-        matrix = weights[0, start : start + rows * columns].reshape(rows, columns)
+        matrix = weights[start : start + rows * columns].reshape(rows, columns)
         start += rows * columns
         signal = matrix[:, :-1] @ signal + matrix[:, -1:]
         if rows == 32:
             signal = signal / (1 + np.exp(-signal))
-    np.testing.assert_allclose(network.outputs(pairs)[0], signal, atol=1e-12)
+    outputs = reference.forward(reference.layers(weights, 7, N_OUTPUTS), inputs).outputs
+    np.testing.assert_allclose(outputs, signal, atol=1e-12)
+    assert start == len(weights)
 
 
-def test_extreme_inputs_stay_finite_without_a_warning(rng: np.random.Generator) -> None:
-    data = some_data(rng, 2, 3, np.float32)
-    data.child[...] = 50.0
-    data.parent[...] = -1e4
-    trainer = _Trainer(initial_weights([rng], np.float32), 6, TrainingPlan())
-    loss, gradient = trainer.gradient(data, np.arange(2), np.arange(3), np.zeros((2, 2), dtype=bool))
-    assert np.isfinite(loss).all()
-    assert np.isfinite(gradient).all()
+def test_a_network_of_a_wrong_length_is_an_error(rng: np.random.Generator) -> None:
+    with pytest.raises(ValueError, match="flat network of 9 inputs and 15 outputs; got 1000 numbers"):
+        reference.layers(np.zeros(1000), 9, N_OUTPUTS)
 
 
 def test_flips_give_the_mirrored_node(rng: np.random.Generator) -> None:
-    data = some_data(rng, 4, 5)
-    flips = np.array([[0, 0], [1, 0], [0, 1], [1, 1]], dtype=bool)
-    parent, child = 1 - 2 * flips.T.astype(float)
+    data = some_data(rng, 8, 5)
+    flips = np.arange(8, dtype=np.uint8)
+    signs = np.array([[(-1.0) ** int(code & flip).bit_count() for code in CODES] for flip in flips])
     mirrored = NodeData(
-        data.child * child[:, None],
-        data.parent * parent[:, None],
-        data.mean * child[:, None],
-        data.log_scale,
-        data.statistics * np.column_stack([parent * child, np.ones(4), parent, child]),
+        data.child * np.where(flips & 2, -1, 1)[:, None],
+        data.context * signs[:, :5, None],
+        data.statistics * signs[:, 5:],
+        CODES,
     )
-    nodes, rows = np.arange(4), np.arange(5)
-    flipped, direct = Pairs(20, np.float64), Pairs(20, np.float64)
-    flipped.fill(data, nodes, rows, flips)
-    direct.fill(mirrored, slice(None), slice(None))
-    np.testing.assert_allclose(flipped.inputs, direct.inputs)
-    np.testing.assert_allclose(flipped.centre, direct.centre)
+    flipped = reference.gather(data, np.arange(8), np.arange(5), flips)
+    for turned, direct in zip(flipped, reference.gather(mirrored, slice(None), slice(None)), strict=True):
+        np.testing.assert_array_equal(turned, direct)
 
 
-def test_training_finds_the_information_of_a_pair(rng: np.random.Generator) -> None:
+@pytest.mark.parametrize("kind", ["density", "contrastive"])
+def test_steps_do_what_the_reference_does(backend: str, rng: np.random.Generator, kind: str) -> None:
+    from dualwalk.backends import job
+
+    for dtype, tolerance in ((np.float64, 1e-9), (np.float32, 2e-3)):
+        for n_hidden, n_nodes, n_rows in ((32, 6, 50), (16, 3, 97), (48, 1, 5)):
+            data = some_data(rng, n_nodes + 2, n_rows + 3, dtype)
+            steps = 4
+            nodes = np.argsort(rng.random((steps, n_nodes + 2)))[:, :n_nodes].astype(np.int32)
+            rows = np.argsort(rng.random((steps, n_rows + 3)))[:, :n_rows].astype(np.int32)
+            flips = rng.integers(0, 8, (steps, n_nodes)).astype(np.uint8)
+            plan = step_plan(steps, base=True)
+            plan = plan._replace(rates=np.array([5e-3, 1e-3, 2e-3, 0.0]))
+            start = some_weights(rng, kind, 1, n_hidden=n_hidden)[0].astype(dtype)
+            states = []
+            for name in ("reference", backend):
+                state = (start.copy(), np.full_like(start, 1e-3), np.full_like(start, 1e-4))
+                job(f"train_{kind}", name)(*state, 7, data, *(np.ascontiguousarray(a) for a in (nodes, rows, flips)), plan, 1)
+                states.append(state)
+            for expected, found in zip(*states, strict=True):
+                assert np.abs(expected - start).max() > 0
+                np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("kind", ["density", "contrastive"])
+def test_long_gradients_are_cut(backend: str, rng: np.random.Generator, kind: str) -> None:
+    from dualwalk.backends import job
+
+    data = some_data(rng, 4, 20)
+    data.child[...] *= 30
+    start = some_weights(rng, kind, 1)[0]
+    nodes, rows = np.arange(4, dtype=np.int32)[None], np.arange(20, dtype=np.int32)[None]
+    state = (start.copy(), np.zeros_like(start), np.zeros_like(start))
+    job(f"train_{kind}", backend)(*state, 0, data, nodes, rows, np.zeros((1, 4), np.uint8), step_plan(1), 1)
+    assert np.linalg.norm(10 * state[1]) == pytest.approx(5.0)  # the first moment is a tenth of the gradient
+
+
+@pytest.mark.parametrize("kind", ["density", "contrastive"])
+def test_any_number_of_threads_gives_the_same_bits(backend: str, rng: np.random.Generator, kind: str) -> None:
+    train, validation = (chain_data(rng, n, 0.5, n_nodes=20) for n in (130, 40))
+    plan = TrainingPlan(n_steps=30, check_every=10)
+    results = [
+        train_nodes(train, validation, n_members=1, seed=1, kind=kind, plan=plan, n_threads=threads, backend=backend)  # type: ignore[arg-type]
+        for threads in (1, 2, 3)
+    ]
+    for other in results[1:]:
+        np.testing.assert_array_equal(results[0].weights, other.weights)
+        np.testing.assert_array_equal(results[0].validation, other.validation)
+
+
+def test_extreme_inputs_stay_finite_without_a_warning(backend: str, rng: np.random.Generator) -> None:
+    from dualwalk.backends import job
+
+    data = some_data(rng, 2, 3, np.float32)
+    data.child[...] = 50.0
+    data.context[:, 0] = -1e4
+    for kind in ("density", "contrastive"):
+        state = tuple(some_weights(rng, kind, 1)[0].astype(np.float32) * share for share in (1, 0, 0))
+        nodes, rows = np.arange(2, dtype=np.int32)[None], np.arange(3, dtype=np.int32)[None]
+        job(f"train_{kind}", backend)(*state, 0, data, nodes, rows, np.zeros((1, 2), np.uint8), step_plan(1), 1)
+        assert all(np.isfinite(part).all() for part in state)
+
+
+@pytest.mark.parametrize("kind", ["density", "contrastive"])
+def test_scores_are_those_of_the_reference(backend: str, rng: np.random.Generator, kind: str) -> None:
+    from dualwalk.backends import job
+
+    for dtype, tolerance in ((np.float64, 1e-11), (np.float32, 1e-5)):
+        data = some_data(rng, 5, 60, dtype)
+        weights = some_weights(rng, kind, 1)[0].astype(dtype)
+        extra = () if kind == "density" else (step_plan(0, base=True),)
+        for n_rows in (60, 33, 3):
+            expected = job(f"score_{kind}", "reference")(weights, data, n_rows, *extra, 1)
+            found = [job(f"score_{kind}", backend)(weights, data, n_rows, *extra, threads) for threads in (1, 2)]
+            assert found[0] == found[1]
+            assert found[0] == pytest.approx(expected, rel=tolerance, abs=tolerance)
+
+
+def test_training_finds_the_information_of_a_pair(backend: str, rng: np.random.Generator) -> None:
     truth = -0.5 * np.log(1 - 0.8**2)
     train, validation, test = (chain_data(rng, n, 0.8) for n in (300, 80, 4000))
-    trained = train_nodes(train, validation, n_members=2, seed=0)
+    plan = TrainingPlan(n_steps=400)
+    trained = train_nodes(train, validation, n_members=2, seed=0, plan=plan, n_threads=2, backend=backend)
     assert trained.weights.shape[0] == 2
     assert trained.weights.dtype == np.float32
-    scorer = _Trainer(trained.weights, 4096, TrainingPlan())
-    found = scorer.score(test, 4000)
+    found = np.array([reference.score_density(weights, test, 4000, 1) for weights in trained.weights])
     assert (found > 0.9 * truth).all()
     assert (found < truth + 0.02).all()
+
+
+@pytest.mark.parametrize("base", [False, True])
+def test_contrastive_training_finds_the_information_of_a_pair(rng: np.random.Generator, base: bool) -> None:
+    truth = -0.5 * np.log(1 - 0.8**2)
+    train, validation, test = (chain_data(rng, n, 0.8) for n in (300, 80, 2000))
+    plan = TrainingPlan(n_steps=300, base=base)
+    trained = train_nodes(train, validation, n_members=1, seed=0, kind="contrastive", plan=plan)
+    grid = np.tile(np.sort(test.child.ravel())[60::125].astype(np.float32), (6, 1))
+    terms = reference_terms(trained.weights, test, grid, base)
+    assert terms.mean() > 0.85 * truth
+    assert terms.mean() < truth + 0.05
+
+
+def reference_terms(weights: np.ndarray, data: NodeData, grid: np.ndarray, base: bool) -> np.ndarray:
+    from dualwalk.backends import job
+
+    return np.asarray(job("contrastive_terms")(weights, data, grid, np.array([1.0]), base, 1))
 
 
 def test_training_stops_early_and_says_how_far_it_is(rng: np.random.Generator) -> None:
@@ -146,7 +219,25 @@ def test_same_seed_same_bits(rng: np.random.Generator) -> None:
     assert (first[0] != first[1]).any()
 
 
+def test_members_do_not_depend_on_how_many_there_are(rng: np.random.Generator) -> None:
+    train, validation = (chain_data(rng, n, 0.5) for n in (60, 40))
+    plan = TrainingPlan(n_steps=40)
+    one, three = (train_nodes(train, validation, n_members=count, seed=1, plan=plan).weights for count in (1, 3))
+    np.testing.assert_array_equal(one[0], three[0])
+
+
+def test_a_rate_of_its_own_for_every_step(rng: np.random.Generator) -> None:
+    train, validation = (chain_data(rng, n, 0.5) for n in (60, 40))
+    stopped = np.where(np.arange(60) < 40, 5e-3, 0.0)
+    plans = [TrainingPlan(n_steps=60, learning_rate=stopped, patience=99), TrainingPlan(n_steps=40, patience=99)]
+    first, second = (train_nodes(train, validation, n_members=1, seed=1, plan=plan) for plan in plans)
+    np.testing.assert_array_equal(first.weights, second.weights)
+
+
 @pytest.mark.parametrize("n_rows", [1, 3])
-def test_a_row_or_three_can_train(rng: np.random.Generator, n_rows: int) -> None:
+@pytest.mark.parametrize("kind", ["density", "contrastive"])
+def test_a_row_or_three_can_train(backend: str, rng: np.random.Generator, n_rows: int, kind: str) -> None:
     train, validation = (chain_data(rng, n, 0.5, n_nodes=1) for n in (n_rows, 1))
-    assert np.isfinite(train_nodes(train, validation, n_members=1, seed=0, plan=TrainingPlan(n_steps=40)).weights).all()
+    plan = TrainingPlan(n_steps=40)
+    trained = train_nodes(train, validation, n_members=1, seed=0, kind=kind, plan=plan, backend=backend)  # type: ignore[arg-type]
+    assert np.isfinite(trained.weights).all()

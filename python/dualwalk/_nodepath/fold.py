@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _random
+from ..backends import job
 from ..duals.node import FittedPath
-from .density import Mixture, normalized
 from .gaussian_base import choose_base, fit_base
-from .path import NodeData, NodePath, build_path, dependence, spanning_tree
+from .network import NodeData
+from .path import NodePath, build_path, dependence, spanning_tree
 from .training import TrainingPlan, train_nodes
 
 Floats = NDArray[np.float64]
@@ -144,13 +145,7 @@ def choose_alpha(held_out: list[tuple[FittedPath, Floats]]) -> float:
 def _tempered(fitted: FittedPath, rows: Floats) -> Floats:
     """f of (at most so many of the) rows at every temperature: (n_alphas, n_rows)."""
     shown = min(len(rows), max(16, _ALPHA_PAIRS // len(fitted.path.column)))
-    f = np.zeros((len(ALPHAS), shown))
-    for nodes, block, pairs, network in fitted.blocks(fitted.path.data(rows[:shown])):
-        mixture = Mixture.of(network, pairs)
-        grid = fitted.grid[nodes].astype(pairs.child.dtype)
-        at_child, on_grid = mixture.log_ratio(pairs.child), mixture.log_ratio_on(grid)
-        for k, alpha in enumerate(ALPHAS):
-            if alpha:
-                terms = normalized(alpha, at_child, on_grid)
-                f[k, block] += terms.reshape(len(grid), -1).sum(axis=0, dtype=np.float64)
-    return f
+    data = fitted.path.data(rows[:shown])
+    grid = fitted.grid.astype(data.child.dtype)
+    terms = job("density_terms")(fitted.weights, data, grid, np.array(ALPHAS), 1)
+    return np.asarray(terms.sum(axis=1, dtype=np.float64))

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .network import BY_CHILD, BY_PARENT, NodeData
+
 Floats = NDArray[np.float64]
 
 
@@ -85,29 +87,6 @@ def edge_statistics(z: Floats, parent: NDArray[np.intp], child: NDArray[np.intp]
 
 
 @dataclass(frozen=True)
-class NodeData:
-    """What the nodes know of some rows: node-major, so that one node's rows lie together. One dtype throughout.
-
-    `child`, `parent`, `mean`: (n_nodes, n_rows), the node's own value, its parent's, and the Gaussian conditional mean;
-    `log_scale`: (n_nodes,), log of the Gaussian conditional standard deviation; `statistics`: (n_nodes, 4).
-    """
-
-    child: NDArray
-    parent: NDArray
-    mean: NDArray
-    log_scale: NDArray
-    statistics: NDArray
-
-    @property
-    def n_nodes(self) -> int:
-        return len(self.child)
-
-    @property
-    def n_rows(self) -> int:
-        return int(self.child.shape[1])
-
-
-@dataclass(frozen=True)
 class NodePath:
     """Order, parents and Gaussian conditionals of the columns in play; columns that never vary are not on the path.
 
@@ -124,12 +103,12 @@ class NodePath:
 
     def data(self, z: Floats, dtype: type = np.float32) -> NodeData:
         """The nodes' view of rows `z` (n_rows, n_features)."""
+        context = np.stack([z.T[self.parent], self.coefficients @ z.T], axis=1)
         return NodeData(
             child=np.ascontiguousarray(z.T[self.column], dtype=dtype),
-            parent=np.ascontiguousarray(z.T[self.parent], dtype=dtype),
-            mean=np.ascontiguousarray(self.coefficients @ z.T, dtype=dtype),
-            log_scale=np.log(self.scale).astype(dtype),
-            statistics=self.statistics.astype(dtype),
+            context=np.ascontiguousarray(context, dtype=dtype),
+            statistics=np.column_stack([np.log(self.scale), self.statistics]).astype(dtype),
+            codes=np.array([BY_PARENT, BY_CHILD, 0, BY_PARENT | BY_CHILD, 0, BY_PARENT, BY_CHILD], np.uint8),
         )
 
 

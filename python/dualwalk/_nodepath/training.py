@@ -1,92 +1,54 @@
-"""Training of the shared network: random pairs, random sign flips, AdamW, early stopping; members side by side.
+"""Training of the shared network: random pairs, random sign flips, AdamW, early stopping; one member after the other.
 
-The interface is `train_nodes`; its inner step, `_Trainer.step`, is what a compiled kernel may replace one day: everything
-random is drawn outside it. Same seed, same data: the same bits (BLAS may round differently from machine to machine).
+Everything random is drawn here, the steps are the backends' jobs `train_density` and `train_contrastive`. Same seed, same
+data, same backend: the same bits, whatever `n_threads`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import _random
-from .network import N_WEIGHTS, NodeNetwork, Pairs, initial_weights
-from .path import NodeData
+from ..backends import job
+from ..backends._reference_nodes import StepPlan
+from .network import N_HIDDEN, NodeData, initial_contrastive, initial_density
+
+Kind = Literal["density", "contrastive"]
 
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """How to train; the defaults are the ones that every published number of ours was measured with."""
+    """How to train. `learning_rate` is one number, or one for each of `n_steps` steps."""
 
     n_steps: int = 800
     n_rows: int = 96  # rows and nodes a step
     n_nodes: int = 32
-    learning_rate: float = 5e-3
+    n_hidden: int = N_HIDDEN  # a multiple of 16
+    learning_rate: float | NDArray[np.float64] = 5e-3
     weight_decay: float = 1e-2
-    gradient_norm: float = 5.0  # a member's gradient is scaled down to this length
+    gradient_norm: float = 5.0  # a gradient is scaled down to this length
     check_every: int = 20
     patience: int = 8  # checks without improvement
     validation_pairs: int = 24_000  # at most as many (node, row) pairs are looked at in a check
+    n_shifts: int = 4  # contrastive nodes: cyclic row shifts that serve as negatives
+    base: bool = False  # contrastive nodes: f stands on the Gaussian base's log-ratio
 
 
 @dataclass(frozen=True)
 class TrainedNodes:
-    """`weights` (n_members, N_WEIGHTS) at each member's best check, its `validation` log-ratio (n_members,), steps run."""
+    """`weights` (n_members, W) at each member's best check, its `validation` score (n_members,), most steps that one took.
+
+    The score is the mean of f in nats for density nodes, minus the logistic loss for contrastive ones.
+    """
 
     weights: NDArray
     validation: NDArray[np.float64]
     n_steps: int
-
-
-class _Trainer:
-    """Weights, AdamW's moments, and one step on one block of pairs."""
-
-    def __init__(self, weights: NDArray, capacity: int, plan: TrainingPlan) -> None:
-        self.network = NodeNetwork(weights, capacity)
-        self.pairs = Pairs(capacity, weights.dtype)
-        self._plan = plan
-        self._gradient = np.empty_like(weights)
-        self._first = np.zeros_like(weights)
-        self._second = np.zeros_like(weights)
-        self._count = 0
-
-    def gradient(self, data: NodeData, nodes: NDArray, rows: NDArray, flips: NDArray[np.bool_]) -> tuple[NDArray, NDArray]:
-        """Mean negative log-ratio of the pairs, per member, and its gradient by the weights."""
-        self.pairs.fill(data, nodes, rows, flips)
-        value = self.network.log_ratio(self.pairs, slopes=True)
-        self.network.backward(self.pairs, self.network.slope, self._gradient)
-        self._gradient *= -1.0 / value.shape[1]
-        return -value.mean(axis=1), self._gradient
-
-    def step(self, data: NodeData, nodes: NDArray, rows: NDArray, flips: NDArray[np.bool_]) -> None:
-        """One AdamW step of every member on the pairs `nodes` x `rows`."""
-        _, gradient = self.gradient(data, nodes, rows, flips)
-        plan, weights = self._plan, self.network.weights
-        length = np.sqrt(np.einsum("mw,mw->m", gradient, gradient))
-        gradient *= np.minimum(1.0, plan.gradient_norm / (length + 1e-12))[:, None].astype(weights.dtype)
-        self._count += 1
-        self._first += 0.1 * (gradient - self._first)
-        self._second += 0.001 * (gradient * gradient - self._second)
-        rate = plan.learning_rate / (1 - 0.9**self._count)
-        spread = np.sqrt(self._second)
-        spread *= 1 / np.sqrt(1 - 0.999**self._count)
-        spread += 1e-8
-        weights *= 1 - plan.learning_rate * plan.weight_decay
-        weights -= rate * (self._first / spread)
-
-    def score(self, data: NodeData, n_rows: int) -> NDArray[np.float64]:
-        """Mean log-ratio over all nodes and the first `n_rows` rows: (n_members,), float64."""
-        total = np.zeros(self.network.n_members)
-        n_nodes = max(1, self.pairs.capacity // n_rows)
-        width = min(n_rows, self.pairs.capacity)
-        for start in range(0, n_rows, width):
-            for node in range(0, data.n_nodes, n_nodes):
-                self.pairs.fill(data, slice(node, node + n_nodes), slice(start, min(start + width, n_rows)))
-                total += self.network.log_ratio(self.pairs).sum(axis=1, dtype=np.float64)
-        return total / (n_rows * data.n_nodes)
 
 
 def train_nodes(
@@ -96,39 +58,79 @@ def train_nodes(
     n_members: int,
     seed: int,
     path: tuple[int | str, ...] = (),
+    kind: Kind = "density",
     plan: TrainingPlan | None = None,
     report: Callable[[float], None] | None = None,
+    n_threads: int = 1,
+    backend: str | None = None,
 ) -> TrainedNodes:
-    """Fit `n_members` networks to `train` by maximum likelihood; each keeps its weights at its best check on `validation`.
+    """Fit `n_members` networks to `train`; each keeps its weights at its best check on `validation`.
 
-    Members share the batches and differ in their initial weights. `seed` and `path` address the random streams;
-    `report(share of the steps done)` is called at every check and may raise to stop the training.
+    Members are independent: initial weights and batches of their own, from streams that `seed`, `path` and the member's
+    number address. `report(share of the steps done)` is called at every check and may raise to stop the training.
     """
     plan = plan or TrainingPlan()
-    dtype = train.child.dtype.type
-    weights = initial_weights([_random.generator(seed, *path, "weights", e) for e in range(n_members)], dtype)
-    n_rows, n_nodes = min(plan.n_rows, train.n_rows), min(plan.n_nodes, train.n_nodes)
-    trainer = _Trainer(weights, n_rows * n_nodes, plan)
-    shown = min(validation.n_rows, max(16, plan.validation_pairs // validation.n_nodes))
-    rng = _random.generator(seed, *path, "batches")
-    best, best_weights = np.full(n_members, -np.inf), weights.copy()
-    checks_without = 0
-    step = 0
-    for step in range(1, plan.n_steps + 1):
-        rows = rng.permutation(train.n_rows)[:n_rows]
-        nodes = rng.permutation(train.n_nodes)[:n_nodes]
-        flips = rng.random((n_nodes, 2)) < 0.5
-        trainer.step(train, nodes, rows, flips)
-        if step % plan.check_every:
-            continue
-        score = trainer.score(validation, shown)
-        better = score > best + 1e-5
-        best[better] = score[better]
-        best_weights[better] = weights[better]
-        checks_without = 0 if better.any() else checks_without + 1
-        if report is not None:
+    members = []
+    for member in range(n_members):
+
+        def part(share: float, member: int = member) -> None:
+            if report is not None:
+                report((member + share) / n_members)
+
+        trainer = _Member(train, validation, kind, plan, n_threads, backend)
+        members.append(trainer.fit(seed, (*path, "member", member), part))
+    weights, scores, steps = zip(*members, strict=True)
+    return TrainedNodes(np.stack(weights), np.array(scores), max(steps))
+
+
+class _Member:
+    """One network on its way: batches drawn, steps taken, checks made."""
+
+    def __init__(
+        self, train: NodeData, validation: NodeData, kind: Kind, plan: TrainingPlan, n_threads: int, backend: str | None
+    ) -> None:
+        self.train, self.validation, self.kind, self.plan, self.n_threads = train, validation, kind, plan, n_threads
+        self.n_rows, self.n_nodes = min(plan.n_rows, train.n_rows), min(plan.n_nodes, train.n_nodes)
+        self.shown = min(validation.n_rows, max(16, plan.validation_pairs // validation.n_nodes))
+        self.rates = np.broadcast_to(np.asarray(plan.learning_rate, np.float64), (plan.n_steps,))
+        self.n_shifts = max(1, min(plan.n_shifts, self.n_rows - 1, self.shown - 1))  # no row becomes its own negative
+        self._train = job(f"train_{kind}", backend)
+        self._score: Callable[..., float] = job(f"score_{kind}", backend)
+
+    def fit(self, seed: int, path: tuple[int | str, ...], report: Callable[[float], None]) -> tuple[NDArray, float, int]:
+        plan, dtype = self.plan, self.train.child.dtype.type
+        initial = initial_density if self.kind == "density" else initial_contrastive
+        rng = _random.generator(seed, *path, "weights")
+        weights = initial(rng, self.train.n_inputs, n_hidden=plan.n_hidden, dtype=dtype)
+        first, second = np.zeros_like(weights), np.zeros_like(weights)
+        rng = _random.generator(seed, *path, "batches")
+        best, best_weights, checks_without, step = -np.inf, weights.copy(), 0, 0
+        while step < plan.n_steps and checks_without < plan.patience:
+            count = min(plan.check_every, plan.n_steps - step)
+            batch = self._batch(rng, count)
+            steps = self._steps(self.rates[step : step + count])
+            self._train(weights, first, second, step, self.train, *batch, steps, self.n_threads)
+            step += count
+            score = self._check(weights)
+            if score > best + 1e-5:
+                best, best_weights, checks_without = score, weights.copy(), 0
+            else:
+                checks_without += 1
             report(step / plan.n_steps)
-        if checks_without >= plan.patience:
-            break
-    assert best_weights.shape[1] == N_WEIGHTS
-    return TrainedNodes(best_weights, best, step)
+        return best_weights, best, step
+
+    def _batch(self, rng: np.random.Generator, count: int) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.uint8]]:
+        """Nodes (count, b) and rows (count, r), each without repeats, and flips (count, b) of three independent bits."""
+        nodes, rows = (
+            np.argsort(rng.random((count, n)), axis=1)[:, :k].astype(np.int32)
+            for n, k in ((self.train.n_nodes, self.n_nodes), (self.train.n_rows, self.n_rows))
+        )
+        return np.ascontiguousarray(nodes), np.ascontiguousarray(rows), rng.integers(0, 8, nodes.shape, np.uint8)
+
+    def _steps(self, rates: NDArray[np.float64]) -> StepPlan:
+        plan = self.plan
+        return StepPlan(np.ascontiguousarray(rates), plan.weight_decay, plan.gradient_norm, self.n_shifts, plan.base)
+
+    def _check(self, weights: NDArray) -> float:
+        extra: tuple[Any, ...] = () if self.kind == "density" else (self._steps(self.rates[:0]),)
+        return self._score(weights, self.validation, self.shown, *extra, self.n_threads)

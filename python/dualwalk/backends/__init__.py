@@ -16,7 +16,11 @@ from types import ModuleType
 from typing import Any
 
 PREFERENCE = ("native", "numba", "reference")
-JOBS = ("philox", "draw_integers", "permute_marginals", "log_mean_exp", "mean_log_sigmoid", "walk_mlp", "walk_local")
+JOBS = (
+    *("philox", "draw_integers", "permute_marginals", "log_mean_exp", "mean_log_sigmoid", "walk_mlp", "walk_local"),
+    *("train_density", "train_contrastive", "score_density", "score_contrastive"),
+    *("density_terms", "density_slopes", "contrastive_terms", "contrastive_slopes"),
+)
 NEEDS = {"native": "dualwalk._core", "numba": "numba", "reference": "numpy"}
 REMEDY = {
     "native": "install it again where a C++17 compiler is found: pip install --force-reinstall --no-cache-dir dualwalk",

@@ -9,7 +9,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
+from ._reference_nodes import score_contrastive, score_density, train_contrastive, train_density
+from ._reference_terms import contrastive_slopes, contrastive_terms, density_slopes, density_terms
 from .reference import OPERATIONS, WalkPlan, WalkState
+
+__all__ = [
+    "contrastive_slopes",
+    "contrastive_terms",
+    "density_slopes",
+    "density_terms",
+    "draw_integers",
+    "log_mean_exp",
+    "mean_log_sigmoid",
+    "permute_marginals",
+    "philox",
+    "score_contrastive",
+    "score_density",
+    "train_contrastive",
+    "train_density",
+    "walk_local",
+    "walk_mlp",
+]
 
 if os.environ.get("DUALWALK_SIMD"):  # a lower level than the best, for tests and comparisons
     _core.select_level(os.environ["DUALWALK_SIMD"])

@@ -9,5 +9,23 @@ from ._numba_objective import log_mean_exp, mean_log_sigmoid
 from ._numba_permute import permute_marginals
 from ._numba_walk_local import walk_local
 from ._numba_walk_mlp import walk_mlp
+from ._reference_nodes import score_contrastive, score_density, train_contrastive, train_density
+from ._reference_terms import contrastive_slopes, contrastive_terms, density_slopes, density_terms
 
-__all__ = ["draw_integers", "log_mean_exp", "mean_log_sigmoid", "permute_marginals", "philox", "walk_local", "walk_mlp"]
+__all__ = [
+    "contrastive_slopes",
+    "contrastive_terms",
+    "density_slopes",
+    "density_terms",
+    "draw_integers",
+    "log_mean_exp",
+    "mean_log_sigmoid",
+    "permute_marginals",
+    "philox",
+    "score_contrastive",
+    "score_density",
+    "train_contrastive",
+    "train_density",
+    "walk_local",
+    "walk_mlp",
+]

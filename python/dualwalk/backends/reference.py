@@ -12,6 +12,37 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ._reference_nodes import StepPlan, score_contrastive, score_density, train_contrastive, train_density
+from ._reference_scalar import silu_and_slope
+from ._reference_terms import contrastive_slopes, contrastive_terms, density_slopes, density_terms
+
+__all__ = [
+    "OPERATIONS",
+    "StepPlan",
+    "WalkPlan",
+    "WalkState",
+    "contrastive_slopes",
+    "contrastive_terms",
+    "density_slopes",
+    "density_terms",
+    "draw_integers",
+    "dual_at",
+    "log_mean_exp",
+    "mean_log_sigmoid",
+    "normals",
+    "permutation",
+    "permute_marginals",
+    "philox",
+    "score_contrastive",
+    "score_density",
+    "silu_and_slope",
+    "train_contrastive",
+    "train_density",
+    "walk",
+    "walk_local",
+    "walk_mlp",
+]
+
 SHUFFLE, RESAMPLE, SHIFT, NOISE = 1, 2, 3, 4
 OPERATIONS = {"shuffle": SHUFFLE, "resample": RESAMPLE, "shift": SHIFT}
 _LOW = np.uint64(0xFFFFFFFF)
@@ -127,13 +158,6 @@ def normals(seed: int, walks: NDArray[np.int64], step: int, n_features: int) -> 
     radius, angle = np.sqrt(-2 * np.log(uniform[..., 0::2])), 2 * np.pi * uniform[..., 1::2]
     pairs = np.stack([radius * np.cos(angle), radius * np.sin(angle)], -1)
     return pairs.reshape(len(walks), 4 * groups)[:, :n_features]
-
-
-def silu_and_slope(z: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """SiLU z sigmoid(z) and its derivative."""
-    small = np.exp(-np.abs(z))
-    sigmoid, complement = np.where(z >= 0, 1, small) / (1 + small), np.where(z >= 0, small, 1) / (1 + small)
-    return z * sigmoid, sigmoid * (1 + z * complement)
 
 
 @dataclass

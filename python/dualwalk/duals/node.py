@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,11 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import _checks
-from .._nodepath.density import Mixture
-from .._nodepath.network import N_COMPONENTS, N_OUTPUTS, N_TIED, NodeNetwork, Pairs
-from .._nodepath.path import NodeData, NodePath
-
-_PAIRS = 512  # pairs evaluated at once: a block's grid of 96 quantiles stays in the cache
+from .._nodepath.path import NodePath
+from ..backends import job
 
 
 @dataclass(frozen=True)
@@ -29,66 +25,23 @@ class FittedPath:
 
     def node_terms(self, z: NDArray[np.float64], dtype: Any = np.float32) -> NDArray[np.float64]:
         """Terms of the path's nodes for rows `z`: (n_nodes, n_rows), nats."""
-        data = self.path.data(z, dtype)
-        terms = np.zeros((data.n_nodes, data.n_rows))
-        if self.alpha:
-            for nodes, rows, pairs, network in self.blocks(data):
-                part = Mixture.of(network, pairs).terms(pairs.child, self.grid[nodes].astype(dtype), self.alpha)
-                terms[nodes, rows] = part.reshape(terms[nodes, rows].shape)
-        return terms
+        if not self.alpha:
+            return np.zeros((len(self.grid), len(z)))
+        weights, grid = self.weights.astype(dtype), self.grid.astype(dtype)
+        terms = job("density_terms")(weights, self.path.data(z, dtype), grid, np.array([self.alpha]), 1)
+        return np.asarray(terms[0].astype(np.float64))
 
     def value_and_gradient(self, z: NDArray[np.float64], dtype: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """f of every row and its gradient by the normal scores: (n_rows,) and (n_rows, n_features)."""
-        data = self.path.data(z, dtype)
-        value = np.zeros(data.n_rows)
-        gradient = np.zeros((z.shape[1], data.n_rows))
+        gradient = np.zeros((z.shape[1], len(z)))
         if not self.alpha:
-            return value, gradient.T.copy()
-        shape = (data.n_nodes, data.n_rows)
-        by_child, by_parent, by_mean = np.empty(shape), np.empty(shape), np.empty(shape)
-        for nodes, rows, pairs, network in self.blocks(data):
-            mixture = Mixture.of(network, pairs)
-            part, by_x, *slopes = mixture.slopes(pairs.child, self.grid[nodes].astype(dtype), self.alpha)
-            inputs, tied = _through_network(network, pairs, mixture, *slopes)
-            block = by_child[nodes, rows].shape
-            value[rows] += part.reshape(block).sum(axis=0, dtype=np.float64)
-            by_child[nodes, rows] = by_x.reshape(block)
-            by_parent[nodes, rows] = inputs[0].reshape(block)
-            by_mean[nodes, rows] = (inputs[1] + tied).reshape(block)
+            return np.zeros(len(z)), gradient.T.copy()
+        weights, grid = self.weights.astype(dtype), self.grid.astype(dtype)
+        terms, by_child, by_context = job("density_slopes")(weights, self.path.data(z, dtype), grid, self.alpha, 1)
         gradient[self.path.column] += by_child
-        np.add.at(gradient, self.path.parent, by_parent)
-        gradient += self.path.coefficients.T @ by_mean
-        return value, gradient.T.copy()
-
-    def blocks(self, data: NodeData) -> Iterator[tuple[slice, slice, Pairs, NodeNetwork]]:
-        """All (node, row) pairs of `data`, a cacheful at a time: which nodes and rows, the pairs, a network to run on them."""
-        dtype = data.child.dtype.type
-        n_rows = min(data.n_rows, _PAIRS)
-        n_nodes = max(1, _PAIRS // max(1, n_rows))
-        network = NodeNetwork(self.weights.astype(dtype), n_nodes * n_rows)
-        pairs = Pairs(n_nodes * n_rows, dtype)
-        for start in range(0, data.n_rows, max(1, n_rows)):
-            rows = slice(start, start + n_rows)
-            for node in range(0, data.n_nodes, n_nodes):
-                nodes = slice(node, node + n_nodes)
-                pairs.fill(data, nodes, rows)
-                yield nodes, rows, pairs, network
-
-
-def _through_network(
-    network: NodeNetwork, pairs: Pairs, mixture: Mixture, by_share: NDArray, by_mean: NDArray, by_log_sd: NDArray
-) -> tuple[NDArray, NDArray]:
-    """Gradients by the network's inputs (n_inputs, n), and by the conditional mean that the tied components sit on (n,)."""
-    members, n = network.n_members, by_mean.shape[1]
-    shape = (members, N_COMPONENTS, n)
-    slope = np.empty((members, N_OUTPUTS, n), by_mean.dtype)
-    share = by_share.reshape(shape)
-    slope[:, :N_COMPONENTS] = share - mixture.share.reshape(shape) * share.sum(axis=1, keepdims=True)
-    slope[:, N_COMPONENTS : 2 * N_COMPONENTS] = by_mean.reshape(shape)
-    tied = by_mean.reshape(shape)[:, :N_TIED].sum(axis=(0, 1))
-    slope[:, N_COMPONENTS : N_COMPONENTS + N_TIED] *= np.exp(pairs.log_scale)
-    slope[:, 2 * N_COMPONENTS :] = (by_log_sd * mixture.free).reshape(shape)
-    return network.input_gradient(network.backward(pairs, slope)), tied
+        np.add.at(gradient, self.path.parent, by_context[:, 0])
+        gradient += self.path.coefficients.T @ by_context[:, 1]
+        return terms.sum(axis=0, dtype=np.float64), gradient.T.copy()
 
 
 class NodeDual:
