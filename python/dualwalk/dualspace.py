@@ -60,14 +60,21 @@ def cut_divergences(ordered: Floats) -> Floats:
     return np.asarray((mean_high - low) + (-mean_low - high))
 
 
-def _best_cut(ordered: Floats, smallest: int) -> tuple[float, int] | None:
-    """(J, i) of the best cut with `smallest` rows or more on both sides, between unequal values; None without one."""
+def best_cut(ordered: Floats, smallest: int, *, above: float = -math.inf) -> tuple[float, int] | None:
+    """(J, i) of the best cut of increasing `ordered` into `[:i]` and `[i:]`: that of the largest J sqrt(i (n - i)).
+
+    Both sides get `smallest` rows or more, equal values stay together, and all values of the high side are greater than
+    `above`; None where no cut is left.
+
+    >>> best_cut(np.array([0.0, 0.0, 1.0, 1.0]), 1)[1]
+    2
+    """
     n = len(ordered)
     if n < 2 * smallest:
         return None
     worth = cut_divergences(ordered)
     place = np.arange(1, n)
-    allowed = (place >= smallest) & (place <= n - smallest) & (ordered[1:] > ordered[:-1])
+    allowed = (place >= smallest) & (place <= n - smallest) & (ordered[1:] > ordered[:-1]) & (ordered[1:] > above)
     if not allowed.any():
         return None
     best = int(np.where(allowed, worth * np.sqrt(place * (n - place)), -np.inf).argmax())
@@ -93,7 +100,7 @@ def find_clusters(f: ArrayLike, *, max_clusters: int = 4, min_share: float = 0.1
     width = float(ordered[-1] - ordered[0]) if n else 0.0
     scaled = (ordered - ordered[n // 2]) * min(1.0, RANGE / width) if width > 0 else np.zeros(n)
     smallest = max(1, math.ceil(min_share * n))
-    clusters = {(0, n): _best_cut(scaled, smallest)}
+    clusters = {(0, n): best_cut(scaled, smallest)}
     made: list[tuple[int, float]] = []
     while len(clusters) < max_clusters:
         open_ones = {span: cut for span, cut in clusters.items() if cut is not None}
@@ -105,7 +112,7 @@ def find_clusters(f: ArrayLike, *, max_clusters: int = 4, min_share: float = 0.1
         made.append((middle, worth))
         del clusters[start, stop]
         for span in ((start, middle), (middle, stop)):
-            clusters[span] = _best_cut(scaled[slice(*span)], smallest)
+            clusters[span] = best_cut(scaled[slice(*span)], smallest)
     made.sort()
     cuts = np.array([0.5 * (ordered[i - 1] + ordered[i]) for i, _ in made])
     valleys = np.array([is_valley(values, cut) for cut in cuts], dtype=bool)
