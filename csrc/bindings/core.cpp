@@ -1,30 +1,17 @@
 // The module dualwalk._core: NumPy arrays in, the compiled loops of cpu/ behind, the GIL released while they run.
 #include <pybind11/stl.h>
 
-#include <chrono>
 #include <cmath>
 #include <string>
 #include <vector>
 
 #include "checks.hpp"
 #include "kernels.hpp"
+#include "nodes.hpp"
+#include "running.hpp"
 
 namespace dualwalk {
 namespace {
-
-const Kernels* active = kernels();
-
-// Runs call() without the GIL; false from it means that memory ran out.
-template <class Call>
-void run_released(Call call) {
-  bool done;
-  {
-    py::gil_scoped_release release;
-    done = call();
-  }
-  if (PyErr_Occurred()) throw py::error_already_set();
-  if (!done) throw std::bad_alloc();
-}
 
 void select_level(const std::string& name) {
   const Kernels* chosen = kernels(name.c_str());
@@ -131,20 +118,6 @@ bool elementary(const std::string& name, const Array<T>& x, Array<T> out) {
   return active->of(T{}).elementary(name.c_str(), x.data(), out.mutable_data(), x.size());
 }
 
-// Looks for Ctrl-C at most every 50 ms.
-struct Signals {
-  std::chrono::steady_clock::time_point last = std::chrono::steady_clock::now();
-
-  static bool poll(void* context) {
-    Signals& self = *static_cast<Signals*>(context);
-    const auto now = std::chrono::steady_clock::now();
-    if (now - self.last < std::chrono::milliseconds(50)) return false;
-    self.last = now;
-    py::gil_scoped_acquire acquire;
-    return PyErr_CheckSignals() != 0;
-  }
-};
-
 struct WalkArguments {
   std::size_t n_steps;
   double step_size, noise, tolerance;
@@ -237,6 +210,7 @@ void bind(py::module_& m) {
         arg("factor").noconvert(), arg("constant").noconvert(), arg("n_steps"), arg("step_size"), arg("noise"), arg("tolerance"),
         arg("target").none(true), arg("low").none(true), arg("high").none(true), arg("seed"), arg("trajectory").none(true),
         arg("n_threads"));
+  bind_nodes<T>(m);
 }
 
 }  // namespace

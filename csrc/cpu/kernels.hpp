@@ -82,6 +82,66 @@ struct LocalDual {
   bool shared;         // one neighbourhood
 };
 
+// What N nodes know of n rows: NodeData of _nodepath/network.py.
+template <class T>
+struct NodeData {
+  const T* child;       // (n_nodes, n_rows)
+  const T* context;     // (n_nodes, n_context, n_rows)
+  const T* statistics;  // (n_nodes, n_statistics)
+  const std::uint8_t* codes;
+  std::size_t n_nodes, n_rows, n_context, n_statistics;
+};
+
+// Steps of one network of either kind, or scores of it; `n_shifts` is 0 for a density node.
+template <class T>
+struct NodeSteps {
+  NodeData<T> data;
+  T* weights;  // flat, as first and second
+  T* first;
+  T* second;
+  std::size_t n_hidden;
+  std::int64_t count;         // steps taken before
+  const std::int32_t* nodes;  // (n_steps, batch_nodes)
+  const std::int32_t* rows;   // (n_steps, batch_rows)
+  const std::uint8_t* flips;  // (n_steps, batch_nodes)
+  std::size_t n_steps, batch_nodes, batch_rows;
+  const double* rates;  // (n_steps,)
+  double decay, longest;
+  std::size_t n_shifts;
+  bool base;
+  int n_threads;
+  Poll poll;
+  void* poll_context;
+};
+template <class T>
+struct NodeScore {
+  NodeData<T> data;
+  const T* weights;
+  std::size_t n_hidden, n_rows, n_shifts;
+  bool base;
+  int n_threads;
+  double value;
+};
+
+// Normalized terms of the averaged members, and their gradients where `by_child` is not null (then at one alpha).
+template <class T>
+struct NodeTerms {
+  NodeData<T> data;
+  const T* weights;  // (n_members, W)
+  std::size_t n_members, n_hidden;
+  const T* grid;  // (n_nodes, n_grid)
+  std::size_t n_grid;
+  const double* alphas;
+  std::size_t n_alphas;
+  T* terms;       // (n_alphas, n_nodes, n_rows)
+  T* by_child;    // (n_nodes, n_rows), or null
+  T* by_context;  // (n_nodes, n_context, n_rows), or null
+  bool contrastive, base;
+  int n_threads;
+  Poll poll;
+  void* poll_context;
+};
+
 // Every function returns false when memory ran out (nothing was written then) or, for walks, when the poll stopped it.
 template <class T>
 struct FloatKernels {
@@ -89,6 +149,9 @@ struct FloatKernels {
   bool (*log_sigmoid)(LogSigmoid<T>&);
   bool (*walk_mlp)(const Walk<T>&, const MlpDual<T>&);
   bool (*walk_local)(const Walk<T>&, const LocalDual<T>&);
+  bool (*train_nodes)(const NodeSteps<T>&);
+  bool (*score_nodes)(NodeScore<T>&);
+  bool (*node_terms)(const NodeTerms<T>&);
   // one elementary function over an array, for its error tests; false for a name it does not know
   bool (*elementary)(const char* name, const T* x, T* out, std::size_t n);
 };

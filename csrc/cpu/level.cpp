@@ -1,6 +1,8 @@
 // The loops of one SIMD level. CMake compiles this file once a level, with DUALWALK_LEVEL set to its name.
 #include "logmeanexp.hpp"
+#include "node_terms.hpp"
 #include "permute.hpp"
+#include "train_nodes.hpp"
 #include "walk_local.hpp"
 #include "walk_mlp.hpp"
 
@@ -39,8 +41,10 @@ const Kernels table = {
     DUALWALK_NAME(DUALWALK_LEVEL),
     draw_integers,
     permute,
-    {log_mean_exp<float>, log_sigmoid_mean<float>, walk_mlp<float>, walk_local<float>, elementary<float>},
-    {log_mean_exp<double>, log_sigmoid_mean<double>, walk_mlp<double>, walk_local<double>, elementary<double>},
+    {log_mean_exp<float>, log_sigmoid_mean<float>, walk_mlp<float>, walk_local<float>, train_nodes<float>, score_nodes<float>,
+     node_terms<float>, elementary<float>},
+    {log_mean_exp<double>, log_sigmoid_mean<double>, walk_mlp<double>, walk_local<double>, train_nodes<double>, score_nodes<double>,
+     node_terms<double>, elementary<double>},
 };
 
 }  // namespace DUALWALK_LEVEL

@@ -9,8 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
-from ._reference_nodes import score_contrastive, score_density, train_contrastive, train_density
-from ._reference_terms import contrastive_slopes, contrastive_terms, density_slopes, density_terms
+from ._native_nodes import (
+    contrastive_slopes,
+    contrastive_terms,
+    density_slopes,
+    density_terms,
+    score_contrastive,
+    score_density,
+    train_contrastive,
+    train_density,
+)
 from .reference import OPERATIONS, WalkPlan, WalkState
 
 __all__ = [

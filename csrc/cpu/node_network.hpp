@@ -1,0 +1,288 @@
+// The network that all nodes share, over tiles of pairs (one node, some of its rows): passes and their gradients by the weights
+// and by the inputs. backends/_reference_nodes.py is the definition.
+//
+// A tile's arrays have a pair's features side by side, and features (hidden units, outputs) lie in vector lanes: every product,
+// forward, backward or by the weights, is then one small kernel that adds broadcast numbers times vectors, with its block of
+// results in registers. A node's statistics are the same for all pairs of a tile: they count as part of the first bias.
+#pragma once
+
+#include "dualwalk/activation.hpp"
+#include "kernels.hpp"
+#include "simd.hpp"
+
+namespace dualwalk {
+namespace DUALWALK_LEVEL {
+namespace {
+
+constexpr std::size_t PRODUCT_ROWS = VECTOR_BYTES == 64 ? 12 : 4;  // rows of results in registers, two vectors each
+constexpr std::size_t PAIRS = 48;                                 // pairs in a tile: what they need stays in the nearest cache
+
+// c[i, :] (+)= sum_k a[i, k] b[k, :], `Vectors` vectors wide; a[i, k] is at a + i * a_row + k * a_column.
+template <class T, std::size_t Rows, std::size_t Vectors, bool Add>
+DUALWALK_FN void product_block(const T* a, std::size_t a_row, std::size_t a_column, const T* b, std::size_t b_row, std::size_t depth,
+                               T* c, std::size_t c_row) {
+  using V = Vector<T>;
+  V sum[Rows][Vectors];
+#pragma GCC unroll 16
+  for (std::size_t i = 0; i < Rows; ++i)
+#pragma GCC unroll 2
+    for (std::size_t v = 0; v < Vectors; ++v) sum[i][v] = Add ? load<V>(c + i * c_row + v * LANES<T>) : V{};
+  for (std::size_t k = 0; k < depth; ++k) {
+    V right[Vectors];
+#pragma GCC unroll 2
+    for (std::size_t v = 0; v < Vectors; ++v) right[v] = load<V>(b + k * b_row + v * LANES<T>);
+#pragma GCC unroll 16
+    for (std::size_t i = 0; i < Rows; ++i) {
+      const T left = a[i * a_row + k * a_column];
+#pragma GCC unroll 2
+      for (std::size_t v = 0; v < Vectors; ++v) sum[i][v] += left * right[v];
+    }
+  }
+#pragma GCC unroll 16
+  for (std::size_t i = 0; i < Rows; ++i)
+#pragma GCC unroll 2
+    for (std::size_t v = 0; v < Vectors; ++v) store(c + i * c_row + v * LANES<T>, sum[i][v]);
+}
+
+template <class T, std::size_t Vectors, bool Add>
+void product_columns(const T* a, std::size_t a_row, std::size_t a_column, const T* b, std::size_t b_row, std::size_t depth, T* c,
+                     std::size_t c_row, std::size_t rows) {
+  std::size_t i = 0;
+  for (; i + PRODUCT_ROWS <= rows; i += PRODUCT_ROWS)
+    product_block<T, PRODUCT_ROWS, Vectors, Add>(a + i * a_row, a_row, a_column, b, b_row, depth, c + i * c_row, c_row);
+  for (; i + 4 <= rows; i += 4)
+    product_block<T, 4, Vectors, Add>(a + i * a_row, a_row, a_column, b, b_row, depth, c + i * c_row, c_row);
+  for (; i < rows; ++i) product_block<T, 1, Vectors, Add>(a + i * a_row, a_row, a_column, b, b_row, depth, c + i * c_row, c_row);
+}
+
+// The same over `columns`, a multiple of the vector length.
+template <class T, bool Add>
+void product(const T* a, std::size_t a_row, std::size_t a_column, const T* b, std::size_t b_row, std::size_t depth, T* c,
+             std::size_t c_row, std::size_t rows, std::size_t columns) {
+  std::size_t j = 0;
+  for (; j + 2 * LANES<T> <= columns; j += 2 * LANES<T>)
+    product_columns<T, 2, Add>(a, a_row, a_column, b + j, b_row, depth, c + j, c_row, rows);
+  for (; j < columns; j += LANES<T>)
+    product_columns<T, 1, Add>(a, a_row, a_column, b + j, b_row, depth, c + j, c_row, rows);
+}
+
+// sum[j] += sum_i a[i, j]
+template <class T>
+void add_rows(const T* a, std::size_t rows, std::size_t columns, T* sum) {
+  using V = Vector<T>;
+  for (std::size_t j = 0; j < columns; j += LANES<T>) {
+    V total = load<V>(sum + j);
+    for (std::size_t i = 0; i < rows; ++i) total += load<V>(a + i * columns + j);
+    store(sum + j, total);
+  }
+}
+
+// The sizes of a network, and where its parts lie when packed: every layer transposed (inputs, outputs), its bias the last row,
+// the outputs of the last layer padded with zeros to whole vectors.
+template <class T>
+struct NodeShape {
+  std::size_t context, statistics, child, hidden, outputs;  // child: 1 where the child is an input, the last
+  std::size_t padded;
+  std::size_t layer[3], size;  // all multiples of 16, as `hidden` is
+
+  NodeShape(std::size_t context, std::size_t statistics, std::size_t child, std::size_t hidden, std::size_t outputs)
+      : context(context), statistics(statistics), child(child), hidden(hidden), outputs(outputs) {
+    padded = (outputs + 15) / 16 * 16;
+    layer[0] = 0;
+    layer[1] = (inputs() + 1) * hidden;
+    layer[2] = layer[1] + (hidden + 1) * hidden;
+    size = layer[2] + (hidden + 1) * padded;
+  }
+  std::size_t inputs() const { return context + statistics + child; }
+
+  // Calls visit(flat, packed) for every number of the flat network and its place when packed.
+  template <class Visit>
+  void places(Visit visit) const {
+    const std::size_t in[3] = {inputs(), hidden, hidden}, out[3] = {hidden, hidden, outputs}, row[3] = {hidden, hidden, padded};
+    std::size_t flat = 0;
+    for (std::size_t l = 0; l < 3; ++l)
+      for (std::size_t o = 0; o < out[l]; ++o)
+        for (std::size_t i = 0; i <= in[l]; ++i) visit(flat++, layer[l] + i * row[l] + o);
+  }
+  void pack(const T* flat, T* packed) const {
+    std::memset(packed, 0, size * sizeof(T));
+    places([&](std::size_t from, std::size_t to) { packed[to] = flat[from]; });
+  }
+  void unpack(const T* packed, T* flat) const {
+    places([&](std::size_t to, std::size_t from) { flat[to] = packed[from]; });
+  }
+
+  // What backward passes read: layers 2 and 3 as (outputs, hidden); and the first layer's rows of the context and the child as
+  // (hidden, whole vectors), for gradients by the inputs.
+  std::size_t turned_inputs() const { return (context + child + 15) / 16 * 16; }
+  std::size_t turned_size() const { return hidden * hidden + padded * hidden + hidden * turned_inputs(); }
+  void turn(const T* packed, T* turned) const {
+    for (std::size_t o = 0; o < hidden; ++o)
+      for (std::size_t i = 0; i < hidden; ++i) *turned++ = packed[layer[1] + i * hidden + o];
+    for (std::size_t o = 0; o < padded; ++o)
+      for (std::size_t i = 0; i < hidden; ++i) *turned++ = packed[layer[2] + i * padded + o];
+    for (std::size_t o = 0; o < hidden; ++o)
+      for (std::size_t i = 0; i < turned_inputs(); ++i) {
+        const std::size_t input = i < context ? i : i + statistics;
+        *turned++ = i < context + child ? packed[input * hidden + o] : T{0};
+      }
+  }
+};
+
+// The pairs of one tile: rows first .. first + n - 1 of the n_wrap rows in play, for one node, with their signs turned.
+template <class T>
+struct NodeTile {
+  const NodeData<T>& data;
+  std::size_t node, n;
+  const std::int32_t* rows;  // the rows in play, or null for rows 0, 1, ...
+  std::size_t first;
+  std::uint8_t flip;
+  std::size_t n_wrap;
+
+  std::size_t row(std::size_t i) const { return rows ? static_cast<std::size_t>(rows[first + i]) : first + i; }
+  // Whose child pair i takes as a negative: the row in play so many further on.
+  std::size_t shifted_row(std::size_t i, std::size_t ahead) const {
+    const std::size_t place = (first + i + ahead) % n_wrap;
+    return rows ? static_cast<std::size_t>(rows[place]) : place;
+  }
+  T sign(std::uint8_t code) const { return __builtin_parity(code & flip) ? T{-1} : T{1}; }
+  T child_sign() const { return sign(2); }
+  T log_scale() const { return data.statistics[node * data.n_statistics]; }
+};
+
+// Room for the passes of one worker on tiles of up to PAIRS pairs.
+template <class T>
+class NodeRoom {
+ public:
+  static std::size_t length(const NodeShape<T>& shape) {
+    return (shape.context + 6 * shape.hidden + 2 * shape.padded) * PAIRS + 3 * shape.hidden + 64;
+  }
+  NodeRoom(const NodeShape<T>& shape, T* at) : shape_(shape) {
+    const auto take = [&](std::size_t numbers) { T* const start = at; at += (numbers + 15) / 16 * 16; return start; };
+    bias = take(shape.hidden);
+    sums = take(2 * shape.hidden);
+    context = take(shape.context * PAIRS);
+    for (std::size_t l = 0; l < 2; ++l) {
+      hidden[l] = take(shape.hidden * PAIRS);
+      slope[l] = take(shape.hidden * PAIRS);
+      back[l] = take(shape.hidden * PAIRS);
+    }
+    outputs = take(shape.padded * PAIRS);
+    by_output = take(shape.padded * PAIRS);
+  }
+
+  // Reads the tile's context, and makes the first layer's bias of it: the layer's own and what the statistics add.
+  void gather(const NodeTile<T>& tile, const T* packed) {
+    using V = Vector<T>;
+    const NodeData<T>& data = tile.data;
+    for (std::size_t i = 0; i < shape_.context; ++i) {
+      const T* const from = data.context + (tile.node * shape_.context + i) * data.n_rows;
+      const T sign = tile.sign(data.codes[i]);
+      for (std::size_t p = 0; p < tile.n; ++p) context[p * shape_.context + i] = sign * from[tile.row(p)];
+    }
+    const T* const own = packed + shape_.inputs() * shape_.hidden;
+    const T* const statistics = data.statistics + tile.node * shape_.statistics;
+    for (std::size_t j = 0; j < shape_.hidden; j += LANES<T>) {
+      V sum = load<V>(own + j);
+      for (std::size_t s = 0; s < shape_.statistics; ++s)
+        sum += tile.sign(data.codes[shape_.context + s]) * statistics[s] *
+               load<V>(packed + (shape_.context + s) * shape_.hidden + j);
+      store(bias + j, sum);
+    }
+  }
+
+  // The first layer's sums of `context` for n pairs, into hidden[0].
+  void first_layer(const T* packed, std::size_t n) {
+    fill(hidden[0], n, shape_.hidden, bias);
+    product<T, true>(context, shape_.context, 1, packed, shape_.hidden, shape_.context, hidden[0], shape_.hidden, n, shape_.hidden);
+  }
+
+  // From the first layer's sums in hidden[0] to the outputs; hidden layers and their slopes are left behind.
+  void forward(const T* packed, std::size_t n) {
+    const std::size_t width = shape_.hidden;
+    activate(0, n);
+    const T* const second = packed + shape_.layer[1];
+    fill(hidden[1], n, width, second + width * width);
+    product<T, true>(hidden[0], width, 1, second, width, width, hidden[1], width, n, width);
+    activate(1, n);
+    const T* const last = packed + shape_.layer[2];
+    fill(outputs, n, shape_.padded, last + width * shape_.padded);
+    product<T, true>(hidden[1], width, 1, last, shape_.padded, width, outputs, shape_.padded, n, shape_.padded);
+  }
+
+  // From by_output back to back[0], the gradient by the first layer's sums.
+  void backward(const T* turned, std::size_t n) {
+    const std::size_t width = shape_.hidden;
+    product<T, false>(by_output, shape_.padded, 1, turned + width * width, width, shape_.outputs, back[1], width, n, width);
+    scale(back[1], slope[1], n * width);
+    product<T, false>(back[1], width, 1, turned, width, width, back[0], width, n, width);
+    scale(back[0], slope[0], n * width);
+  }
+
+  // Adds this tile's part of the gradient by the weights of layers 2 and 3, packed.
+  void add_upper_gradient(T* gradient, std::size_t n) {
+    const std::size_t width = shape_.hidden, padded = shape_.padded;
+    T* const last = gradient + shape_.layer[2];
+    product<T, true>(hidden[1], 1, width, by_output, padded, n, last, padded, width, padded);
+    add_rows(by_output, n, padded, last + width * padded);
+    T* const second = gradient + shape_.layer[1];
+    product<T, true>(hidden[0], 1, width, back[1], width, n, second, width, width, width);
+    add_rows(back[1], n, width, second + width * width);
+  }
+
+  // Adds the part of layer 1 that context, statistics and bias have; `slope` is the gradient by its sums.
+  void add_first_gradient(const NodeTile<T>& tile, const T* by_sum, T* gradient) {
+    using V = Vector<T>;
+    const std::size_t width = shape_.hidden;
+    product<T, true>(context, 1, shape_.context, by_sum, width, tile.n, gradient, width, shape_.context, width);
+    std::memset(sums, 0, width * sizeof(T));
+    add_rows(by_sum, tile.n, width, sums);
+    const T* const statistics = tile.data.statistics + tile.node * shape_.statistics;
+    for (std::size_t s = 0; s <= shape_.statistics; ++s) {  // the last turn is the bias
+      const bool bias_row = s == shape_.statistics;
+      const T value = bias_row ? T{1} : tile.sign(tile.data.codes[shape_.context + s]) * statistics[s];
+      T* const row = gradient + (bias_row ? shape_.inputs() : shape_.context + s) * width;
+      for (std::size_t j = 0; j < width; j += LANES<T>) store(row + j, load<V>(row + j) + value * load<V>(sums + j));
+    }
+  }
+
+  // Gradient by context and child, (n, turned_inputs()), from back[0].
+  void input_gradient(const T* turned, std::size_t n, T* out) {
+    const std::size_t width = shape_.hidden, columns = shape_.turned_inputs();
+    product<T, false>(back[0], width, 1, turned + (width + shape_.padded) * width, columns, width, out, columns, n, columns);
+  }
+
+  T *bias, *sums, *context, *hidden[2], *slope[2], *back[2], *outputs, *by_output;
+
+ private:
+  static void fill(T* rows, std::size_t n, std::size_t width, const T* row) {
+    for (std::size_t p = 0; p < n; ++p) std::memcpy(rows + p * width, row, width * sizeof(T));
+  }
+  void activate(std::size_t l, std::size_t n) {
+    using V = Vector<T>;
+    for (std::size_t i = 0; i < n * shape_.hidden; i += LANES<T>) {
+      V by_sum;
+      store(hidden[l] + i, quick_silu(load<V>(hidden[l] + i), by_sum));
+      store(slope[l] + i, by_sum);
+    }
+  }
+  static void scale(T* values, const T* factors, std::size_t n) {
+    using V = Vector<T>;
+    for (std::size_t i = 0; i < n; i += LANES<T>) store(values + i, load<V>(values + i) * load<V>(factors + i));
+  }
+  // SiLU and its derivative; a sigmoid below 2^-125 counts as 0.
+  template <class V>
+  static DUALWALK_FN V quick_silu(V z, V& by_z) {
+    const V small = exponential_of_negative(-magnitude(z)), share = T{1} / (small + T{1});
+    const V sigmoid = z < T{0} ? small * share : share;
+    const V value = z * sigmoid;
+    by_z = sigmoid + value - value * sigmoid;
+    return value;
+  }
+
+  const NodeShape<T>& shape_;
+};
+
+}  // namespace
+}  // namespace DUALWALK_LEVEL
+}  // namespace dualwalk
