@@ -8,10 +8,10 @@ import warnings
 import numpy as np
 import pytest
 
+from dualwalk._critic.convolution import ConvNetwork, ConvShape, initial_weights
 from dualwalk._nodepath.fold import folds
 from dualwalk._single import UnsupportedEstimateWarning, fit_single
 from dualwalk._single.calibration import Calibration, best_scale, calibrate, why_unsupported
-from dualwalk._single.convolution import ConvNetwork, ConvShape, initial_weights
 from dualwalk._single.training import SinglePlan, negatives, train_critic, values
 from dualwalk.duals.conv import ConvDual
 from dualwalk.walks import walk

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from .. import _random
 from .._blas import one_blas_thread
+from .._critic import convolution
 from .._critic.network import Network, initial_weights, layers
 from ..duals.conv import ConvDual
 from ..duals.mlp import MLPDual
-from . import convolution
 from .calibration import Calibration, UnsupportedEstimateWarning, best_scale, calibrate, why_unsupported
 from .training import Critic, SinglePlan, negatives, train_critic, values
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import _checks
-from .._single.convolution import ConvNetwork, ConvShape
+from .._critic.convolution import ConvNetwork, ConvShape
 
 _VALUES_AT_ONCE = 1 << 21  # window entries of a block of rows
 
@@ -23,7 +23,7 @@ class ConvDual:
     Parameters
     ----------
     shape : sizes of the networks.
-    members : flat weights of every network, `shape.n_weights` numbers each (see `_single.convolution`); copied.
+    members : flat weights of every network, `shape.n_weights` numbers each (see `_critic.convolution`); copied.
     """
 
     def __init__(self, shape: ConvShape, members: Sequence[ArrayLike]) -> None:

@@ -3,7 +3,7 @@
     h_1 = silu(conv(x, 5 times, n_filters)),  h_2 = silu(conv(h_1, 3 times, n_filters)),  f = <w, h_2> + b
 
 Convolutions are padded with zeros; samples are (n_channels, n_times), flattened in that order. The last map has its own weights
-for every time: a series of windows need not be stationary. All weights in one flat array, as in `_critic.network`.
+for every time: a series of windows need not be stationary. All weights in one flat array, as in `network`.
 """
 
 from __future__ import annotations
