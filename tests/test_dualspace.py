@@ -103,6 +103,40 @@ def test_end_points_hold_their_share_of_new_rows(share: float) -> None:
     assert share - 0.005 < np.mean(covered) < share + 0.03
 
 
+@pytest.mark.parametrize(("n", "share"), [(9, 0.95), (39, 0.95), (100, 0.8), (250, 0.95)])
+def test_false_alarms_are_as_many_as_stated(n: int, share: float) -> None:
+    """Exact on average for any distribution of f, however skewed; and the scatter is what is stated."""
+    rng = np.random.default_rng(1)
+    stated = dualspace.false_alarm_rate(n, share)
+    rates = []
+    for _ in range(1500):
+        low, high = dualspace.end_points(rng.standard_exponential(n), share)
+        rates.append(1 - (np.exp(-low) - np.exp(-high)))
+    error = np.std(rates) / np.sqrt(len(rates))
+    assert abs(np.mean(rates) - stated) < 4 * error
+    assert np.std(rates) <= 1.1 * np.sqrt(stated * (1 - stated) / (n + 2))
+
+
+@given(values, values)
+def test_p_values_are_their_definition(f: np.ndarray, held_out: np.ndarray) -> None:
+    p = dualspace.conformal_p_values(f, held_out)
+    for value, found in zip(f, p, strict=True):
+        rank = 1 + min((held_out <= value).sum(), (held_out >= value).sum())
+        assert found == min(1, 2 * rank / (len(held_out) + 1))
+
+
+@pytest.mark.parametrize("levels", [None, 5])
+def test_p_values_are_valid_at_every_level(levels: int | None) -> None:
+    rng = np.random.default_rng(2)
+    draws = rng.standard_cauchy((4000, 60)) if levels is None else rng.integers(0, levels, (4000, 60)).astype(float)
+    p = np.array([dualspace.conformal_p_values(row[:1], row[1:])[0] for row in draws])
+    for alpha in (0.05, 0.1, 0.3, 0.6):
+        share = (p <= alpha).mean()
+        assert share < alpha + 4 * np.sqrt(alpha / len(p))
+        if levels is None:
+            assert share > alpha - 2 / 60 - 4 * np.sqrt(alpha / len(p))
+
+
 def test_end_points_of_few_values_are_the_extremes() -> None:
     np.testing.assert_array_equal(dualspace.end_points([3.0, 1.0, 2.0]), [1.0, 3.0])
 
@@ -118,5 +152,7 @@ def test_errors_name_the_argument() -> None:
         dualspace.assign([np.nan], [0.0])
     with pytest.raises(ValueError, match="f must hold at least one value"):
         dualspace.end_points([])
+    with pytest.raises(ValueError, match="held_out must hold at least one value"):
+        dualspace.conformal_p_values([1.0], [])
     with pytest.raises(ValueError, match="max_clusters must be at least 1"):
         dualspace.find_clusters(np.zeros(3), max_clusters=0)

@@ -2,13 +2,14 @@
 
 At step t the members of cluster S show a pattern. Other steps u with a similar pattern vouch for the level of series i there:
 
-    K(t, u)  = rho^(|e_S(t) - e_S(u)|^2 / 4)               rho falls with the size of S: a larger cluster forgives more
+    K(t, u)  = rho^(|e_S(t) - e_S(u)|^2 / 4)               rho^(10 / |S|), to rho^4 at most: large clusters forgive
     p(b | t) = (sum_u K(t, u) [x_i(u) = b] + c p_i(b)) / (sum_u K(t, u) + c)          u: all steps but t and its guard
     f_S(i)   = max over c of mean_t log p(x_i(t) | t) / p_i(x_i(t))                   nats a step
 
-No step vouches for itself, so f is a held-out log-likelihood ratio: about 0 for a series that does not depend on S, and the mutual information, read low, for one that does, of any order: three bits whose exclusive or is 0 are
-pairwise independent, yet each is told by the two others. A member i is judged by S without i: its own factor is divided out of
-K, which costs nothing, as it is constant over the u of one level.
+No step vouches for itself, so f is a held-out log-likelihood ratio: about 0 for a series that does not depend on S, and the
+mutual information, read low, for one that does, of any order: three bits whose exclusive or is 0 are pairwise independent, yet
+each is told by the two others. A member i is judged by S without i: its own factor is divided out of K, which costs nothing,
+as it is constant over the u of one level.
 """
 
 from __future__ import annotations
