@@ -36,7 +36,7 @@ kinds = pytest.mark.parametrize("kind", ["density", "contrastive", "contrastive 
 @kinds
 def test_terms_are_those_of_the_reference(backend: str, rng: np.random.Generator, kind: str) -> None:
     for dtype, tolerance in ((np.float64, 1e-10), (np.float32, 2e-4)):
-        for n_members, n_rows, count in ((1, 1, 1), (2, 100, 96), (3, 17, 10)):
+        for n_members, n_rows, count in ((1, 1, 1), (2, 100, 96), (3, 17, 10), (1, 0, 5)):
             data = some_data(rng, 4, n_rows, dtype)
             weights = some_weights(rng, kind.split()[0], n_members, n_hidden=16 * n_members).astype(dtype)
             grid = grid_of(rng, data, count)

@@ -15,7 +15,7 @@ struct NodeArrays {
   Array<std::uint8_t> codes;
 
   NodeData<T> view() const {
-    expect(child.ndim() == 2 && child.size() > 0, "child must be (n_nodes, n_rows), not empty");
+    expect(child.ndim() == 2, "child must be (n_nodes, n_rows)");
     expect(context.ndim() == 3 && context.shape(0) == child.shape(0) && context.shape(1) >= 2 && context.shape(2) == child.shape(1),
            "context must be (n_nodes, 2 or more, n_rows)");
     expect(statistics.ndim() == 2 && statistics.shape(0) == child.shape(0) && statistics.shape(1) >= 1,

@@ -246,10 +246,10 @@ class NodeRoom {
     }
   }
 
-  // Gradient by context and child, (n, turned_inputs()), from back[0].
-  void input_gradient(const T* turned, std::size_t n, T* out) {
+  // Adds the gradient by context and child, (n, turned_inputs()), from back[0].
+  void add_input_gradient(const T* turned, std::size_t n, T* out) {
     const std::size_t width = shape_.hidden, columns = shape_.turned_inputs();
-    product<T, false>(back[0], width, 1, turned + (width + shape_.padded) * width, columns, width, out, columns, n, columns);
+    product<T, true>(back[0], width, 1, turned + (width + shape_.padded) * width, columns, width, out, columns, n, columns);
   }
 
   T *bias, *sums, *context, *hidden[2], *slope[2], *back[2], *outputs, *by_output;

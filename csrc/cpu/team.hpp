@@ -11,7 +11,7 @@ namespace DUALWALK_LEVEL {
 namespace {
 
 DUALWALK_FN void relax(unsigned& waited) {
-  if (++waited % 4096 == 0) sched_yield();  // the processor may be needed for the one that is waited for
+  if (++waited % 256 == 0) sched_yield();  // the processor may be needed for the one that is waited for
 #if defined(__x86_64__)
   _mm_pause();
 #endif

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from .. import _core
 from ._reference_nodes import StepPlan
-from ._reference_terms import contrastive_slopes, contrastive_terms, density_slopes
 
 __all__ = [
     "contrastive_slopes",
@@ -89,7 +88,41 @@ def score_contrastive(weights: NDArray, data: Any, n_rows: int, plan: StepPlan, 
 def density_terms(
     weights: NDArray, data: Any, grid: NDArray, alphas: NDArray[np.float64], n_threads: int
 ) -> NDArray[np.floating]:
+    return _terms(weights, data, grid, alphas, (False, False), n_threads)
+
+
+def contrastive_terms(
+    weights: NDArray, data: Any, grid: NDArray, alphas: NDArray[np.float64], base: bool, n_threads: int
+) -> NDArray[np.floating]:
+    return _terms(weights, data, grid, alphas, (True, base), n_threads)
+
+
+def _terms(
+    weights: NDArray, data: Any, grid: NDArray, alphas: NDArray[np.float64], kind: tuple[bool, bool], n_threads: int
+) -> NDArray[np.floating]:
     terms = np.empty((len(alphas), *data.child.shape), data.child.dtype)
     arrays = (np.ascontiguousarray(grid), np.ascontiguousarray(alphas, np.float64), terms)
-    _core.node_terms(np.ascontiguousarray(weights), *_parts(data), *arrays, None, None, False, False, n_threads)
+    _core.node_terms(np.ascontiguousarray(weights), *_parts(data), *arrays, None, None, *kind, n_threads)
     return terms
+
+
+def density_slopes(
+    weights: NDArray, data: Any, grid: NDArray, alpha: float, n_threads: int
+) -> tuple[NDArray, NDArray, NDArray]:
+    return _slopes(weights, data, grid, alpha, (False, False), n_threads)
+
+
+def contrastive_slopes(
+    weights: NDArray, data: Any, grid: NDArray, alpha: float, base: bool, n_threads: int
+) -> tuple[NDArray, NDArray, NDArray]:
+    return _slopes(weights, data, grid, alpha, (True, base), n_threads)
+
+
+def _slopes(
+    weights: NDArray, data: Any, grid: NDArray, alpha: float, kind: tuple[bool, bool], n_threads: int
+) -> tuple[NDArray, NDArray, NDArray]:
+    child, context, statistics, codes = _parts(data)
+    terms, by_child, by_context = (np.empty_like(part) for part in (child, child, context))
+    arrays = (np.ascontiguousarray(grid), np.array([alpha], np.float64), terms, by_child, by_context)
+    _core.node_terms(np.ascontiguousarray(weights), child, context, statistics, codes, *arrays, *kind, n_threads)
+    return terms, by_child, by_context
