@@ -88,9 +88,10 @@ def test_scatter_recovers_the_shape_of_a_student_sample(rng: np.random.Generator
     np.testing.assert_allclose(scatter(a, 2.0), matrix, atol=0.05)
 
 
-def random_term(rng: np.random.Generator, degrees: float, rich: bool, wide: bool = False) -> BlockTerm:
+def random_term(rng: np.random.Generator, degrees: float, rich: bool, wide: bool = False, lifted: bool = False) -> BlockTerm:
     dx, dy = 3, 2
-    base = fit_elliptical(correlation(rng, dx + dy), dx, degrees, 0.05).cut(2)
+    times = 2 if lifted else 1
+    base = fit_elliptical(correlation(rng, times * (dx + dy)), times * dx, degrees, 0.05, lifted=lifted).cut(2)
     directions = rng.standard_normal((dx, 2)) if wide else None
     features = Features(dx, directions, rich), Features(dy, None, rich)
     critics = []
@@ -106,9 +107,10 @@ def random_term(rng: np.random.Generator, degrees: float, rich: bool, wide: bool
 
 @pytest.mark.parametrize("wide", [False, True])
 @pytest.mark.parametrize("rich", [False, True])
-@pytest.mark.parametrize("degrees", [2.0, GAUSSIAN])
-def test_gradients_match_finite_differences(degrees: float, rich: bool, wide: bool, rng: np.random.Generator) -> None:
-    term, z = random_term(rng, degrees, rich, wide), rng.standard_normal((7, 6))
+@pytest.mark.parametrize("kind", ["student", "gaussian", "lifted"])
+def test_gradients_match_finite_differences(kind: str, rich: bool, wide: bool, rng: np.random.Generator) -> None:
+    degrees = 2.0 if kind == "student" else GAUSSIAN
+    term, z = random_term(rng, degrees, rich, wide, kind == "lifted"), rng.standard_normal((7, 6))
     value, gradient = term.value_and_gradient(z)
     np.testing.assert_allclose(value, term.values(z), atol=1e-12)
     step = 1e-3  # networks are float32
@@ -158,14 +160,17 @@ def test_the_base_that_is_chosen_is_the_one_the_data_have(rng: np.random.Generat
     shared = rng.standard_normal((600, 1))
     linear = 0.8 * shared + 0.6 * rng.standard_normal((600, 6))
     scaled = rng.standard_normal((600, 4)) / np.sqrt(rng.chisquare(2.0, (600, 1)))
-    for rows, n_first in ((linear, 3), (scaled, 2)):
+    turned = np.where(rng.random((600, 3)) < 0.5, 1, -1) * linear[:, :3] + 0.3 * rng.standard_normal((600, 3))
+    choices = []
+    for rows in (linear, scaled, np.hstack([linear[:, :3], turned]), rng.standard_normal((600, 6))):
         z = NormalScores().fit_transform(rows)
-        choice = choose_base(z[:, :n_first], z[:, n_first:], splits(np.arange(600))[0])
-        if rows is linear:
-            assert choice.degrees >= 8
-            assert choice.rank >= 1
-        else:
-            assert choice.degrees <= 3
+        half = rows.shape[1] // 2
+        choices.append(choose_base(z[:, :half], z[:, half:], splits(np.arange(600))[0]))
+    assert choices[0].degrees >= 8
+    assert choices[0].rank >= 1
+    assert choices[1].degrees <= 3
+    assert choices[2].lifted
+    assert choices[3].rank == 0
 
 
 def test_a_critic_learns_what_the_base_cannot(rng: np.random.Generator) -> None:

@@ -36,7 +36,7 @@ def test_gaussian_pair(rng: np.random.Generator) -> None:
     assert found.values.shape == (1000,)
     assert found.held_out == pytest.approx(found.values.mean())
     assert found.lower == pytest.approx(found.held_out - 1.6448536 * found.se)
-    assert found.estimate == (found.held_out + found.training) / 2
+    assert found.estimate == pytest.approx((found.held_out + found.training) / 2, abs=0.005)
 
 
 def test_ranks_are_all_that_matters(rng: np.random.Generator) -> None:

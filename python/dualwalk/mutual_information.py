@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 
 _FEW_ROWS = 50
 _SURELY_EQUAL_ROWS = 24  # two columns with equal ranks in as many rows are no accident
-_UNSUPPORTED = 0.1  # nats that a log-mean-exp's own row may take from the estimate without a warning
+_UNSUPPORTED = 0.2  # nats that a log-mean-exp's own row may take from the estimate without a warning
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,8 @@ class MutualInformation:
 
     Attributes
     ----------
-    estimate : float, the midpoint of `held_out` and `training`, where over- and underfitting nearly cancel.
+    estimate : float, the midpoint of `held_out` and `training`, where over- and underfitting nearly cancel, and a correction
+        of second order for the number of rows that f is normalized over. Nearly unbiased where the fit is good; no bound.
     se : float, the standard error of `held_out` over the rows.
     lower : float, the one-sided lower limit `held_out - z se` of `confidence_level`, from held-out rows alone. Covered: the
         luck of those rows. Not covered: rows that depend on each other, such as several windows of one recording.
@@ -88,7 +89,7 @@ def mutual_information(
     -----
     The same int `random_state` and data give the same bits on one machine; another BLAS may round differently. A row's f is
     at most the log of the rows it is compared with (0.8 n or 1024), so that about 5 nats at n = 500 is the most that can be
-    read: `UnsupportedEstimateWarning` says when that takes more than 0.1 nats. `SmallSampleWarning`: fewer than 50 rows.
+    read: `UnsupportedEstimateWarning` says when that takes more than 0.2 nats. `SmallSampleWarning`: fewer than 50 rows.
     Swapping X and Y changes the estimate by a small part of `se`.
     Source: Donsker and Varadhan 1983; van den Oord et al. 2018 (the normalization); Garg et al. 2024 (arXiv 2404.07377).
 
@@ -132,16 +133,16 @@ def mutual_information(
     scores = np.ascontiguousarray(np.hstack([part[:, columns] for part, columns in zip(z, varying, strict=True)]))
     labels = np.repeat([0, 1], [len(columns) for columns in varying])
     fitted = fit_blocks(scores, labels, folds(n, cv, seed), seed=seed, n_threads=threads)
-    if fitted.unsupported > _UNSUPPORTED:
+    if fitted.own_part > _UNSUPPORTED:
         text = (
-            f"the mutual information is above what {n} rows support: the estimate reads low by {fitted.unsupported:.1f} nats or "
+            f"the mutual information is above what {n} rows support: the estimate reads low by {fitted.own_part:.1f} nats or "
             "more (collect more rows, or take `lower` for what it is, a lower limit)"
         )
         warnings.warn(text, UnsupportedEstimateWarning, stacklevel=2)
     held_out = float(fitted.held_out.mean())
     se = float(fitted.held_out.std(ddof=1) / np.sqrt(n))
     lower = held_out - NormalDist().inv_cdf(level) * se
-    return MutualInformation((held_out + fitted.trained) / 2, se, lower, held_out, fitted.trained, level, fitted.held_out)
+    return MutualInformation(fitted.estimate, se, lower, held_out, fitted.trained, level, fitted.held_out)
 
 
 def _rows(value: ArrayLike, name: str) -> Floats:

@@ -7,13 +7,14 @@ w_y the blocks whitened by it, and U diag(r) V' the whitened cross part cut to i
     delta_xy = |w_x|^2 + |w_y|^2 + sum_k ( (u_k^2 + v_k^2) r_k^2 - 2 r_k u_k v_k ) / (1 - r_k^2),    u = U'w_x, v = V'w_y
 
 up to terms in x alone, which the normalization over y takes away. Columns that share a random scale depend on each other at
-rank 0 already: that is what the Student t is for.
+rank 0 already: that is what the Student t is for. A lifted base (Gaussian only) has the columns' magnitudes as further
+columns, so that it sees pairs whose signs are lost: f is then bilinear in columns and magnitudes.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,7 @@ Floats = NDArray[np.float64]
 
 _LARGEST_CORRELATION = 0.9995
 _EM_STEPS = 8
+_MAGNITUDE_MEAN, _MAGNITUDE_SD = 0.997255, 0.505453  # of sqrt(z^2 + 1/4), z normal
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class EllipticalBase:
     """A fitted base: `whiten` of each block (d, d), directions `to_lead` (d, rank) from columns, correlations (rank,)."""
 
     degrees: float
-    shrinkage: float
+    lifted: bool
     correlations: Floats  # all of them, (min(dx, dy),), largest first
     rank: int
     whiten: tuple[Floats, Floats]  # w = a @ whiten
@@ -58,11 +60,11 @@ class EllipticalBase:
 
     def cut(self, rank: int) -> EllipticalBase:
         """The same base with another rank."""
-        return EllipticalBase(self.degrees, self.shrinkage, self.correlations, rank, self.whiten, self.directions)
+        return replace(self, rank=rank)
 
     def side(self, z: Floats, block: int) -> Side:
         """Rows `z` of block 0 (x) or 1 (y), normal scores."""
-        white = student_scores(z, self.degrees) @ self.whiten[block]
+        white = seen_columns(z, self.degrees, self.lifted) @ self.whiten[block]
         r = self.correlations[: self.rank]
         leading = white @ self.directions[block][:, : self.rank]
         own = np.einsum("ij,ij->i", white, white)
@@ -115,13 +117,30 @@ class EllipticalBase:
 
     def _pull(self, z: Floats, block: int, by_size: Floats, by_own: Floats, by_lead: Floats) -> Floats:
         """From derivatives by a side's parts to those by its normal scores."""
-        white = student_scores(z, self.degrees) @ self.whiten[block]
+        white = seen_columns(z, self.degrees, self.lifted) @ self.whiten[block]
         directions = self.directions[block][:, : self.rank]
         r = self.correlations[: self.rank]
         gain = r / (1 - r * r)
         by_leading = by_lead * np.sqrt(gain) + 2 * by_size[:, None] * (white @ directions) * (r * gain)
         by_white = by_leading @ directions.T + 2 * (by_size + by_own)[:, None] * white
-        return np.asarray((by_white @ self.whiten[block].T) * student_slopes(z, self.degrees))
+        by_columns = by_white @ self.whiten[block].T
+        if self.lifted:
+            by_columns = by_columns[:, : z.shape[1]] + by_columns[:, z.shape[1] :] * _magnitude_slope(z)
+        return np.asarray(by_columns * student_slopes(z, self.degrees))
+
+
+def seen_columns(z: Floats, degrees: float, lifted: bool) -> Floats:
+    """What a base works on: the Student scores of z, or for a lifted base z and its magnitudes side by side."""
+    return np.hstack([z, _magnitude(z)]) if lifted else student_scores(z, degrees)
+
+
+def _magnitude(z: Floats) -> Floats:
+    """|z| without its kink, of mean 0 and variance 1 for normal z."""
+    return np.asarray((np.sqrt(z * z + 0.25) - _MAGNITUDE_MEAN) / _MAGNITUDE_SD)
+
+
+def _magnitude_slope(z: Floats) -> Floats:
+    return np.asarray(z / np.sqrt(z * z + 0.25) / _MAGNITUDE_SD)
 
 
 def scatter(a: Floats, degrees: float) -> Floats:
@@ -140,8 +159,11 @@ def scatter(a: Floats, degrees: float) -> Floats:
     return matrix
 
 
-def fit_elliptical(matrix: Floats, n_first: int, degrees: float, shrinkage: float) -> EllipticalBase:
-    """The base of full rank from the scatter `matrix` of both blocks, shrunk towards its own diagonal."""
+def fit_elliptical(matrix: Floats, n_first: int, degrees: float, shrinkage: float, *, lifted: bool = False) -> EllipticalBase:
+    """The base of full rank from the scatter `matrix` of both blocks' seen columns, shrunk towards its own diagonal.
+
+    `n_first`: how many of them are the first block's.
+    """
     scale = np.sqrt(np.maximum(np.diag(matrix), 1e-12))
     shrunk = (1 - shrinkage) * matrix + shrinkage * np.diag(scale**2)
     shrunk[np.diag_indices(len(matrix))] += 1e-6 * scale**2
@@ -149,4 +171,4 @@ def fit_elliptical(matrix: Floats, n_first: int, degrees: float, shrinkage: floa
     whiten = tuple(np.linalg.inv(np.linalg.cholesky(shrunk[part, part])).T for part in (first, second))
     left, correlations, right = np.linalg.svd(whiten[0].T @ shrunk[first, second] @ whiten[1], full_matrices=False)
     correlations = np.minimum(correlations, _LARGEST_CORRELATION)
-    return EllipticalBase(degrees, shrinkage, correlations, len(correlations), (whiten[0], whiten[1]), (left, right.T))
+    return EllipticalBase(degrees, lifted, correlations, len(correlations), (whiten[0], whiten[1]), (left, right.T))

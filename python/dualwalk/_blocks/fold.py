@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _random
-from .base import EllipticalBase, fit_elliptical, scatter
+from .base import EllipticalBase, fit_elliptical, scatter, seen_columns
 from .critic import Critic, CriticPlan, train_critic
 from .features import MOST_COLUMNS, Features
-from .student import GAUSSIAN, student_scores
+from .student import GAUSSIAN
 from .term import BlockTerm, Reduction, log_ratio
 
 Floats = NDArray[np.float64]
@@ -36,12 +36,22 @@ _LEAST_GAIN = 0.3  # a critic that improves the base by less than this share of 
 
 @dataclass(frozen=True)
 class Choice:
-    """A base's degrees of freedom, shrinkage and rank, and its mean log-ratio on validation rows."""
+    """What kind of base, and its mean log-ratio on validation rows with the standard error of that mean."""
 
     degrees: float
+    lifted: bool
     shrinkage: float
     rank: int
     score: float
+    error: float
+
+    @property
+    def holds_up(self) -> bool:
+        """Is there anything to see, beyond what the luck of the validation rows makes of nothing?"""
+        return self.score > self.error
+
+
+_NOTHING = Choice(GAUSSIAN, False, 0.5, 0, 0.0, 0.0)
 
 
 def splits(rest: Rows) -> tuple[list[Split], Rows]:
@@ -89,16 +99,21 @@ def fit_term(
 
 
 def _fit(x: Floats, y: Floats, choice: Choice) -> EllipticalBase:
-    matrix = _scatter(x, y, choice.degrees)
-    return fit_elliptical(matrix, x.shape[1], choice.degrees, choice.shrinkage).cut(choice.rank)
+    matrix, n_first = _scatter(x, y, choice.degrees, choice.lifted)
+    return fit_elliptical(matrix, n_first, choice.degrees, choice.shrinkage, lifted=choice.lifted).cut(choice.rank)
 
 
-def _scatter(x: Floats, y: Floats, degrees: float) -> Floats:
-    return scatter(np.hstack([student_scores(x, degrees), student_scores(y, degrees)]), degrees)
+def _scatter(x: Floats, y: Floats, degrees: float, lifted: bool) -> tuple[Floats, int]:
+    """The scatter matrix of what a base sees of both blocks, and how many of its columns are the first block's."""
+    first, second = (seen_columns(part, degrees, lifted) for part in (x, y))
+    return scatter(np.hstack([first, second]), degrees), first.shape[1]
 
 
 def choose_base(x: Floats, y: Floats, parts: list[Split]) -> Choice:
-    """The base with the largest mean log-ratio on validation rows: first shrinkage and rank, then degrees of freedom."""
+    """The base with the largest mean log-ratio on validation rows: Gaussian, Gaussian lifted, or Student of some degrees.
+
+    Shrinkage and rank are settled for the Gaussian; the others take its shrinkage, and Student bases a rank near its own.
+    """
     used, rows = [], 0
     for part in parts:
         used.append(part)
@@ -106,34 +121,46 @@ def choose_base(x: Floats, y: Floats, parts: list[Split]) -> Choice:
         if rows >= _ENOUGH_ROWS:
             break
     most = min(x.shape[1], y.shape[1])
-    ranks = sorted({*(rank for rank in RANKS if rank < most), most})
-    few = len(used[0][0]) < 4 * (x.shape[1] + y.shape[1])
-    best = _best(x, y, used, GAUSSIAN, SHRINKAGE if few else SHRINKAGE[:3], ranks)
-    near = sorted({0, best.rank, *(rank for rank in ranks if rank in (1, 2))})
-    students = [_best(x, y, used, degrees, (best.shrinkage,), near) for degrees in DEGREES]
-    return max([best, *students], key=lambda choice: choice.score)
+    width = x.shape[1] + y.shape[1]
+    few = len(used[0][0]) < 4 * width
+    plain = _best(x, y, used, GAUSSIAN, False, SHRINKAGE if few else SHRINKAGE[:3], _ranks(most))
+    near = sorted({0, *(rank for rank in (1, 2, plain.rank) if rank <= most)})
+    others = [_best(x, y, used, degrees, False, (plain.shrinkage,), near) for degrees in DEGREES]
+    if width <= _WIDEST:
+        others.append(_best(x, y, used, GAUSSIAN, True, (max(plain.shrinkage, SHRINKAGE[1]),), _ranks(2 * most)))
+    best = max([plain, *others], key=lambda choice: choice.score)
+    return best if best.holds_up else _NOTHING
 
 
-def _best(x: Floats, y: Floats, parts: list[Split], degrees: float, shrinkages: tuple[float, ...], ranks: list[int]) -> Choice:
-    """The best shrinkage and rank for given degrees of freedom."""
-    scores = np.zeros((len(shrinkages), len(ranks)))
+def _ranks(most: int) -> list[int]:
+    return sorted({*(rank for rank in RANKS if rank < most), most})
+
+
+def _best(
+    x: Floats, y: Floats, parts: list[Split], degrees: float, lifted: bool, shrinkages: tuple[float, ...], ranks: list[int]
+) -> Choice:
+    """The best shrinkage and rank for a kind of base."""
+    values: list[list[Floats]] = [[] for _ in range(len(shrinkages) * len(ranks))]
     for train, held in parts:
-        matrix = _scatter(x[train], y[train], degrees)
+        matrix, n_first = _scatter(x[train], y[train], degrees, lifted)
         grid = train[: max(64, _CHOICE_PAIRS // len(held))]
         for i, shrinkage in enumerate(shrinkages):
-            full = fit_elliptical(matrix, x.shape[1], degrees, shrinkage)
+            full = fit_elliptical(matrix, n_first, degrees, shrinkage, lifted=lifted)
             for j, rank in enumerate(ranks):
-                scores[i, j] += len(held) * _score(full.cut(rank), x, y, held, grid)
-    i, j = divmod(int(scores.argmax()), len(ranks))
-    total = sum(len(held) for _, held in parts)
-    return Choice(degrees, shrinkages[i], ranks[j], float(scores[i, j]) / total)
+                values[i * len(ranks) + j].append(_values(full.cut(rank), x, y, held, grid))
+    f = np.array([np.concatenate(some) for some in values])
+    best = int(f.mean(axis=1).argmax())
+    i, j = divmod(best, len(ranks))
+    error = float(f[best].std(ddof=1) / np.sqrt(f.shape[1]))
+    return Choice(degrees, lifted, shrinkages[i], ranks[j], float(f[best].mean()), error)
 
 
-def _score(base: EllipticalBase, x: Floats, y: Floats, held: Rows, grid: Rows) -> float:
+def _values(base: EllipticalBase, x: Floats, y: Floats, held: Rows, grid: Rows) -> Floats:
+    """f of the rows `held`, normalized over the rows `grid`."""
     if base.rank == 0 and np.isinf(base.degrees):
-        return 0.0
+        return np.zeros(len(held))
     first, second = base.side(x[held], 0), base.side(y[held], 1)
-    return float(log_ratio(base.values(first, second), base.pairs(first, base.side(y[grid], 1))).mean())
+    return log_ratio(base.values(first, second), base.pairs(first, base.side(y[grid], 1)))
 
 
 def _train_critics(
@@ -155,7 +182,7 @@ def _train_critics(
         base = _fit(x[train], y[train], choice)
         critic, gain = train_critic(
             base,
-            (_features(base, 0, rich), _features(base, 1, rich)),
+            _features(x[train], y[train], rich),
             (x[train], y[train]),
             (x[held], y[held]),
             _random.generator(seed, *path, "critic", k),
@@ -171,18 +198,23 @@ def _train_critics(
     return (tuple(critic for critic, _, _, _ in kept), strength) if strength else ((), 0.0)
 
 
-def _features(base: EllipticalBase, block: int, rich: bool) -> Features:
-    """Inputs of a block's network; a wide block is seen through its leading canonical directions."""
-    width = len(base.whiten[block])
-    directions = None
-    if width > MOST_COLUMNS:
-        directions = np.ascontiguousarray((base.whiten[block] @ base.directions[block])[:, :_CANONICAL])
-    return Features(width, directions, rich)
+def _features(x: Floats, y: Floats, rich: bool) -> tuple[Features, Features]:
+    """Inputs of both blocks' networks; a wide block is seen through its leading canonical directions."""
+    directions: list[Floats | None] = [None, None]
+    if max(x.shape[1], y.shape[1]) > MOST_COLUMNS:
+        base = fit_elliptical(scatter(np.hstack([x, y]), GAUSSIAN), x.shape[1], GAUSSIAN, SHRINKAGE[2])
+        for block, part in enumerate((x, y)):
+            if part.shape[1] > MOST_COLUMNS:
+                directions[block] = np.ascontiguousarray((base.whiten[block] @ base.directions[block])[:, :_CANONICAL])
+    return Features(x.shape[1], directions[0], rich), Features(y.shape[1], directions[1], rich)
 
 
 def _strength(x: Floats, y: Floats, trained: list[tuple[Critic, float, EllipticalBase, Split]]) -> float:
-    """The factor on the critics with the largest mean log-ratio over the rows each of them held out; 0 if none helps."""
-    totals = np.zeros(1 + len(STRENGTHS))
+    """The factor on the critics with the largest mean log-ratio over the rows each of them held out.
+
+    It is 0 unless that is better than no critic by more than a standard error.
+    """
+    values: list[list[Floats]] = [[] for _ in (0.0, *STRENGTHS)]
     for critic, _, base, (train, held) in trained:
         grid = train[: max(64, _CHOICE_PAIRS // len(held))]
         first, second = base.side(x[held], 0), base.side(y[held], 1)
@@ -190,6 +222,9 @@ def _strength(x: Floats, y: Floats, trained: list[tuple[Critic, float, Elliptica
         g = critic.products(x[held], 0)
         own_part = np.einsum("ij,ij->i", g, critic.products(y[held], 1))
         others_part = g @ critic.products(y[grid], 1).T
-        for k, strength in enumerate((0.0, *STRENGTHS)):
-            totals[k] += log_ratio(own + strength * own_part, others + strength * others_part).sum()
-    return (0.0, *STRENGTHS)[int(totals.argmax())]
+        for some, strength in zip(values, (0.0, *STRENGTHS), strict=True):
+            some.append(log_ratio(own + strength * own_part, others + strength * others_part))
+    f = np.array([np.concatenate(some) for some in values])
+    best = int(f.mean(axis=1).argmax())
+    gain = f[best] - f[0]
+    return (0.0, *STRENGTHS)[best] if gain.mean() > gain.std(ddof=1) / np.sqrt(len(gain)) else 0.0

@@ -74,10 +74,12 @@ class BlockTerm:
             result[rows] = own - _log_mean_exp(others) if seen else log_ratio(own, others)
         return result
 
-    def unsupported(self, f: Floats) -> float:
-        """By how many nats, in the mean, rows with these values lost to counting their own partner among the negatives."""
+    def own_part(self, f: Floats) -> Floats:
+        """By how many nats rows with these values read lower for counting their own partner among the negatives."""
+        if self.is_zero:
+            return np.zeros(len(f))
         share = np.exp(f - np.log(len(self.grid) + 1))
-        return 0.0 if self.is_zero else float(-np.log1p(-np.minimum(share, 1 - 1e-9)).mean())
+        return np.asarray(-np.log1p(-np.minimum(share, 1 - 1e-9)))
 
     def value_and_gradient(self, z: Floats) -> tuple[Floats, Floats]:
         """f (n,) and its gradient by the rows (n, n_features)."""
