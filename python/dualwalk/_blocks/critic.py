@@ -81,11 +81,11 @@ def train_critic(
     *,
     plan: CriticPlan,
     report: Callable[[float], None] | None = None,
-) -> tuple[Critic, float]:
-    """A critic on top of `base`, and by how many nats it improves the base's contrast on the `validation` rows.
+) -> tuple[Critic, float, float]:
+    """A critic on top of `base`, and the contrast on `validation` rows of the base alone and with the critic, nats.
 
-    It keeps the weights of its best check, averaged over the steps before it. A gain of 0 means that no check was better
-    than the base alone. Rows are (x, y) normal scores.
+    It keeps the weights of its best check, averaged over the steps before it. Where no check was better than the base alone,
+    both numbers are equal. Rows are (x, y) normal scores.
     """
     widths = [(part.n_inputs, N_HIDDEN, N_HIDDEN, N_PRODUCTS) for part in features]
     critic = Critic(features, np.concatenate([initial_weights(rng, width, last=0.3) for width in widths]))
@@ -129,7 +129,7 @@ def train_critic(
             report(step / plan.n_steps)
         if without >= plan.patience:
             break
-    return replace(critic, weights=best_weights), best - start
+    return replace(critic, weights=best_weights), start, best
 
 
 def _single(side: Side) -> Side:

@@ -19,17 +19,16 @@ from .term import BlockTerm
 Floats = NDArray[np.float64]
 Rows = NDArray[np.intp]
 
-_MOST_CORRECTED = 0.5  # nats; where a row's own partner weighs more, its weight says little
-
 
 @dataclass(frozen=True)
 class FittedBlocks:
     """What `fit_blocks` found, in nats.
 
-    `estimate`: the midpoint of held-out and training mean, where over- and underfitting nearly cancel, and half of `own_part`.
+    `estimate`: the midpoint of held-out and training mean, where over- and underfitting nearly cancel, with a row's own
+    partner counted by half (see `own_part`).
     `held_out` (n,): f of every row from the fold that tested on it. `trained`: the mean of f over rows trained on.
     `own_part`: by how much f is lower, in the mean, because a row's own partner counts among its negatives. With it, f is a
-    lower bound; without it, f would read as much too high (both by half the variance of a mean of exp f over the grid).
+    lower bound; without it, f would read as much too high (by half the variance of a mean of exp f over the grid).
     `dual`: the average over folds.
     """
 
@@ -101,13 +100,14 @@ def fit_blocks(
                 raise
             results = [future.result() for future in running]
 
-    held_out, trained, own_part = np.zeros(len(z)), 0.0, 0.0
+    held_out, trained, own_part, correction = np.zeros(len(z)), 0.0, 0.0, 0.0
     for (fold, _), (fitted, core) in zip(jobs, results, strict=True):
         _, test = parts[fold]
         f, seen = fitted.values(z[test]), fitted.values(z[core], seen=True)
         held_out[test] += f
         trained += float(seen.mean()) / len(parts)
-        own_part += 0.5 * float(fitted.own_part(f).mean() + fitted.own_part(seen).mean()) / len(parts)
+        own_part += float(fitted.own_part(f).mean()) / len(parts)
+        correction += 0.5 * float(fitted.own_part(f, 0.5).mean() + fitted.own_part(seen, 0.5).mean()) / len(parts)
     folds = [[fitted for (k, _), (fitted, _) in zip(jobs, results, strict=True) if k == fold] for fold in range(len(parts))]
-    estimate = 0.5 * (float(held_out.mean()) + trained + min(own_part, _MOST_CORRECTED))
+    estimate = 0.5 * (float(held_out.mean()) + trained) + correction
     return FittedBlocks(estimate, held_out, trained, own_part, BlocksDual(folds, z.shape[1]))

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _random
-from .base import EllipticalBase, fit_elliptical, scatter, seen_columns
+from .base import EllipticalBase, fit_elliptical, scatter
+from .choice import SHRINKAGE, Choice, Split, choose_base, fit_choice
 from .critic import Critic, CriticPlan, train_critic
 from .features import MOST_COLUMNS, Features
 from .student import GAUSSIAN
@@ -17,41 +18,31 @@ from .term import BlockTerm, Reduction, log_ratio
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.intp]
-Split = tuple[Rows, Rows]  # train, validation
 
-SHRINKAGE = (0.0, 0.05, 0.2, 0.5, 0.8)
-RANKS = (0, 1, 2, 3, 5, 8, 12, 20, 40)
-DEGREES = (1.0, 2.0, 3.0, 5.0, 8.0, 15.0)
 STRENGTHS = (0.25, 0.5, 0.75, 1.0, 1.25)
 
 _VALIDATION_SHARE = 0.15
 _N_SPLITS = 3
-_ENOUGH_ROWS = 240  # validation rows that settle the choice of a base
 _WIDEST = 128  # columns of a block that are looked at one by one
 _GRID_ROWS = 1024
-_CHOICE_PAIRS = 1 << 16
+_PAIRS = 1 << 16
 _CANONICAL = 16  # directions that stand for a wide block's columns
 _LEAST_GAIN = 0.3  # a critic that improves the base by less than this share of the best one's gain is left out
 
 
 @dataclass(frozen=True)
-class Choice:
-    """What kind of base, and its mean log-ratio on validation rows with the standard error of that mean."""
+class _Member:
+    """A critic, the base it was trained on, its split, and the contrast on validation rows without and with it."""
 
-    degrees: float
-    lifted: bool
-    shrinkage: float
-    rank: int
-    score: float
-    error: float
+    critic: Critic
+    base: EllipticalBase
+    split: Split
+    before: float
+    after: float
 
     @property
-    def holds_up(self) -> bool:
-        """Is there anything to see, beyond what the luck of the validation rows makes of nothing?"""
-        return self.score > self.error
-
-
-_NOTHING = Choice(GAUSSIAN, False, 0.5, 0, 0.0, 0.0)
+    def gain(self) -> float:
+        return self.after - self.before
 
 
 def splits(rest: Rows) -> tuple[list[Split], Rows]:
@@ -91,111 +82,41 @@ def fit_term(
     parts, core = splits(rest)
     blocks = (reduction(z[core], columns[0]), reduction(z[core], columns[1]))
     x, y = (block.of(z) for block in blocks)
-    choice = choose_base(x, y, parts)
-    critics, strength = _train_critics(x, y, parts, choice, seed, path, plan, report)
-    base = _fit(x[rest], y[rest], choice)
+
+    def train(choice: Choice, number: int, rich: bool) -> _Member:
+        rows, held = parts[number]
+        base = fit_choice(x[rows], y[rows], choice)
+        critic, before, after = train_critic(
+            base,
+            _features(x[rows], y[rows], rich),
+            (x[rows], y[rows]),
+            (x[held], y[held]),
+            _random.generator(seed, *path, "critic", number),
+            plan=plan,
+            report=None if report is None else lambda share: report((number + share) / (len(parts) + 1)),
+        )
+        return _Member(critic, base, parts[number], before, after)
+
+    choices = choose_base(x, y, parts)
+    starts = [train(choice, 0, False) for choice in choices]
+    best = int(np.argmax([member.after for member in starts]))
+    choice, members = choices[best], [starts[best]]
+    if len(parts) > 1:
+        members.append(train(choice, 1, True))
+    if len(parts) > 2 and max(member.gain for member in members) > 0:
+        members.append(train(choice, 2, members[1].gain > members[0].gain))
+    critics, strength = _kept(x, y, members)
+    base = fit_choice(x[rest], y[rest], choice)
     grid = rest if len(rest) <= _GRID_ROWS else _random.generator(seed, *path, "grid").permutation(rest)[:_GRID_ROWS]
     return BlockTerm(blocks, base, critics, strength, np.ascontiguousarray(y[grid])), core
 
 
-def _fit(x: Floats, y: Floats, choice: Choice) -> EllipticalBase:
-    matrix, n_first = _scatter(x, y, choice.degrees, choice.lifted)
-    return fit_elliptical(matrix, n_first, choice.degrees, choice.shrinkage, lifted=choice.lifted).cut(choice.rank)
-
-
-def _scatter(x: Floats, y: Floats, degrees: float, lifted: bool) -> tuple[Floats, int]:
-    """The scatter matrix of what a base sees of both blocks, and how many of its columns are the first block's."""
-    first, second = (seen_columns(part, degrees, lifted) for part in (x, y))
-    return scatter(np.hstack([first, second]), degrees), first.shape[1]
-
-
-def choose_base(x: Floats, y: Floats, parts: list[Split]) -> Choice:
-    """The base with the largest mean log-ratio on validation rows: Gaussian, Gaussian lifted, or Student of some degrees.
-
-    Shrinkage and rank are settled for the Gaussian; the others take its shrinkage, and Student bases a rank near its own.
-    """
-    used, rows = [], 0
-    for part in parts:
-        used.append(part)
-        rows += len(part[1])
-        if rows >= _ENOUGH_ROWS:
-            break
-    most = min(x.shape[1], y.shape[1])
-    width = x.shape[1] + y.shape[1]
-    few = len(used[0][0]) < 4 * width
-    plain = _best(x, y, used, GAUSSIAN, False, SHRINKAGE if few else SHRINKAGE[:3], _ranks(most))
-    near = sorted({0, *(rank for rank in (1, 2, plain.rank) if rank <= most)})
-    others = [_best(x, y, used, degrees, False, (plain.shrinkage,), near) for degrees in DEGREES]
-    if width <= _WIDEST:
-        others.append(_best(x, y, used, GAUSSIAN, True, (max(plain.shrinkage, SHRINKAGE[1]),), _ranks(2 * most)))
-    best = max([plain, *others], key=lambda choice: choice.score)
-    return best if best.holds_up else _NOTHING
-
-
-def _ranks(most: int) -> list[int]:
-    return sorted({*(rank for rank in RANKS if rank < most), most})
-
-
-def _best(
-    x: Floats, y: Floats, parts: list[Split], degrees: float, lifted: bool, shrinkages: tuple[float, ...], ranks: list[int]
-) -> Choice:
-    """The best shrinkage and rank for a kind of base."""
-    values: list[list[Floats]] = [[] for _ in range(len(shrinkages) * len(ranks))]
-    for train, held in parts:
-        matrix, n_first = _scatter(x[train], y[train], degrees, lifted)
-        grid = train[: max(64, _CHOICE_PAIRS // len(held))]
-        for i, shrinkage in enumerate(shrinkages):
-            full = fit_elliptical(matrix, n_first, degrees, shrinkage, lifted=lifted)
-            for j, rank in enumerate(ranks):
-                values[i * len(ranks) + j].append(_values(full.cut(rank), x, y, held, grid))
-    f = np.array([np.concatenate(some) for some in values])
-    best = int(f.mean(axis=1).argmax())
-    i, j = divmod(best, len(ranks))
-    error = float(f[best].std(ddof=1) / np.sqrt(f.shape[1]))
-    return Choice(degrees, lifted, shrinkages[i], ranks[j], float(f[best].mean()), error)
-
-
-def _values(base: EllipticalBase, x: Floats, y: Floats, held: Rows, grid: Rows) -> Floats:
-    """f of the rows `held`, normalized over the rows `grid`."""
-    if base.rank == 0 and np.isinf(base.degrees):
-        return np.zeros(len(held))
-    first, second = base.side(x[held], 0), base.side(y[held], 1)
-    return log_ratio(base.values(first, second), base.pairs(first, base.side(y[grid], 1)))
-
-
-def _train_critics(
-    x: Floats,
-    y: Floats,
-    parts: list[Split],
-    choice: Choice,
-    seed: int,
-    path: tuple[int | str, ...],
-    plan: CriticPlan,
-    report: Callable[[float], None] | None,
-) -> tuple[tuple[Critic, ...], float]:
-    """Critics on as many splits: plain inputs, rich inputs, and once more the better of both; none if neither helps."""
-    trained: list[tuple[Critic, float, EllipticalBase, Split]] = []
-    for k, (train, held) in enumerate(parts):
-        if k == 2 and max(gain for _, gain, _, _ in trained) <= 0:
-            break
-        rich = k == 1 or (k == 2 and trained[1][1] > trained[0][1])
-        base = _fit(x[train], y[train], choice)
-        critic, gain = train_critic(
-            base,
-            _features(x[train], y[train], rich),
-            (x[train], y[train]),
-            (x[held], y[held]),
-            _random.generator(seed, *path, "critic", k),
-            plan=plan,
-            report=None if report is None else lambda share, k=k: report((k + share) / len(parts)),  # type: ignore[misc]
-        )
-        trained.append((critic, gain, base, (train, held)))
-    most = max(gain for _, gain, _, _ in trained)
-    kept = [entry for entry in trained if entry[1] > _LEAST_GAIN * most]
-    if most <= 0 or not kept:
-        return (), 0.0
-    strength = _strength(x, y, kept)
-    return (tuple(critic for critic, _, _, _ in kept), strength) if strength else ((), 0.0)
+def _kept(x: Floats, y: Floats, members: list[_Member]) -> tuple[tuple[Critic, ...], float]:
+    """The critics that help, and the factor on their mean."""
+    most = max(member.gain for member in members)
+    kept = [member for member in members if member.gain > max(0.0, _LEAST_GAIN * most)]
+    strength = _strength(x, y, kept) if kept else 0.0
+    return (tuple(member.critic for member in kept), strength) if strength else ((), 0.0)
 
 
 def _features(x: Floats, y: Floats, rich: bool) -> tuple[Features, Features]:
@@ -209,14 +130,15 @@ def _features(x: Floats, y: Floats, rich: bool) -> tuple[Features, Features]:
     return Features(x.shape[1], directions[0], rich), Features(y.shape[1], directions[1], rich)
 
 
-def _strength(x: Floats, y: Floats, trained: list[tuple[Critic, float, EllipticalBase, Split]]) -> float:
+def _strength(x: Floats, y: Floats, members: list[_Member]) -> float:
     """The factor on the critics with the largest mean log-ratio over the rows each of them held out.
 
     It is 0 unless that is better than no critic by more than a standard error.
     """
     values: list[list[Floats]] = [[] for _ in (0.0, *STRENGTHS)]
-    for critic, _, base, (train, held) in trained:
-        grid = train[: max(64, _CHOICE_PAIRS // len(held))]
+    for member in members:
+        critic, base, (train, held) = member.critic, member.base, member.split
+        grid = train[: max(64, _PAIRS // len(held))]
         first, second = base.side(x[held], 0), base.side(y[held], 1)
         own, others = base.values(first, second), base.pairs(first, base.side(y[grid], 1))
         g = critic.products(x[held], 0)

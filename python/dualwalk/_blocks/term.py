@@ -74,12 +74,12 @@ class BlockTerm:
             result[rows] = own - _log_mean_exp(others) if seen else log_ratio(own, others)
         return result
 
-    def own_part(self, f: Floats) -> Floats:
-        """By how many nats rows with these values read lower for counting their own partner among the negatives."""
+    def own_part(self, f: Floats, part: float = 1.0) -> Floats:
+        """How much higher rows with these values would read if their own partner counted less by `part`: (n,), nats."""
         if self.is_zero:
             return np.zeros(len(f))
         share = np.exp(f - np.log(len(self.grid) + 1))
-        return np.asarray(-np.log1p(-np.minimum(share, 1 - 1e-9)))
+        return np.asarray(-np.log1p(-part * np.minimum(share, 1 - 1e-9)))
 
     def value_and_gradient(self, z: Floats) -> tuple[Floats, Floats]:
         """f (n,) and its gradient by the rows (n, n_features)."""
