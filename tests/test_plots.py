@@ -16,6 +16,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from dualwalk import plots
+from dualwalk._nodepath.graph import DependenceGraph
 from dualwalk.plots import DARK, LIGHT
 
 RNG = np.random.default_rng(0)
@@ -122,3 +123,41 @@ def test_totals(axes, theme, horizontal):
 def test_distances(axes, theme, generated):
     plots.distances(axes, generated, RNG.gamma(9, 1 / 9, 100), theme=theme)
     assert len(axes.get_legend().get_texts()) == 2
+
+
+def chain(d, nats=0.3):
+    parents = np.arange(d) - 1
+    return DependenceGraph(np.arange(d), parents, np.where(parents >= 0, nats, 0.0))
+
+
+@pytest.mark.parametrize("shape", [(1,), (5,), (60,), (3, 4), (1, 30), (12, 25)])
+def test_dependence_graph(axes, theme, shape):
+    d = int(np.prod(shape))
+    graph = chain(d)
+    lines = plots.dependence_graph(axes, graph, feature_shape=shape, title="g", theme=theme)
+    assert len(lines.get_segments()) == d - 1
+    assert lines.get_clim() == (0, 0.3 if d > 1 else 1)
+    assert len(axes.texts) == (d if d <= 40 else 0)
+    for segment, (parent, child) in zip(lines.get_segments(), graph.edges(), strict=True):
+        assert not np.array_equal(segment[0], segment[-1])
+        if len(shape) == 2 and shape[1] > 1:
+            np.testing.assert_allclose(segment[[0, -1]], [[k % shape[1], k // shape[1]] for k in (parent, child)])
+
+
+def test_dependence_graph_leaves_weak_edges_out(axes):
+    graph = DependenceGraph(np.arange(4), np.array([-1, 0, 0, 1]), np.array([0.0, 0.5, -0.01, 0.1]))
+    assert len(plots.dependence_graph(axes, graph, names=["a", "b", "c", "d"]).get_segments()) == 2
+    assert [text.get_text() for text in axes.texts] == ["a", "b", "c", "d"]
+    assert len(plots.dependence_graph(axes, graph, min_nats=0.2).get_segments()) == 1
+    with pytest.raises(ValueError, match="feature_shape must hold the graph's 4 columns"):
+        plots.dependence_graph(axes, graph, feature_shape=(3, 2))
+
+
+def test_between_channels(axes, theme):
+    picture = plots.between_channels(axes, chain(12), (3, 4), theme=theme)
+    np.testing.assert_allclose(picture.get_array(), [[0.9, 0.3, 0], [0, 0.9, 0.3], [0, 0, 0.9]])
+
+
+def test_node_terms_show_signs_only_where_there_are_some(axes, theme):
+    assert plots.node_terms(axes, np.array([[0.0, 2.0], [1.0, -0.05]]), theme=theme).get_clim() == (-0.05, 2)
+    assert plots.node_terms(axes, np.array([[0.0, 2.0], [1.0, -1.0]]), theme=theme).get_clim() == (-2, 2)
