@@ -98,7 +98,7 @@ def log_one_plus(t):
 
 
 @jit(inline=True)
-def _logarithm(x):
+def logarithm(x):
     bits = np.float64(x).view(np.int64)
     exponent = (bits - _SQRT_HALF) >> _MANTISSA
     m = np.int64(bits - (exponent << _MANTISSA)).view(np.float64)  # in [sqrt(1/2), sqrt(2))
@@ -109,7 +109,7 @@ def _logarithm(x):
 @jit(inline=True)
 def normal_pair(first, second):
     """Box and Muller on two words: radius from the first, angle from the second."""
-    radius = math.sqrt(-2.0 * _logarithm((np.float64(first) + 0.5) * 2.0**-32))
+    radius = math.sqrt(-2.0 * logarithm((np.float64(first) + 0.5) * 2.0**-32))
     u = (np.float64(second) + 0.5) * 2.0**-32
     shifted = u * 4.0 + _ROUNDER
     r = (u - (shifted - _ROUNDER) * 0.25) * (2 * math.pi)

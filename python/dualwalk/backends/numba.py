@@ -5,12 +5,12 @@ forks and concurrent callers are safe. Work is cut up the same way for every n_t
 """
 
 from ._numba_draws import draw_integers, philox
+from ._numba_node_terms import contrastive_slopes, contrastive_terms, density_slopes, density_terms
+from ._numba_nodes import score_contrastive, score_density, train_contrastive, train_density
 from ._numba_objective import log_mean_exp, mean_log_sigmoid
 from ._numba_permute import permute_marginals
 from ._numba_walk_local import walk_local
 from ._numba_walk_mlp import walk_mlp
-from ._reference_nodes import score_contrastive, score_density, train_contrastive, train_density
-from ._reference_terms import contrastive_slopes, contrastive_terms, density_slopes, density_terms
 
 __all__ = [
     "contrastive_slopes",
