@@ -14,10 +14,13 @@ import numpy as np
 import pytest
 
 from dualwalk import _jobs, _progress
+from dualwalk._nodepath.graph import DependenceGraph
 from dualwalk.cli import main
 from dualwalk.datasets import load_japanese_vowels
+from dualwalk.estimator import DualDivergence
+from dualwalk.report.words import with_error
 
-JOBS = ("demo", "estimate", "sample", "report", "config")
+JOBS = ("demo", "estimate", "cluster", "sample", "report", "config")
 
 
 @pytest.fixture(autouse=True)
@@ -71,6 +74,53 @@ def test_estimate(capsys, file):
     assert sum(content["cluster_sizes"]) == content["n_samples"] == 56
     assert "DUALWALK_NUM_THREADS" not in os.environ
     assert run(capsys, "estimate", file, "--json") == (0, out, []), "the same on any number of threads"
+
+
+def test_estimate_tests_for_any_dependence(capsys, file):
+    status, out, err = run(capsys, "estimate", file, "--test")
+    assert (status, err) == (0, [])
+    assert "p = 0.005 in a permutation test" in out
+    np.save("noise.npy", np.random.default_rng(0).normal(size=(60, 3)))
+    content = json.loads(run(capsys, "estimate", "noise.npy", "--test", "--json")[1])
+    assert content["p_value"] > 0.05
+    assert content["false_alarm_rate"] == pytest.approx(2 / 61)
+    assert json.loads(run(capsys, "estimate", file, "--json")[1])["p_value"] is None
+
+
+def test_estimate_tells_all_that_the_model_knows(capsys, file, monkeypatch):
+    model = DualDivergence(cv=2, n_fits=1, random_state=0).fit(series())
+    model.divergence_held_out_, model.divergence_training_ = model.divergence_ - 1.25, model.divergence_ + 1.25
+    nats = np.r_[0, 0.5 * np.ones(7)]
+    model.dependence_graph_ = DependenceGraph(np.arange(8), np.arange(8) - 1, nats)
+    monkeypatch.setattr(_jobs, "_fit_divergence", lambda X, seed: model)
+    out = run(capsys, "estimate", file)[1]
+    for part in (model.divergence_, model.divergence_held_out_, model.divergence_training_):
+        assert with_error(part, model.divergence_se_)[0] in out
+    assert "channel 1, time 2 on channel 1, time 1: 0.50 nats" in out
+    content = json.loads(run(capsys, "estimate", file, "--json")[1])
+    assert content["divergence_held_out"] == model.divergence_held_out_
+    assert content["divergence_training"] == model.divergence_training_
+    assert content["dependence_graph"] == {"order": list(range(8)), "parents": list(range(-1, 7)), "nats": nats.tolist()}
+
+
+def test_cluster(capsys):
+    bits = np.random.default_rng(0).integers(0, 2, (10, 300))
+    bits[:9] = np.repeat(bits[:3], 3, axis=0) ^ (np.random.default_rng(1).random((9, 300)) < 0.1)
+    np.save("bits.npy", bits)
+    status, out, err = run(capsys, "cluster", "bits.npy")
+    assert (status, err) == (0, [])
+    for line in (
+        "3 that hold together",
+        "3 series, rows 1-3",
+        "3 series, rows 7-9",
+        "1 series that depend on no other, rows 10",
+    ):
+        assert line in out
+    content = json.loads(run(capsys, "cluster", "bits.npy", "-k", 3, "--json")[1])
+    labels = content["labels"][:9]
+    assert [len(set(labels[k : k + 3])) for k in (0, 3, 6)] == [1, 1, 1]
+    assert len(set(labels)) == content["n_clusters"] == 3
+    refused(capsys, "cluster", "bits.npy", "-k", 11, match="n_clusters must be at most the number of series, 10; got 11")
 
 
 def test_sample(capsys, file):

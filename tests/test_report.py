@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import base64
+import copy
 import sys
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 
+from dualwalk._nodepath.graph import DependenceGraph
 from dualwalk.estimator import DualDivergence
 from dualwalk.report import require_matplotlib, write_report
-from dualwalk.report.story import tell
-from dualwalk.report.words import PICTURES, with_error
+from dualwalk.report.story import graph_of, tell
+from dualwalk.report.words import PICTURES, column, strongest_edges, with_error
 from dualwalk.sampler import DualSampler
 
 VOID = {"meta", "img", "source", "br", "link"}
@@ -78,9 +80,10 @@ def test_page(tmp_path, sampler, divergence):
     write_report(path, **options, title="A <b>& co", credit="me & you", progress=lambda *step: steps.append(step))
     text = path.read_text(encoding="utf-8")
     page = Page(text)
-    assert page.tags.count("img") == page.tags.count("source") == len(page.alts) == len(PICTURES)
+    n_pictures = len(PICTURES) - (graph_of(divergence) is None)
+    assert page.tags.count("img") == page.tags.count("source") == len(page.alts) == n_pictures
     assert all(page.alts)
-    assert len(page.loads) == 2 * len(PICTURES)
+    assert len(page.loads) == 2 * n_pictures
     for address in page.loads:
         kind, content = address.split(",", 1)
         assert kind == "data:image/png;base64"
@@ -99,6 +102,46 @@ def test_page(tmp_path, sampler, divergence):
     assert [p.name for p in tmp_path.iterdir()] == ["r.html"]
     write_report(tmp_path / "again.html", **options, title="A <b>& co", credit="me & you")
     assert (tmp_path / "again.html").read_bytes() == path.read_bytes()
+
+
+def with_graph(divergence):
+    """The model with everything that the report can show, whatever its estimator tells of itself."""
+    model = copy.copy(divergence)
+    d = model.n_features_in_
+    order = np.random.default_rng(0).permutation(d)
+    parents = np.full(d, -1)
+    parents[order[1:]] = order[:-1]
+    model.dependence_graph_ = DependenceGraph(order, parents, np.where(parents >= 0, 0.25 + np.arange(d) / d, 0.0))
+    model.divergence_held_out_, model.divergence_training_ = model.divergence_ - 1.25, model.divergence_ + 1.25
+    return model
+
+
+def test_the_divergence_is_told_with_its_parts_and_its_graph(tmp_path, sampler, divergence):
+    pytest.importorskip("matplotlib")
+    model = with_graph(divergence)
+    write_report(tmp_path / "r.html", sampler=sampler, divergence=model, generated=sampler.sample(20))
+    page = Page((tmp_path / "r.html").read_text(encoding="utf-8"))
+    words = " ".join(page.words)
+    assert page.tags.count("img") == len(PICTURES)
+    for part in (model.divergence_held_out_, model.divergence_training_):
+        assert with_error(part, model.divergence_se_)[0] in words
+    assert "p = 0.005" in words, "random walks in time are not independent"
+    graph = model.dependence_graph_
+    strongest = strongest_edges(graph, (3, 6))
+    child = int(graph.nats.argmax())
+    parent = int(graph.parents[child])
+    assert strongest[0] == (
+        f"channel {child // 6 + 1}, time {child % 6 + 1}",
+        f"channel {parent // 6 + 1}, time {parent % 6 + 1}",
+        f"{graph.nats.max():.2f}",
+    )
+    for cells in strongest:
+        assert all(cell in words for cell in cells)
+
+
+@pytest.mark.parametrize(("shape", "name"), [((30,), "feature 12"), ((1, 30), "time 12"), ((5, 6), "channel 2, time 6")])
+def test_columns_are_named_by_their_place(shape, name):
+    assert column(11, shape) == name
 
 
 @pytest.mark.parametrize("shape", [(7,), (1, 8), (2, 3)])

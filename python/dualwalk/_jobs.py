@@ -12,11 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import __version__, _files
+from ._nodepath.graph import DependenceGraph
 from ._progress import progress
 from .datasets import load_japanese_vowels
+from .dualspace import false_alarm_rate
 from .estimator import DualDivergence
+from .independence import independence_test
+from .joint import joint_clusters
 from .report import words
 from .report.nearness import Nearness, nearness
+from .report.story import graph_of
 from .sampler import DualSampler
 
 MISSING_MATPLOTLIB = 'the report needs matplotlib: pip install "dualwalk[report]"'
@@ -36,20 +41,31 @@ def _fit_sampler(X: NDArray[Any], y: NDArray[Any] | None, seed: int) -> DualSamp
         return DualSampler(random_state=seed).fit(X, y, progress=show)
 
 
-def _print_divergence(divergence: DualDivergence) -> None:
+def _print_divergence(divergence: DualDivergence, p_value: float | None = None) -> None:
     level = f"{100 * divergence.confidence_level:g} %"
     value, error = words.with_error(divergence.divergence_, divergence.divergence_se_)
     lower, _ = words.with_error(divergence.divergence_lower_, divergence.divergence_se_)
     low, high = map(words.number, divergence.end_points_)
     _row("divergence", f"{value} +- {error} nats (total correlation: how strongly a sample's values depend on each other)")
+    both = words.held_out_and_training(divergence)
+    if both is not None:
+        held_out, training = (words.with_error(part, divergence.divergence_se_)[0] for part in both)
+        _row("made of", f"{held_out} nats on samples that were held out, {training} on those trained on")
     _row("lower limit", f"{lower} nats with {level} confidence")
-    _row("end points", f"{low} and {high} nats (new samples of this source lie between them {level} of the time)")
+    if p_value is not None:
+        _row("dependence", f"{words.p_value(p_value)}")
+    alarms = 100 * false_alarm_rate(len(divergence.dual_values_), divergence.confidence_level)
+    _row("end points", f"{low} and {high} nats (a new sample of this source falls outside in about {alarms:.1f} % of cases)")
     sizes = np.bincount(divergence.labels_).tolist()
     cuts = ", ".join(
         words.number(cut) + ("" if valley else " (no valley)")
         for cut, valley in zip(divergence.cuts_, divergence.cut_valleys_, strict=True)
     )
     _row("clusters", f"{len(sizes)} of {', '.join(map(str, sizes))} samples; {f'cuts at {cuts} nats' if cuts else 'no cut'}")
+    graph = graph_of(divergence)
+    if graph is not None:
+        for k, (child, parent, nats) in enumerate(words.strongest_edges(graph, divergence.feature_shape_, limit=3)):
+            _row("" if k else "leans on", f"{child} on {parent}: {nats} nats")
 
 
 def _print_nearness(near: Nearness) -> None:
@@ -114,10 +130,12 @@ def estimate(options: argparse.Namespace) -> None:
     """Total correlation and dual space of a file's samples."""
     X, _ = _files.read_series(options.file, channels=options.channels)
     divergence = _fit_divergence(X, options.seed)
+    p_value = independence_test(X, random_state=options.seed).p_value if options.test else None
     if not options.json:
         print(f"dualwalk {__version__}: {options.file}, {len(X)} samples of {words.shape(X.shape[1:])}")
-        _print_divergence(divergence)
+        _print_divergence(divergence, p_value)
         return
+    both, graph = words.held_out_and_training(divergence), graph_of(divergence)
     content = {
         "file": str(options.file),
         "n_samples": len(X),
@@ -125,16 +143,57 @@ def estimate(options: argparse.Namespace) -> None:
         "divergence": divergence.divergence_,
         "divergence_se": divergence.divergence_se_,
         "divergence_lower": divergence.divergence_lower_,
+        "divergence_held_out": None if both is None else both[0],
+        "divergence_training": None if both is None else both[1],
         "confidence_level": divergence.confidence_level,
+        "p_value": p_value,
+        "false_alarm_rate": false_alarm_rate(len(X), divergence.confidence_level),
         "end_points": divergence.end_points_.tolist(),
         "cuts": divergence.cuts_.tolist(),
         "cut_valleys": divergence.cut_valleys_.tolist(),
         "cluster_sizes": np.bincount(divergence.labels_).tolist(),
+        "dependence_graph": None if graph is None else _graph_content(graph),
         "unit": "nats",
         "seed": options.seed,
         "version": __version__,
     }
     print(json.dumps(content, indent=2))
+
+
+def _graph_content(graph: DependenceGraph) -> dict[str, list[float]]:
+    return {"order": graph.order.tolist(), "parents": graph.parents.tolist(), "nats": graph.nats.tolist()}
+
+
+def cluster(options: argparse.Namespace) -> None:
+    """Series of a file that depend on each other: the joint mode."""
+    X, _ = _files.read_series(options.file, channels=options.channels)
+    found = joint_clusters(X, options.k)
+    if options.json:
+        content = {
+            "file": str(options.file),
+            "n_series": len(X),
+            "n_clusters": found.n_clusters,
+            "labels": found.labels.tolist(),
+            "divergence": found.divergence,
+            "unit": "nats a step",
+            "version": __version__,
+        }
+        print(json.dumps(content, indent=2))
+        return
+    print(f"dualwalk {__version__}: {options.file}, {len(X)} series of {words.shape(X.shape[1:])}")
+    _row("clusters", f"{found.n_clusters} that hold together by {found.divergence:.3g} nats a step in all")
+    for k in range(found.n_clusters):
+        members = np.flatnonzero(found.labels == k)
+        _row(f"  {k + 1}", f"{len(members)} series, rows {_ranges(members)}")
+    alone = np.flatnonzero(found.labels < 0)
+    if len(alone):
+        _row("alone", f"{len(alone)} series that depend on no other, rows {_ranges(alone)}")
+
+
+def _ranges(numbers: NDArray[np.intp]) -> str:
+    """Increasing row numbers, counted from 1 as people do, as `1-4, 7`."""
+    runs = np.split(numbers + 1, np.flatnonzero(np.diff(numbers) > 1) + 1)
+    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
 
 
 def sample(options: argparse.Namespace) -> None:

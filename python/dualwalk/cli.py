@@ -1,4 +1,4 @@
-"""The command line, one job a word: `dualwalk demo | estimate | sample | report | config`."""
+"""The command line, one job a word: `dualwalk demo | estimate | cluster | sample | report | config`."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ EPILOG = """\
 example:
   dualwalk demo                                        try it on a data set that comes along
   dualwalk estimate series.npz                         divergence, its lower limit, clusters
+  dualwalk cluster series.npz -k 8                     8 groups of series that depend on each other
   dualwalk sample series.npz -n 500 --out new.npz      500 new series
   dualwalk report series.npz --out report.html         pictures and numbers in one file
 
@@ -73,7 +74,7 @@ def parser() -> argparse.ArgumentParser:
             sub.add_argument(
                 "--channels", type=_number("--channels", 1), metavar="C", help="each row is C channels, one after the other"
             )
-        if name != "config":
+        if name not in ("config", "cluster"):
             sub.add_argument(
                 "--seed", type=_number("--seed", 0), default=0, metavar="S", help="same seed, same result (default 0)"
             )
@@ -103,6 +104,15 @@ def parser() -> argparse.ArgumentParser:
         "dualwalk estimate series.npz --json",
     )
     estimate.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+    estimate.add_argument("--test", action="store_true", help="test by permutations whether there is any dependence at all")
+
+    cluster = job(
+        "cluster",
+        "group series (the samples) that depend on each other, step by step, whatever their shapes",
+        "dualwalk cluster series.npz -k 8",
+    )
+    cluster.add_argument("-k", type=_number("-k", 1), metavar="K", help="how many groups (default: as many as there are)")
+    cluster.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
 
     sample = job("sample", "generate new samples", "dualwalk sample series.npz -n 500 --out new.npz --seed 1")
     sample.add_argument("-n", type=_number("-n", 1), required=True, metavar="N", help="how many")
@@ -159,7 +169,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         options = parser().parse_args(argv)
         if options.job is None:
-            raise UsageError("name a job: demo, estimate, sample, report or config (see dualwalk --help)")
+            raise UsageError("name a job: demo, estimate, cluster, sample, report or config (see dualwalk --help)")
         from . import _jobs
 
         with _settings(getattr(options, "threads", None)):

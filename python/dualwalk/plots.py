@@ -324,7 +324,8 @@ def dependence_graph(
     )
     if in_time:
         axes.set_xticks(_ticks(shape[1]), [str(k + 1) for k in _ticks(shape[1])])
-        axes.set_yticks(_ticks(shape[0]), [str(k + 1) for k in _ticks(shape[0])])
+        rows = _ticks(shape[0]) if shape[0] > 1 else []
+        axes.set_yticks(rows, [str(k + 1) for k in rows])
     else:
         axes.set(xticks=[], yticks=[])
         for spine in axes.spines.values():

@@ -78,7 +78,7 @@ def _page(
 
     if divergence is None:
         divergence = DualDivergence(random_state=sampler.random_state).fit(sampler.X_, progress=progress)
-    n_pictures = 2 * (len(words.PICTURES))
+    n_pictures = 2 * len(words.PICTURES)
     done = 0
 
     def note(text: str) -> None:
@@ -112,8 +112,9 @@ def _body(story: Story, title: str, credit: str, picture: Callable[[str], str]) 
         html.paragraph(words.lead(story), "lead"),
         html.tiles(words.headlines(story)),
         html.section("Real beside generated", picture("beside"), picture("lines")),
+        html.section("The divergence", *map(html.paragraph, words.divergence(story))),
         html.section("The dual space", html.paragraph(words.dual_space(story)), picture("dual_space")),
-        html.section("Where the dependence lives", picture("dependence")),
+        html.section("Where the dependence lives", picture("dependence"), *_graph(story, picture)),
         html.section("New, or copied?", html.paragraph(words.novelty(story)), picture("novelty")),
     ]
     if story.walks is not None:
@@ -129,3 +130,11 @@ def _body(story: Story, title: str, credit: str, picture: Callable[[str], str]) 
         f"<footer>{escape(words.footer(__version__))}</footer>",
     ]
     return parts
+
+
+def _graph(story: Story, picture: Callable[[str], str]) -> list[str]:
+    """Who leans on whom: the strongest edges and the picture; nothing where no column leans on another."""
+    if story.graph is None:
+        return []
+    rows = words.strongest_edges(story.graph, story.X.shape[1:])
+    return [html.table(rows, header=words.EDGES_HEADER, numbers=(2,)), picture("graph")]

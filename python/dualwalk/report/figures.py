@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import plots
+from .._layout import tree_places
 from ..plots import NORMAL, SMALL, Theme
 from .story import Story
 
@@ -154,6 +155,27 @@ def dependence(story: Story, theme: Theme) -> Figure:
     axes[1, 1].set_xlabel("nats a channel", fontsize=SMALL, color=theme.muted)
     axes[0, 1].set_axis_off()
     _colorbar(figure, picture, axes, "mean term of f (nats)", theme)
+    return figure
+
+
+def graph(story: Story, theme: Theme) -> Figure:
+    """Who leans on whom; beside it, for several channels, how much goes from channel to channel."""
+    assert story.graph is not None
+    shape = story.X.shape[1:]
+    in_channels = len(shape) == 2 and min(shape) > 1
+    depth = tree_places(story.graph)[:, 1].max() if len(shape) == 1 else shape[0]
+    figure = new_figure(float(np.clip(1.2 + 0.22 * depth, 2.6, 6.0)), theme)
+    axes = figure.subplots(1, 2, width_ratios=(2.3, 1), squeeze=False)[0] if in_channels else [figure.subplots()]
+    edges = plots.dependence_graph(axes[0], story.graph, feature_shape=shape, theme=theme)
+    if len(shape) == 2:
+        axes[0].set_xlabel(_time_axis(story), fontsize=SMALL, color=theme.muted)
+        axes[0].set_ylabel("channel" if shape[0] > 1 else "", fontsize=SMALL, color=theme.muted)
+    below: dict[str, Any] = {"location": "bottom", "shrink": 0.8}
+    _colorbar(figure, edges, axes[0], "nats that a value adds", theme, aspect=50, **below)
+    if in_channels:
+        between = plots.between_channels(axes[1], story.graph, (shape[0], shape[1]), theme=theme)
+        axes[1].set(xlabel="to channel", ylabel="from channel")
+        _colorbar(figure, between, axes[1], "nats in all", theme, aspect=25, **below)
     return figure
 
 

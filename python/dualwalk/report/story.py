@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._nodepath.graph import DependenceGraph
 from ..estimator import DualDivergence
+from ..independence import independence_test
 from ..sampler import DualSampler
 from .nearness import Nearness, nearness
 
@@ -44,6 +46,8 @@ class Story:
     shown_real: NDArray[np.intp]
     shown_generated: NDArray[np.intp]
     walks: Walks | None
+    p_value: float
+    graph: DependenceGraph | None
 
     @property
     def share_inside(self) -> float:
@@ -77,7 +81,15 @@ def tell(
         shown_real=at_quantiles(divergence.dual_values_, shown),
         shown_generated=at_quantiles(f_generated, shown),
         walks=_walks(sampler, divergence, X),
+        p_value=independence_test(X, random_state=0).p_value,
+        graph=graph_of(divergence),
     )
+
+
+def graph_of(divergence: DualDivergence) -> DependenceGraph | None:
+    """Its dependence graph; None where no column leans on another."""
+    graph: DependenceGraph | None = getattr(divergence, "dependence_graph_", None)
+    return graph if graph is not None and len(graph.edges()) else None
 
 
 def at_quantiles(f: Float, levels: Float) -> NDArray[np.intp]:

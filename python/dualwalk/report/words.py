@@ -7,9 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from .._nodepath.graph import DependenceGraph
+from ..dualspace import false_alarm_rate
+from ..estimator import DualDivergence
 from .story import Story
 
-# name of the picture in _figures.py: (what it is, for those who cannot see it; what it shows and how to read it)
+# name of the picture in figures.py: (what it is, for those who cannot see it; what it shows and how to read it)
 PICTURES = {
     "beside": (
         "Heat maps of five real and five generated samples, and the real sample nearest to each generated one",
@@ -45,6 +48,15 @@ PICTURES = {
             "carries nothing yet, so that nothing is counted twice. The bars sum over channels and over times."
         ),
     ),
+    "graph": (
+        "Graph of the values: from every value's main parent an edge to it, and a table of nats from channel to channel",
+        (
+            "Who leans on whom. Every value has one main parent among the values that come before it in the chain rule, chosen "
+            "by dependence and not by time; the square is the one that comes first. The wider and darker an edge, the more "
+            "the value is told by its parent and all others before it. An edge is the best single witness, not a cause. "
+            "Arcs bend to the left of their way from parent to child."
+        ),
+    ),
     "novelty": (
         "Distribution of distances to the nearest real sample, for generated and for real samples",
         (
@@ -62,6 +74,7 @@ PICTURES = {
         ),
     ),
 }
+EDGES_HEADER = ("told the most", "main parent", "nats")
 TRIED_HEADER = ("what was tried", "criterion", "energy distance", "coverage", "authenticity")
 
 
@@ -82,6 +95,54 @@ def shape(feature_shape: tuple[int, ...]) -> str:
     return (
         f"{feature_shape[0]} channels x {feature_shape[1]} times" if len(feature_shape) == 2 else f"{feature_shape[0]} features"
     )
+
+
+def column(k: int, feature_shape: tuple[int, ...]) -> str:
+    """The name of column number k, from 0: where it stands in a sample, counted from 1."""
+    if len(feature_shape) == 1:
+        return f"feature {k + 1}"
+    channel, time = divmod(k, feature_shape[1])
+    return f"channel {channel + 1}, time {time + 1}" if feature_shape[0] > 1 else f"time {time + 1}"
+
+
+def strongest_edges(graph: DependenceGraph, feature_shape: tuple[int, ...], limit: int = 6) -> list[tuple[str, str, str]]:
+    """The columns that are told the most: name, main parent, nats."""
+    edges = graph.edges()
+    first = np.argsort(-graph.nats[edges[:, 1]], kind="stable")[:limit]
+    return [
+        (column(child, feature_shape), column(parent, feature_shape), f"{graph.nats[child]:.2f}")
+        for parent, child in edges[first].tolist()
+    ]
+
+
+def held_out_and_training(model: DualDivergence) -> tuple[float, float] | None:
+    """The mean of f over held-out rows and over the rows it was trained on, where the model tells them."""
+    held_out, training = (getattr(model, f"divergence_{rows}_", None) for rows in ("held_out", "training"))
+    return None if held_out is None or training is None else (float(held_out), float(training))
+
+
+def divergence(story: Story) -> list[str]:
+    """The estimate, what it is made of, and whether there is anything to estimate: a paragraph each."""
+    model, both = story.divergence, held_out_and_training(story.divergence)
+    text = []
+    if both is not None:
+        (held_out, error), (training, _) = with_error(both[0], model.divergence_se_), with_error(both[1], model.divergence_se_)
+        value, _ = with_error(model.divergence_, model.divergence_se_)
+        text.append(
+            f"Samples that f never saw read {held_out} ± {error} nats on average, those it was trained on {training}. "
+            "The first is too low by about as much as the second is too high: what f learned of the luck of its samples. "
+            f"The estimate, {value} nats, allows for both; the lower limit rests on unseen samples alone."
+        )
+    if story.p_value <= 0.05:
+        text.append(f"The values do depend on each other: {p_value(story.p_value)}.")
+    else:
+        text.append(f"Whether the values depend on each other at all is open: {p_value(story.p_value)}.")
+    return text
+
+
+def p_value(p: float) -> str:
+    """The permutation test's result in words."""
+    return f"p = {p:.3f} in a permutation test (how often independent values would look as dependent as these or more)"
 
 
 def lead(story: Story) -> str:
@@ -131,6 +192,7 @@ def dual_space(story: Story) -> str:
     """What f, clusters and end points are here."""
     model = story.divergence
     low, high = model.end_points_
+    alarms = 100 * false_alarm_rate(len(model.dual_values_), model.confidence_level)
     if low == high:
         return f"f is the same for all samples, {number(low)} nats: no dependence between their values was found."
     valleys = int(np.sum(model.cut_valleys_))
@@ -147,7 +209,8 @@ def dual_space(story: Story) -> str:
     return (
         "The dual value f(x) says how much more likely a sample is than if its values were drawn independently of each other, "
         "each from its own marginal: by a factor of e^f. Its mean over held-out samples is the divergence. Samples of this "
-        f"source lie between {number(low)} and {number(high)} nats. {cuts} {_compare(story)}"
+        f"source lie between {number(low)} and {number(high)} nats; a new one falls outside in about {alarms:.1f} % of cases. "
+        f"{cuts} {_compare(story)}"
     )
 
 
