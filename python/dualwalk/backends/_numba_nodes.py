@@ -131,7 +131,7 @@ def _tree(parts: NDArray) -> NDArray:
         half = (len(parts) + 1) // 2
         parts[: len(parts) - half] += parts[half:]
         parts = parts[:half]
-    return parts[0]
+    return np.asarray(parts[0])
 
 
 @jit()

@@ -14,7 +14,7 @@ from numba.extending import overload
 
 from ._numba_scalar import exp_of_negative, logarithm
 
-_INLINED = {"forceinline": True, "fastmath": {"contract"}, "error_model": "numpy"}
+_INLINED: Any = {"forceinline": True, "fastmath": {"contract"}, "error_model": "numpy"}
 _ROUNDER = np.float32(12582912.0)  # 1.5 * 2^23: added and taken off again it rounds, the integer is left in the low bits
 _LOG2E, _LN2_HIGH, _LN2_LOW = np.float32(1.44269504), np.float32(0.693359375), np.float32(-2.12194440e-4)
 _LEAST = np.float32(-86.5)
