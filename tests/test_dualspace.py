@@ -67,6 +67,32 @@ def test_one_gaussian_has_no_real_valley() -> None:
     assert np.mean(found) <= 0.05
 
 
+@pytest.mark.parametrize("shape", ["uniform", "exponential", "t", "log-normal"])
+@pytest.mark.parametrize("n", [60, 300])
+def test_one_hump_of_any_shape_has_no_real_valley(shape: str, n: int) -> None:
+    found = []
+    for seed in range(60):
+        rng = np.random.default_rng([seed, n])
+        f = {
+            "uniform": rng.random(n),
+            "exponential": rng.standard_exponential(n),
+            "t": rng.standard_t(3, n),
+            "log-normal": np.exp(rng.standard_normal(n)),
+        }[shape]
+        found.append(dualspace.find_clusters(f).valleys.any())
+    assert np.mean(found) <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 60)
+
+
+@pytest.mark.parametrize(("n", "gap", "least"), [(60, 5, 0.7), (300, 4, 0.95)])
+def test_two_humps_have_one(n: int, gap: float, least: float) -> None:
+    found = []
+    for seed in range(60):
+        rng = np.random.default_rng([seed, n])
+        f = np.concatenate([rng.standard_normal(n // 2), gap + rng.standard_normal(n // 2)])
+        found.append(dualspace.find_clusters(f, max_clusters=2).valleys.any())
+    assert np.mean(found) >= least
+
+
 @pytest.mark.parametrize("share", [0.12, 0.25, 0.5, 0.75, 0.88])
 def test_groups_of_unequal_size_are_cut_at_their_gap(share: float) -> None:
     for seed in range(5):

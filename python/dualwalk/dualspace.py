@@ -25,7 +25,7 @@ Floats = NDArray[np.float64]
 
 RANGE = 4.0  # nats
 _VALLEY_DEPTH = 0.85  # a valley is lower than this share of the lower of its two peaks ...
-_VALLEY_SIGNIFICANCE = 2.5  # ... and lower by so many standard deviations of the number of rows in it
+_VALLEY_SIGNIFICANCE = 1.7  # ... and lower by so many standard deviations of the number of rows in it
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,9 @@ def is_valley(f: ArrayLike, cut: float) -> bool:
     """Whether the density of `f` dips at `cut`: rows are clearly rarer there than at the highest point of either side.
 
     Rows within one bandwidth (Silverman's) of the deepest point near the cut are counted against what the lower of the two
-    peaks would put there; the dip must be at least 15 % and 2.5 standard deviations deep.
+    peaks would put there; the dip must be at least 15 % and 1.7 standard deviations deep. Measured over all cuts that
+    `find_clusters` makes: in at most 5 % of samples of one hump (uniform, normal, skewed, heavy-tailed) is any valley seen;
+    of two equal Gaussians 4 (5) standard deviations apart it is seen in 100 % of samples of 300 (in 85 % of samples of 60).
     """
     values = np.sort(_values(f))
     n = len(values)
