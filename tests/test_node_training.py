@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from _nodes import CODES, chain_data, some_data, some_weights
@@ -224,6 +226,25 @@ def test_members_do_not_depend_on_how_many_there_are(rng: np.random.Generator) -
     plan = TrainingPlan(n_steps=40)
     one, three = (train_nodes(train, validation, n_members=count, seed=1, plan=plan).weights for count in (1, 3))
     np.testing.assert_array_equal(one[0], three[0])
+
+
+@pytest.mark.parametrize("kind", ["density", "contrastive"])
+def test_steps_in_two_calls_are_steps_in_one(backend: str, rng: np.random.Generator, kind: str) -> None:
+    from dualwalk.backends import job
+
+    data = some_data(rng, 5, 60, np.float32)
+    nodes, rows = (np.tile(np.arange(n, dtype=np.int32), (4, 1)) for n in (5, 60))
+    flips = rng.integers(0, 8, (4, 5)).astype(np.uint8)
+    start = some_weights(rng, kind, 1)[0].astype(np.float32)
+    states = []
+    for cuts in ([0, 4], [0, 1, 4]):
+        state = (start.copy(), np.zeros_like(start), np.zeros_like(start))
+        for begin, end in itertools.pairwise(cuts):
+            batch = tuple(part[begin:end] for part in (nodes, rows, flips))
+            job(f"train_{kind}", backend)(*state, begin, data, *batch, step_plan(end - begin), 1)
+        states.append(state)
+    for one, two in zip(*states, strict=True):
+        np.testing.assert_array_equal(one, two)
 
 
 def test_a_rate_of_its_own_for_every_step(rng: np.random.Generator) -> None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from .. import _random
 from ..backends import job
-from ..backends._reference_nodes import StepPlan
+from ..backends._reference_nodes import N_OUTPUTS, StepPlan, layers
 from .network import N_HIDDEN, NodeData, initial_contrastive, initial_density
 
 Kind = Literal["density", "contrastive"]
@@ -60,6 +60,7 @@ def train_nodes(
     path: tuple[int | str, ...] = (),
     kind: Kind = "density",
     plan: TrainingPlan | None = None,
+    unseen: tuple[int, ...] = (),
     report: Callable[[float], None] | None = None,
     n_threads: int = 1,
     backend: str | None = None,
@@ -67,9 +68,11 @@ def train_nodes(
     """Fit `n_members` networks to `train`; each keeps its weights at its best check on `validation`.
 
     Members are independent: initial weights and batches of their own, from streams that `seed`, `path` and the member's
-    number address. `report(share of the steps done)` is called at every check and may raise to stop the training.
+    number address. Inputs whose numbers are in `unseen` (context first, then statistics) are hidden from them: their weights
+    come back as 0. `report(share of the steps done)` is called at every check and may raise to stop the training.
     """
     plan = plan or TrainingPlan()
+    train, validation = train.without(unseen), validation.without(unseen)
     members = []
     for member in range(n_members):
 
@@ -80,7 +83,10 @@ def train_nodes(
         trainer = _Member(train, validation, kind, plan, n_threads, backend)
         members.append(trainer.fit(seed, (*path, "member", member), part))
     weights, scores, steps = zip(*members, strict=True)
-    return TrainedNodes(np.stack(weights), np.array(scores), max(steps))
+    flat = np.stack(weights)
+    outputs = N_OUTPUTS if kind == "density" else 1
+    layers(flat, train.n_inputs + (kind == "contrastive"), outputs)[0][..., list(unseen)] = 0.0
+    return TrainedNodes(flat, np.array(scores), max(steps))
 
 
 class _Member:
@@ -122,7 +128,7 @@ class _Member:
     def _batch(self, rng: np.random.Generator, count: int) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.uint8]]:
         """Nodes (count, b) and rows (count, r), each without repeats, and flips (count, b) of three independent bits."""
         nodes, rows = (
-            np.argsort(rng.random((count, n)), axis=1)[:, :k].astype(np.int32)
+            np.argpartition(rng.random((count, n)), k - 1, axis=1)[:, :k].astype(np.int32)
             for n, k in ((self.train.n_nodes, self.n_nodes), (self.train.n_rows, self.n_rows))
         )
         return np.ascontiguousarray(nodes), np.ascontiguousarray(rows), rng.integers(0, 8, nodes.shape, np.uint8)
