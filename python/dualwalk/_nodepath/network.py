@@ -6,7 +6,7 @@ A node's network reads R values of the row (its context) and S of the node (its 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +49,18 @@ class NodeData:
     def n_inputs(self) -> int:
         """R + S, the inputs of a density node's network."""
         return len(self.codes)
+
+    def without(self, unseen: tuple[int, ...]) -> NodeData:
+        """The same with the inputs of these numbers (context first, then statistics) at 0."""
+        if not unseen:
+            return self
+        context, statistics = self.context.copy(), self.statistics.copy()
+        for number in unseen:
+            if number < context.shape[1]:
+                context[:, number] = 0.0
+            else:
+                statistics[:, number - context.shape[1]] = 0.0
+        return replace(self, context=context, statistics=statistics)
 
 
 def initial_density(rng: np.random.Generator, n_inputs: int, *, n_hidden: int = N_HIDDEN, dtype: type = np.float32) -> NDArray:
