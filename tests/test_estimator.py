@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from dualwalk._estimator import NotFittedError, SmallSampleWarning
+from dualwalk._infinite import InfiniteDivergenceWarning
+from dualwalk._single.calibration import UnsupportedEstimateWarning
 from dualwalk.estimator import DualDivergence
 
 D = 8
@@ -44,7 +46,7 @@ def test_estimate_is_near_and_the_limit_below(seed: int) -> None:
     assert abs(model.divergence_ - f.mean()) < 0.3
     assert model.divergence_lower_ < 2.0
     assert 0 < model.divergence_se_ < 0.3
-    assert model.divergence_lower_ == pytest.approx(model.divergence_ - 1.6449 * model.divergence_se_, abs=1e-4)
+    assert model.divergence_lower_ == pytest.approx(model.divergence_held_out_ - 1.6449 * model.divergence_se_, abs=1e-4)
 
 
 def test_lost_signs_are_seen() -> None:
@@ -66,7 +68,14 @@ def test_independent_columns_have_none(d: int) -> None:
 def test_dual_values_follow_the_true_log_ratio(fitted: tuple[DualDivergence, np.ndarray, np.ndarray]) -> None:
     model, _, f = fitted
     assert model.dual_values_.shape == (300,)
-    assert model.divergence_ == model.dual_values_.mean()
+    assert model.divergence_held_out_ == model.dual_values_.mean()
+    assert model.held_out_.all()
+    # held-out rows read low, rows trained on high, ranks cost something; what is left is near the truth
+    assert model.divergence_held_out_ < model.divergence_training_
+    assert model.rank_noise_ < 0
+    midpoint = 0.5 * (model.divergence_held_out_ + model.divergence_training_)
+    assert model.divergence_ == pytest.approx(midpoint - model.rank_noise_)
+    assert abs(model.divergence_ - f.mean()) < abs(model.divergence_held_out_ - f.mean())
     assert np.corrcoef(model.dual_values_, f)[0, 1] > 0.9
 
 
@@ -87,7 +96,7 @@ def test_public_attributes_fit_together(fitted: tuple[DualDivergence, np.ndarray
     low, high = model.end_points_
     assert low < model.divergence_ < high
     assert model.training_end_points_.shape == (2,)
-    assert model.score_samples(np.sinh(z)).mean() > model.divergence_  # rows it was trained on read higher
+    assert model.score_samples(np.sinh(z)).mean() > model.divergence_held_out_  # rows it was trained on read higher
     assert len(model.base_names_) == 5
 
 
@@ -204,10 +213,95 @@ def test_tied_columns() -> None:
     assert model.divergence_lower_ < truth
 
 
-def test_identical_columns_end_in_a_number_that_96_quantiles_support() -> None:
-    x = np.random.default_rng(9).standard_normal((100, 1))
-    model = DualDivergence(cv=2, random_state=0).fit(np.repeat(x, 3, axis=1))
-    assert 2.0 < model.divergence_ <= 2 * np.log(96)
+@pytest.mark.parametrize("sign", [1, -1])
+def test_columns_that_determine_each_other_are_named(sign: int) -> None:
+    x = np.random.default_rng(9).standard_normal((100, 3))
+    x[:, 2] = sign * x[:, 0] ** 3
+    with pytest.warns(InfiniteDivergenceWarning, match=r"infinite: 0, 2 \(keep one column"):
+        model = DualDivergence(cv=2, random_state=0).fit(x)
+    assert model.determined_ == ((0, 2),)
+    assert model.divergence_ == np.inf
+    assert 1.5 < model.divergence_lower_ < model.divergence_held_out_ < np.log(96)
+
+
+def test_an_exact_sum_is_named_and_equal_levels_are_finite() -> None:
+    rng = np.random.default_rng(10)
+    x = rng.standard_normal((100, 4))
+    x[:, 3] = 2 * x[:, 0] - x[:, 2]
+    with pytest.warns(InfiniteDivergenceWarning, match="infinite: 0, 2, 3"):
+        assert DualDivergence(cv=2, random_state=0).fit(x).divergence_ == np.inf
+    bits = np.repeat(rng.integers(0, 2, (200, 1)), 2, axis=1)
+    model = DualDivergence(cv=2, random_state=0).fit(bits)
+    assert model.determined_ == ()
+    assert model.divergence_ == pytest.approx(np.log(2), abs=0.1)
+
+
+def test_one_split() -> None:
+    z, f = chain(300, 3.0, 12)
+    model = DualDivergence(cv=1, random_state=0).fit(z)
+    assert model.held_out_.sum() == 60
+    assert len(model.dual_.paths) == 1
+    assert model.divergence_held_out_ == model.dual_values_[model.held_out_].mean()
+    assert abs(model.divergence_ - f.mean()) < 0.5
+    assert model.labels_.shape == (300,)
+
+
+def test_contrastive_nodes_find_the_same() -> None:
+    z, f = chain(300, 3.0, 13)
+    model = DualDivergence(nodes="contrastive", cv=3, random_state=0).fit(z)
+    assert abs(model.divergence_ - f.mean()) < 0.5
+    assert model.divergence_lower_ < 3.0
+    scores = model.normal_scores_.transform(z[:5])
+    value, gradient = model.dual_.value_and_gradient(scores)
+    step = 1e-2 * gradient / np.abs(gradient).max()
+    np.testing.assert_allclose(model.dual_.value(scores + step) - value, (step * gradient).sum(1), rtol=0.2, atol=1e-2)
+
+
+def test_the_single_critic_is_the_foil() -> None:
+    z, f = chain(400, 3.0, 14)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UnsupportedEstimateWarning)
+        single = DualDivergence(method="single", loss="logistic", cv=2, random_state=0).fit(z)
+    path = DualDivergence(cv=2, random_state=0).fit(z)
+    assert single.divergence_ == single.divergence_held_out_ < path.divergence_
+    assert single.dependence_graph_ is None
+    assert single.score_samples(z[:3]).shape == (3,)
+
+
+def test_blocks_count_what_lies_between_them() -> None:
+    rng = np.random.default_rng(15)
+    left = rng.standard_normal((500, 1)) + 0.3 * rng.standard_normal((500, 3))  # 2 nats inside
+    right = 0.8 * left[:, :1] + rng.standard_normal((500, 1)) * 0.7
+    X = np.hstack([left, right])
+    joint = np.cov(X.T)
+    truth = 0.5 * np.log(np.linalg.det(joint[:3, :3]) * joint[3, 3] / np.linalg.det(joint))
+    model = DualDivergence(blocks=[0, 0, 0, 7], random_state=0).fit(X)
+    assert model.divergence_ == pytest.approx(truth, abs=0.12)
+    assert model.divergence_lower_ < truth
+    np.testing.assert_allclose(model.node_terms(X[:4]).sum(1), model.score_samples(X[:4]))
+    assert DualDivergence(blocks=[1, 1, 1, 1], random_state=0).fit(X).divergence_ == 0.0
+    channels = DualDivergence(blocks=[0, 1], random_state=0).fit(X.reshape(500, 2, 2))
+    features = DualDivergence(blocks=[0, 0, 1, 1], random_state=0).fit(X)
+    assert channels.divergence_ == features.divergence_
+
+
+def test_p_value_and_the_other_direction() -> None:
+    z, _ = chain(200, 2.0, 16)
+    model = DualDivergence(cv=2, random_state=0, n_permutations=99, reverse=True).fit(z)
+    assert model.p_value_ == 0.01
+    assert model.reverse_divergence_lower_ < model.reverse_divergence_
+    assert 0 < model.reverse_divergence_se_ < model.reverse_divergence_
+    plain = DualDivergence(cv=2, random_state=0).fit(z)
+    assert plain.p_value_ is None
+    assert not hasattr(plain, "reverse_divergence_")
+
+
+def test_the_graph_carries_the_held_out_nats(fitted: tuple[DualDivergence, np.ndarray, np.ndarray]) -> None:
+    model, _, _ = fitted
+    graph = model.dependence_graph_
+    assert graph.nats.sum() == pytest.approx(model.divergence_held_out_)
+    assert all(abs(a - b) == 1 for a, b in graph.edges())  # a chain's neighbours
+    assert len(graph.edges()) == D - 1
 
 
 @pytest.mark.parametrize("shape", [(8, 1), (8, 3), (9, 2, 40)])
@@ -240,10 +334,14 @@ def test_confidence_level_moves_the_limit(fitted: tuple[DualDivergence, np.ndarr
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"cv": 1}, "cv must be at least 2; got 1"),
+        ({"cv": 0}, "cv must be at least 1; got 0"),
         ({"n_fits": 0}, "n_fits must be at least 1; got 0"),
         ({"confidence_level": 1.0}, "confidence_level must be below 1; got 1"),
         ({"confidence_level": 0.0}, "confidence_level must be greater than 0; got 0"),
+        ({"method": "both"}, "method must be one of 'path', 'single'; got 'both'"),
+        ({"nodes": "tree"}, "nodes must be one of 'density', 'contrastive'; got 'tree'"),
+        ({"blocks": [0, 1, 2]}, "blocks must hold one label a feature"),
+        ({"blocks": [0, 1], "method": "single"}, 'blocks need method="path"'),
         ({"n_threads": 0}, "n_threads must be at least 1; got 0"),
         ({"random_state": -1}, "random_state must be at least 0; got -1"),
     ],

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.sparse.csgraph import minimum_spanning_tree
 from scipy.stats import multivariate_normal
 from sklearn.covariance import ledoit_wolf
 from sklearn.decomposition import FactorAnalysis
 
 from dualwalk._nodepath import gaussian_base as gb
-from dualwalk._nodepath.path import build_path, correlation, dependence, edge_statistics, spanning_tree
+from dualwalk._nodepath.conditionals import Conditionals, Dense, LowRank, Sparse, independent, log_ratio
+from dualwalk._nodepath.greedy_net import GreedyNet
 
 
 def factor_rows(rng: np.random.Generator, n: int, d: int, k: int = 2) -> np.ndarray:
@@ -19,12 +19,34 @@ def factor_rows(rng: np.random.Generator, n: int, d: int, k: int = 2) -> np.ndar
     return z / np.sqrt((loading**2).sum(1) + 1)
 
 
+def chain_rows(rng: np.random.Generator, n: int, d: int, r: float) -> np.ndarray:
+    z = np.empty((n, d))
+    z[:, 0] = rng.standard_normal(n)
+    for t in range(1, d):
+        z[:, t] = r * z[:, t - 1] + np.sqrt(1 - r * r) * rng.standard_normal(n)
+    return z
+
+
+def log_ratio_of(correlation: np.ndarray, z: np.ndarray) -> np.ndarray:
+    d = z.shape[1]
+    return multivariate_normal(np.zeros(d), correlation).logpdf(z) - multivariate_normal(np.zeros(d)).logpdf(z)
+
+
+def regressions(correlation: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Conditional means and scales of every column on all earlier ones, one least-squares problem each."""
+    mean, scale = np.zeros_like(z), np.ones(z.shape[1])
+    for k in range(1, z.shape[1]):
+        weight = np.linalg.solve(correlation[:k, :k], correlation[:k, k])
+        mean[:, k] = z[:, :k] @ weight
+        scale[k] = np.sqrt(1 - weight @ correlation[:k, k])
+    return mean, scale
+
+
 @pytest.mark.parametrize(("n", "d"), [(60, 8), (40, 70)])
 def test_ledoit_wolf_is_scikit_learns(rng: np.random.Generator, n: int, d: int) -> None:
     z = factor_rows(rng, n, d)
-    covariance, _ = ledoit_wolf(z, assume_centered=True)
-    scale = np.sqrt(np.diag(covariance))
-    np.testing.assert_allclose(gb.ledoit_wolf(z), covariance / np.outer(scale, scale), atol=1e-12)
+    _, weight = ledoit_wolf(z, assume_centered=True)
+    assert gb.ledoit_wolf(z) == pytest.approx(weight, rel=0.02)  # theirs does not take the columns for scaled
 
 
 def test_factor_analysis_is_as_likely_as_scikit_learns(rng: np.random.Generator) -> None:
@@ -32,93 +54,118 @@ def test_factor_analysis_is_as_likely_as_scikit_learns(rng: np.random.Generator)
     z /= np.sqrt((z**2).mean(0))
     z -= z.mean(0)
     theirs = FactorAnalysis(2, max_iter=2000, tol=1e-8).fit(z).get_covariance()
-    ours = gb.factor_analysis(z, 2, gb._leading(correlation(z), z, 2))
     scale = np.sqrt(np.diag(theirs))
-    best = gb.gaussian_log_ratio(theirs / np.outer(scale, scale), z).mean()
-    assert abs(gb.gaussian_log_ratio(ours, z).mean() - best) < 0.02
+    best = log_ratio_of(theirs / np.outer(scale, scale), z).mean()
+    sample = gb.correlation(z)
+    for inner in (sample, None):  # through columns and through rows
+        ours = LowRank.of(*gb.factor_analysis(z, inner, 2, gb._leading(z, inner, 2)))
+        assert abs(log_ratio(ours, z).mean() - best) < 0.03
 
 
-def test_bayes_net_finds_a_chain(rng: np.random.Generator) -> None:
-    r = 0.8
-    z = np.empty((20_000, 6))
-    z[:, 0] = rng.standard_normal(len(z))
-    for t in range(1, 6):
-        z[:, t] = r * z[:, t - 1] + np.sqrt(1 - r * r) * rng.standard_normal(len(z))
-    truth = r ** np.abs(np.subtract.outer(np.arange(6), np.arange(6)))
-    for n_parents in (1, 2):
-        np.testing.assert_allclose(gb.bayes_net(correlation(z), n_parents), truth, atol=0.04)
+def test_dense_and_low_rank_are_regressions_on_all_earlier_columns(rng: np.random.Generator) -> None:
+    z = rng.standard_normal((30, 7))
+    loading, unique = rng.uniform(-0.6, 0.6, (7, 2)), np.zeros(7)
+    unique[:] = 1 - (loading**2).sum(1)
+    correlation = loading @ loading.T + np.diag(unique)
+    mean, scale = regressions(correlation, z)
+    for form in (Dense.of(correlation), LowRank.of(loading, unique)):
+        np.testing.assert_allclose(form.mean(z), mean, atol=1e-10)
+        np.testing.assert_allclose(form.scale, scale, atol=1e-10)
+        np.testing.assert_allclose(log_ratio(form, z), log_ratio_of(correlation, z), atol=1e-9)
 
 
-def test_log_ratio_is_the_ratio_of_densities(rng: np.random.Generator) -> None:
-    z = factor_rows(rng, 30, 5)
-    base = gb.ledoit_wolf(z)
-    expected = multivariate_normal(np.zeros(5), base).logpdf(z) - multivariate_normal(np.zeros(5)).logpdf(z)
-    np.testing.assert_allclose(gb.gaussian_log_ratio(base, z), expected, atol=1e-10)
+@pytest.mark.parametrize(
+    "form",
+    [
+        Dense(np.tril(np.arange(25.0).reshape(5, 5), -1), np.ones(5)),
+        Sparse(
+            np.array([[0, 0], [0, 0], [1, 0], [1, 2], [0, 3]]), np.array([[0, 0], [2, 0], [1, 3], [4, 1], [1, 1.0]]), np.ones(5)
+        ),
+        LowRank(np.arange(10.0).reshape(5, 2), np.arange(10.0)[::-1].reshape(5, 2), np.ones(5)),
+    ],
+    ids=["dense", "sparse", "low rank"],
+)
+def test_pull_is_the_transpose_of_mean_and_columns_see_earlier_ones_only(rng: np.random.Generator, form: Conditionals) -> None:
+    a, b = rng.standard_normal((2, 4, 5))
+    assert (form.mean(a) * b).sum() == pytest.approx((a * form.pull(b)).sum())
+    for column in range(5):
+        later = a.copy()
+        later[:, column:] += 1.0
+        np.testing.assert_allclose(form.mean(later)[:, : column + 1], form.mean(a)[:, : column + 1])
+
+
+def test_greedy_net_finds_the_chain_and_nothing_else(rng: np.random.Generator) -> None:
+    z = chain_rows(rng, 5000, 12, 0.8)
+    net = GreedyNet.grow(gb.correlation(z), len(z), 4).significant(5.0)
+    assert net.parents.shape[1] == 1
+    np.testing.assert_array_equal(net.parents[1:, 0], np.arange(11))
+    np.testing.assert_allclose(net.weights[1:, 0], 0.8, atol=0.03)
+    np.testing.assert_allclose(net.scale[1:], 0.6, atol=0.02)
+
+
+def test_greedy_choice_is_the_largest_partial_correlation(rng: np.random.Generator) -> None:
+    z = factor_rows(rng, 100, 9)
+    sample = gb.correlation(z)
+    net = GreedyNet.grow(sample, 100, 3)
+    for column in range(1, 9):
+        chosen: list[int] = []
+        for step in range(min(3, column)):
+            partial = {}
+            for other in set(range(column)) - set(chosen):
+                precision = np.linalg.inv(sample[np.ix_([column, other, *chosen], [column, other, *chosen])])
+                partial[other] = -precision[0, 1] / np.sqrt(precision[0, 0] * precision[1, 1])
+            best = max(partial, key=lambda other: abs(partial[other]))
+            assert net.parents[column, step] == best
+            assert net.partial[column, step] == pytest.approx(partial[best])
+            chosen.append(best)
+        assert (net.partial[column, len(chosen) :] == 0).all()
+
+
+def test_greedy_net_in_blocks_of_columns_is_the_same(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    sample = gb.correlation(factor_rows(rng, 60, 40))
+    whole = GreedyNet.grow(sample, 60, 5)
+    monkeypatch.setattr("dualwalk._nodepath.greedy_net._BLOCK", 1)
+    parts = GreedyNet.grow(sample, 60, 5)
+    np.testing.assert_array_equal(whole.parents, parts.parents)
+    np.testing.assert_allclose(whole.partial, parts.partial)
 
 
 @pytest.mark.parametrize(("n", "d"), [(6, 2), (6, 40), (80, 10)])
-def test_every_candidate_is_a_correlation_matrix(rng: np.random.Generator, n: int, d: int) -> None:
+def test_every_candidate_is_a_density(rng: np.random.Generator, n: int, d: int) -> None:
     z = rng.standard_normal((n, d))
     z[:, 0] = 0.0  # a column that never varies among these rows
+    sample = gb.correlation(z)
     names = []
-    for name, matrix in gb.candidates(z):
+    for name, conditionals in gb.candidates(z, sample):
         names.append(name)
-        np.testing.assert_allclose(matrix, matrix.T, atol=1e-10)
-        np.testing.assert_allclose(np.diag(matrix), 1.0)
-        assert np.linalg.eigvalsh(matrix).min() > -1e-9, name
-        np.testing.assert_allclose(next(gb.candidates(z, only=name))[1], matrix, atol=1e-12)
+        assert (conditionals.scale > 0).all(), name
+        assert (conditionals.scale < 1.5).all(), name
+        assert np.isfinite(log_ratio(conditionals, z)).all(), name
+        again = dict(gb.candidates(z, sample, only=name))[name]
+        np.testing.assert_allclose(again.mean(z), conditionals.mean(z), atol=1e-10)
     assert len(set(names)) == len(names)
+    assert "independent" in names
 
 
 def test_choice_is_the_best_held_out_and_beats_ledoit_wolf_where_columns_are_many(rng: np.random.Generator) -> None:
-    train, validation = factor_rows(rng, 120, 60), factor_rows(rng, 60, 60)
-    base = gb.choose_base([(train, validation)])
-    scores = {name: gb.gaussian_log_ratio(matrix, validation).mean() for name, matrix in gb.candidates(train)}
-    assert base.name == max(scores, key=scores.__getitem__)
-    assert base.score == pytest.approx(scores[base.name])
-    assert scores[base.name] > scores["ledoit-wolf"] + 1
+    train, held = factor_rows(rng, 120, 60), factor_rows(rng, 60, 60)
+    name, (fitted,) = gb.choose_base([(train, held)])
+    scores = {key: log_ratio(one, held).mean() for key, one in gb.candidates(train, gb.correlation(train))}
+    assert name == max(scores, key=scores.__getitem__)
+    assert log_ratio(fitted, held).mean() == pytest.approx(scores[name])
+    assert scores[name] > scores["ledoit-wolf"] + 1
 
 
-def test_singular_base_falls_back(rng: np.random.Generator) -> None:
+def test_independent_columns_choose_independence_or_next_to_nothing(rng: np.random.Generator) -> None:
+    z = rng.standard_normal((150, 30))
+    name, (fitted,) = gb.choose_base([(z[:120], z[120:])])
+    assert abs(log_ratio(fitted, rng.standard_normal((2000, 30))).mean()) < 0.5, name
+    assert (log_ratio(independent(30), z) == 0).all()
+
+
+def test_singular_candidates_are_left_out(rng: np.random.Generator) -> None:
     z = np.repeat(rng.standard_normal((30, 1)), 3, axis=1)
-    assert np.isfinite(gb.choose_base([(z[:20], z[20:]), (z[10:], z[:10])]).score)
-    np.linalg.cholesky(gb.fit_base("ledoit-wolf", z))
-
-
-def test_spanning_tree_has_the_largest_weight(rng: np.random.Generator) -> None:
-    weight = rng.random((9, 9))
-    weight += weight.T
-    np.fill_diagonal(weight, 0.0)
-    order, parents = spanning_tree(weight, 3)
-    assert sorted(order) == list(range(9))
-    assert weight[order[1:], parents[:, 0]].sum() == pytest.approx(-minimum_spanning_tree(-weight).sum())
-    for k, row in enumerate(parents):
-        known = row[row >= 0]
-        assert len(known) == min(3, k + 1)
-        assert set(known) <= set(order[: k + 1])
-
-
-def test_dependence_sees_signs_that_are_lost(rng: np.random.Generator) -> None:
-    a, b = rng.standard_normal((2, 4000))
-    z = np.column_stack([a, 0.9 * a * rng.choice([-1, 1], 4000) + 0.4 * b, b])
-    weight = dependence(z)
-    assert weight[0, 1] > 0.5 > 5 * weight[0, 2]
-
-
-def test_conditionals_are_regressions_on_all_earlier_columns(rng: np.random.Generator) -> None:
-    z = factor_rows(rng, 50, 7)
-    columns = np.array([0, 2, 3, 4, 6])
-    base = gb.ledoit_wolf(z[:, columns])
-    tree = spanning_tree(dependence(z[:, columns]))
-    path = build_path(z, columns, tree, base)
-    order = tree[0]
-    data = path.data(z, np.float64)
-    for k in range(1, len(order)):
-        past, new = order[:k], order[k]
-        weight = np.linalg.solve(base[np.ix_(past, past)], base[past, new])
-        np.testing.assert_allclose(data.context[k - 1, 1], z[:, columns[past]] @ weight, atol=1e-12)
-        assert path.scale[k - 1] ** 2 == pytest.approx(1 - weight @ base[past, new])
-        np.testing.assert_array_equal(data.child[k - 1], z[:, columns[new]])
-    expected = [np.corrcoef(z[:, p], np.abs(z[:, c]))[0, 1] for p, c in zip(path.parent, path.column, strict=True)]
-    np.testing.assert_allclose(edge_statistics(z, path.parent, path.column)[:, 2], expected)
-    np.testing.assert_allclose(data.statistics[:, 0], np.log(path.scale))
+    name, fitted = gb.choose_base([(z[:20], z[20:]), (z[10:], z[:10])])
+    assert len(fitted) == 2
+    assert np.isfinite(log_ratio(gb.fit_base(name, z), z)).all()
+    assert (gb.fit_base("no such base", z).scale == 1).all()

@@ -8,7 +8,8 @@ import pytest
 from dualwalk._nodepath.density import marginal_quantiles
 from dualwalk._nodepath.gaussian_base import fit_base
 from dualwalk._nodepath.network import initial_density
-from dualwalk._nodepath.path import build_path, dependence, spanning_tree
+from dualwalk._nodepath.path import CODES, dependence, fit_path, spanning_tree
+from dualwalk._nodepath.screen import Triples
 from dualwalk.duals.node import FittedPath, NodeDual
 
 D = 6
@@ -22,9 +23,12 @@ def some_rows(rng: np.random.Generator, n: int) -> np.ndarray:
 
 def some_path(rng: np.random.Generator, z: np.ndarray, alpha: float, spread: float = 0.3) -> FittedPath:
     columns = np.array([0, 1, 2, 4, 5])  # column 3 is not on the path
-    tree = spanning_tree(dependence(z[:, columns]))
-    path = build_path(z, columns, tree, fit_base("shrinkage 0.2", z[:, columns]))
-    weights = np.stack([initial_density(rng, 7, dtype=np.float64) for _ in range(2)])
+    tree, parent = spanning_tree(dependence(z[:, columns]))
+    order = columns[tree]
+    triples = Triples(np.array([4]), np.array([1]), np.array([0]), np.array([0.3]))
+    base, sizes = fit_base("shrinkage 0.2", z[:, order]), fit_base("1 parents", np.abs(z[:, order]))
+    path = fit_path(z, order, parent, base, sizes, triples)
+    weights = np.stack([initial_density(rng, len(CODES), dtype=np.float64) for _ in range(2)])
     weights += spread * rng.standard_normal(weights.shape)
     return FittedPath(path, weights, alpha, marginal_quantiles(z)[path.column])
 
@@ -55,7 +59,7 @@ def test_terms_sum_to_the_value_and_stay_below_their_support(rng: np.random.Gene
     np.testing.assert_allclose(terms.sum(1), dual.value(z))
     assert terms.max() <= np.log(96) + 1e-6
     assert (terms[:, 3] == 0).all()
-    assert (terms[:, dual.paths[0].path.root] == 0).all()
+    assert (terms[:, dual.paths[0].path.order[0]] == 0).all()
 
 
 def test_exp_of_a_term_averages_to_one_over_the_marginal(rng: np.random.Generator) -> None:

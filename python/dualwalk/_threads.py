@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 from . import _checks
+
+Result = TypeVar("Result")
+Note = Callable[[float], None]
 
 
 def resolve_n_threads(n_threads: int | None = None) -> int:
@@ -43,3 +47,52 @@ def parallel_ranges(work: Callable[[int, int], Any], n_items: int, n_threads: in
         work(edges[0], edges[1])
         for other in others:
             other.result()
+
+
+def run_jobs(
+    work: Callable[[int, Note], Result], n_jobs: int, n_threads: int, report: Callable[[float], None] | None = None
+) -> list[Result]:
+    """`[work(k, note) for k in range(n_jobs)]`, up to `n_threads` at a time, for long work in compiled code.
+
+    A job calls `note(share done)` now and then; `note` raises where another job failed or the caller was interrupted.
+    `report(mean share)` is called from the calling thread only, and may raise to stop everything.
+    """
+    shares = [0.0] * n_jobs
+    stopped = threading.Event()
+    alone = n_threads == 1 or n_jobs < 2
+
+    def show() -> None:
+        if report is not None:
+            report(sum(shares) / max(1, n_jobs))
+
+    def one(k: int) -> Result:
+        def note(share: float) -> None:
+            if stopped.is_set():
+                raise InterruptedError("another job failed or the work was interrupted")
+            shares[k] = share
+            if alone:
+                show()
+
+        result = work(k, note)
+        note(1.0)
+        return result
+
+    show()
+    if alone:
+        return [one(k) for k in range(n_jobs)]
+    from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+
+    with ThreadPoolExecutor(min(n_threads, n_jobs), thread_name_prefix="dualwalk") as pool:
+        running = [pool.submit(one, k) for k in range(n_jobs)]
+        waiting = set(running)
+        try:
+            while waiting:
+                done, waiting = wait(waiting, timeout=0.1, return_when=FIRST_COMPLETED)
+                for future in done:
+                    future.result()
+                show()
+        except BaseException:
+            stopped.set()
+            pool.shutdown(cancel_futures=True)
+            raise
+    return [future.result() for future in running]

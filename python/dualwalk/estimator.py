@@ -3,76 +3,113 @@
 from __future__ import annotations
 
 import sys
-import threading
 import warnings
 from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _checks, dualspace
 from ._blas import one_blas_thread
+from ._blocks.fit import fit_blocks
 from ._estimator import Estimator, SmallSampleWarning
-from ._nodepath.density import marginal_quantiles
-from ._nodepath.fold import fit_fold, folds, splits
+from ._infinite import InfiniteDivergenceWarning, determined_columns
+from ._nodepath.fit import fit_paths
+from ._nodepath.fold import folds
+from ._nodepath.graph import DependenceGraph
+from ._nodepath.training import Kind
+from ._reverse import reverse_divergence
+from ._single.fit import fit_single
 from ._threads import resolve_n_threads
-from .duals.node import FittedPath, NodeDual
+from .duals.node import NodeDual
+from .independence import independence_test
+from .marginals import blocks_of_columns
 from .normal_scores import NormalScores
 
 Floats = NDArray[np.float64]
 Progress = Callable[[int, int, str], None]
 
-_UNITS = 100  # progress units a fold
-_FEW_ROWS = 50  # below this, ranks of all rows would tell a fold too much about its test rows
-_TRAINED_ROWS = 256  # a fold's training rows looked at for `training_end_points_`
+_UNITS = 100  # progress units of a fit
+_NODES = ("density", "contrastive")
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """What a method hands over: its dual, f of every row held out and trained on, the estimate, and extras of the path."""
+
+    dual: Any
+    held_out: Floats
+    trained: Floats
+    estimate: float
+    rank_noise: float = 0.0
+    graph: DependenceGraph | None = None
+    base_names: tuple[str, ...] = ()
 
 
 class DualDivergence(Estimator):
     """Total correlation of the columns of X, KL(joint || product of marginals), with a dual value for every row.
 
-    f is the sum of one small conditional log-ratio a column (a density node: a mixture of Gaussians given one parent and the
-    Gaussian conditional mean given all earlier columns; one network is shared by all nodes), fitted on normal scores with
-    cross-validation, so that every row's `dual_values_` entry comes from folds that never saw it:
+        TC = KL(p || prod_k p_k) = sum_k I(x_k ; earlier columns) = E_p[f],     f = log p - sum_k log p_k     (nats)
 
-        TC = KL(p || prod_k p_k) = sum_k I(x_k ; earlier columns) ~= mean of f over held-out rows       (nats)
+    By default f is the sum of one small conditional log-ratio a column, fitted on normal scores with cross-validation, so that
+    every row's `dual_values_` entry comes from a fold that never saw it. One network is shared by all columns; each is told one
+    parent's value, the Gaussian conditional mean given all earlier columns, the size that earlier residuals let expect, and
+    the product of a pair of earlier columns where one was found to matter.
 
     Parameters
     ----------
-    cv : folds; every row is a test row once (fewer than 2 cv rows: n // 2 folds).
-    n_fits : networks trained side by side in a fold; their densities are averaged.
+    cv : folds; every row is a test row once (fewer than 2 cv rows: n // 2 folds). 1: one split, a fifth of the rows held out.
+    n_fits : networks trained in a fold, each with other rows held out for its choices; their densities are averaged.
+    method : "path", the path of nodes above, or "single", one critic for the whole of x: the literature's one-shot estimate,
+        here as a foil. It cannot read more than about log of the number of its shuffled rows, and says so by a warning.
+    nodes : of the path: "density" (a mixture of Gaussians for the column given its context, maximum likelihood) or
+        "contrastive" (a critic of column and context, logistic loss against shifted rows).
+    critic, loss : of the single method: "mlp" or "conv"; "dv" (Donsker-Varadhan), "logistic" or "max".
+    blocks : None, or integer labels, one a feature or one a channel: the divergence from the product of the BLOCKS' marginals.
+        Dependence inside a block then does not count. Two blocks: their mutual information.
+    reverse : also estimate KL(q || p), q the product of the marginals.
+    n_permutations : of the test for zero divergence (`p_value_`); 0 for no test. 199 takes about as long as the fit.
     confidence_level : of `divergence_lower_`; also the share of in-distribution rows that the end points hold.
     random_state : None (fresh entropy), an int, or a NumPy Generator.
-    n_threads : folds trained at a time; None reads DUALWALK_NUM_THREADS, then the processors. Results do not depend on it.
+    n_threads : threads; None reads DUALWALK_NUM_THREADS, then the processors. Results do not depend on it.
     verbose : print progress lines to stderr.
 
     Attributes
     ----------
-    divergence_ : float, nats. Conservative: what the nodes do not see is missing. May fall slightly below 0 for
-        independent columns.
-    divergence_se_ : float, nats, standard error of that mean over the held-out rows.
-    divergence_lower_ : float, nats, one-sided lower limit `divergence_ - z se`. Covered: the luck of the held-out rows,
-        judged by the spread of f over them (measured: above the truth in 0 of 210 runs on data of known divergence).
-        Not covered: rows that depend on each other, such as several windows of one recording (thin them out first). It
-        is no two-sided interval: the estimate is biased low, so there is no upper limit to give.
-    dual_values_ : (n_samples,), nats, out-of-fold f of the training rows.
+    divergence_ : float, nats. The midpoint of the mean of f over held-out rows, which reads low by what estimation costs, and
+        over rows trained on, which reads high by as much, less `rank_noise_`. Infinite where continuous columns determine each
+        other (`determined_` names them, and `InfiniteDivergenceWarning` is given).
+    divergence_held_out_, divergence_training_ : the two means. divergence_se_ : standard error of the held-out one.
+    divergence_lower_ : float, nats, one-sided lower limit, from held-out rows alone: `divergence_held_out_ - z se`. Covered: the
+        luck of the held-out rows, judged by the spread of f over them. Not covered: rows that depend on each other, such as
+        several windows of one recording (thin them out first). It is no two-sided interval: what the nodes do not see is
+        missing from the estimate, so there is no upper limit to give.
+    rank_noise_ : float, nats, 0 or below: by how much f falls because scores are ranks among n rows (a bootstrap).
+    p_value_ : float or None, of the permutation test for zero divergence.
+    reverse_divergence_, reverse_divergence_se_, reverse_divergence_lower_ : KL(q || p), nats, where `reverse` was set.
+    dual_values_ : (n_samples,), nats, f of every row from the fold that held it out (cv = 1: `held_out_` says which; the others
+        have the value they were trained to).
+    held_out_ : (n_samples,) bool.
     labels_ : (n_samples,) int, cluster of each training row, 0 the lowest f.
     cuts_ : (n_cuts,) values of f between clusters; cut_valleys_ : (n_cuts,) bool, is it a real valley of the density of f.
     end_points_ : (2,) conformal end points from held-out f: a new in-distribution row falls outside with probability at
         most about 1 - confidence_level. training_end_points_ : (2,), the same quantiles of f on rows it was trained on,
         which read higher: the gap is why end points must come from held-out rows.
-    dual_ : `NodeDual`, f on normal scores, the average over folds. normal_scores_ : the fitted `NormalScores`.
+    dependence_graph_ : `DependenceGraph`: order, parents and nats of every column (the path without blocks only).
+    determined_ : groups of continuous columns that determine each other exactly.
+    dual_ : f on normal scores, the average over folds. normal_scores_ : the fitted `NormalScores`.
     base_names_ : the Gaussian base each fold chose. n_features_in_, feature_shape_.
 
     X is (n_samples, n_features) or (n_samples, n_channels, n_times), at least 8 finite samples of any real dtype; it is
     copied, never modified. Columns of levels or ties are handled (f is a log-ratio of probabilities there). A constant
     column carries nothing: its term is 0. One column, or only one that varies, has divergence 0, exactly. A term never
-    exceeds log 96, about 4.6 nats: identical columns, whose divergence is infinite, end in a finite number.
+    exceeds log 96, about 4.6 nats.
 
-    The same int `random_state` and X give the same bits on one machine, whatever `n_threads`; another BLAS may round
-    differently. `SmallSampleWarning` is given for fewer than 50 samples, or fewer than 4 times the square root of the
+    The same int `random_state` and X give the same bits on one machine and backend, whatever `n_threads`; another BLAS may
+    round differently. `SmallSampleWarning` is given for fewer than 50 samples, or fewer than 4 times the square root of the
     number of columns that vary: the estimate then reads low.
 
     Raises TypeError or ValueError for an X or a parameter that cannot be used, before any work.
@@ -97,6 +134,13 @@ class DualDivergence(Estimator):
         *,
         cv: int = 5,
         n_fits: int = 2,
+        method: str = "path",
+        nodes: str = "density",
+        critic: str = "mlp",
+        loss: str = "dv",
+        blocks: ArrayLike | None = None,
+        reverse: bool = False,
+        n_permutations: int = 0,
         confidence_level: float = 0.95,
         random_state: Any = None,
         n_threads: int | None = None,
@@ -104,6 +148,13 @@ class DualDivergence(Estimator):
     ) -> None:
         self.cv = cv
         self.n_fits = n_fits
+        self.method = method
+        self.nodes = nodes
+        self.critic = critic
+        self.loss = loss
+        self.blocks = blocks
+        self.reverse = reverse
+        self.n_permutations = n_permutations
         self.confidence_level = confidence_level
         self.random_state = random_state
         self.n_threads = n_threads
@@ -116,45 +167,107 @@ class DualDivergence(Estimator):
         `progress(done, total, text)` is called now and then, always from the calling thread.
         """
         rows, shape = _checks.samples(X)
-        cv = _checks.count(self.cv, "cv", minimum=2)
+        cv = _checks.count(self.cv, "cv", minimum=1)
         n_fits = _checks.count(self.n_fits, "n_fits", minimum=1)
+        _checks.choice(self.method, "method", ("path", "single"))
+        _checks.choice(self.nodes, "nodes", _NODES)
+        _checks.choice(self.critic, "critic", ("mlp", "conv"))
+        _checks.choice(self.loss, "loss", ("dv", "logistic", "max"))
+        n_permutations = _checks.count(self.n_permutations, "n_permutations", minimum=0)
         level = _checks.real(self.confidence_level, "confidence_level", above=0.0)
         if level >= 1:
             raise ValueError(f"confidence_level must be below 1; got {level:g} (pass 0.95 for 95 %)")
+        labels = None if self.blocks is None else blocks_of_columns(self.blocks, shape)
+        if labels is not None and self.method == "single":
+            raise ValueError('blocks need method="path"; got method="single" (leave method out)')
         n_threads = resolve_n_threads(self.n_threads)
         seed = _checks.seed(self.random_state, "random_state")
         if progress is None and self.verbose:
             progress = _printer()
 
+        def report(share: float) -> None:
+            if progress is not None:
+                progress(int(_UNITS * share), _UNITS, "estimating the divergence")
+
         scores = NormalScores().fit(rows)
         z = scores.transform(rows)
         columns = np.flatnonzero(rows.min(axis=0) < rows.max(axis=0))
+        alone = labels is None or len(np.unique(labels[columns])) == len(columns)
         self._warn_if_small(len(rows), len(columns))
-        held_out, trained = np.zeros(len(rows)), np.zeros(1)
-        paths: list[FittedPath] = []
-        if len(columns) > 1:
-            paths, held_out, trained = _fit_folds(rows, z, columns, cv, n_fits, seed, n_threads, progress)
+        determined = determined_columns(rows, z, columns) if alone else ()
+        parts = folds(len(rows), cv, seed)
+        if len(columns) < 2 or (labels is not None and len(np.unique(labels[columns])) < 2):
+            nothing = DependenceGraph(np.arange(z.shape[1]), np.full(z.shape[1], -1), np.zeros(z.shape[1]))
+            fit = _Fit(NodeDual([], z.shape[1]), np.zeros(len(z)), np.zeros(len(z)), 0.0, graph=nothing)
+            report(1.0)
+        elif self.method == "single":
+            one_shot = fit_single(
+                z, parts, critic=self.critic, loss=self.loss, feature_shape=shape, seed=seed, n_threads=n_threads, report=report
+            )
+            fit = _Fit(one_shot.dual, one_shot.held_out, one_shot.trained, float(one_shot.held_out.mean()))
+        elif labels is not None and not alone:
+            blocks = fit_blocks(z, labels, parts, seed=seed, n_threads=n_threads, report=report)
+            fit = _Fit(blocks.dual, blocks.held_out, np.full(1, blocks.trained), blocks.estimate)
+        else:
+            found = fit_paths(
+                rows,
+                z,
+                columns,
+                parts,
+                n_fits=n_fits,
+                kind=cast(Kind, self.nodes),
+                seed=seed,
+                n_threads=n_threads,
+                report=report,
+            )
+            names = tuple(path.base for path in found.paths)
+            fit = _Fit(found.dual(), found.held_out, found.trained, found.estimate(), found.rank_noise, found.graph(), names)
 
         self.normal_scores_ = scores
         self.n_features_in_ = rows.shape[1]
         self.feature_shape_ = shape
-        self.dual_ = NodeDual(paths, rows.shape[1])
-        self.base_names_ = tuple(path.base for path in paths)
-        self.dual_values_ = held_out
-        self.divergence_ = float(held_out.mean())
-        self.divergence_se_ = float(held_out.std(ddof=1) / np.sqrt(len(held_out)))
-        self.divergence_lower_ = self.divergence_ - NormalDist().inv_cdf(level) * self.divergence_se_
-        space = dualspace.find_clusters(held_out)
-        self.cuts_, self.cut_valleys_, self.labels_ = space.cuts, space.valleys, space.labels
-        self.end_points_ = dualspace.end_points(held_out, level)
-        self.training_end_points_ = dualspace.end_points(trained, level)
+        self.determined_ = determined
+        self._keep(fit, parts, level)
+        self.p_value_ = None
+        if n_permutations:
+            test = independence_test(rows, blocks=labels, n_permutations=n_permutations, random_state=seed, n_threads=n_threads)
+            self.p_value_ = test.p_value
+        if self.reverse:
+            other = reverse_divergence(
+                self.dual_, z, seed, held_out=self.dual_values_[self.held_out_], confidence_level=level, blocks=labels
+            )
+            self.reverse_divergence_, self.reverse_divergence_se_ = other.value, other.se
+            self.reverse_divergence_lower_ = other.lower
+        if determined:
+            self._warn_infinite()
         return self
+
+    def _keep(self, fit: _Fit, parts: list[tuple[NDArray[np.intp], NDArray[np.intp]]], level: float) -> None:
+        """Set the attributes that every method gives."""
+        self.dual_ = fit.dual
+        self.base_names_ = fit.base_names
+        self.dependence_graph_ = fit.graph
+        self.rank_noise_ = fit.rank_noise
+        self.dual_values_ = fit.held_out
+        self.held_out_ = np.zeros(len(fit.held_out), dtype=bool)
+        self.held_out_[np.concatenate([test for _, test in parts])] = True
+        held_out = fit.held_out[self.held_out_]
+        self.divergence_held_out_ = float(held_out.mean())
+        self.divergence_training_ = float(fit.trained.mean())
+        self.divergence_ = np.inf if self.determined_ else fit.estimate
+        self.divergence_se_ = float(held_out.std(ddof=1) / np.sqrt(len(held_out)))
+        self.divergence_lower_ = self.divergence_held_out_ - NormalDist().inv_cdf(level) * self.divergence_se_
+        space = dualspace.find_clusters(held_out)
+        self.cuts_, self.cut_valleys_ = space.cuts, space.valleys
+        self.labels_ = dualspace.assign(fit.held_out, space.cuts)
+        self.end_points_ = dualspace.end_points(held_out, level)
+        self.training_end_points_ = dualspace.end_points(fit.trained, level)
 
     @one_blas_thread()
     def score_samples(self, X: ArrayLike) -> Floats:
         """f of new rows, the average over folds: (n,), nats. Rows of the training set read higher than `dual_values_`."""
         scores = self._scores(X)
-        return self.dual_.value(scores)
+        return np.asarray(self.dual_.value(scores))
 
     def transform(self, X: ArrayLike) -> Floats:
         """`score_samples` as a column: (n, 1)."""
@@ -168,7 +281,7 @@ class DualDivergence(Estimator):
     def node_terms(self, X: ArrayLike) -> Floats:
         """Each column's share of f, in the shape of X, nats; a sample's terms sum to its `score_samples`."""
         scores = self._scores(X)
-        terms = self.dual_.terms(scores)
+        terms = np.asarray(self.dual_.terms(scores))
         return terms.reshape(len(terms), *self.feature_shape_)
 
     def _scores(self, X: ArrayLike) -> Floats:
@@ -186,80 +299,13 @@ class DualDivergence(Estimator):
             )
             warnings.warn(text, SmallSampleWarning, stacklevel=4)  # past fit and its decorator, to the caller
 
-
-def _fit_folds(
-    rows: Floats,
-    z: Floats,
-    columns: NDArray[np.intp],
-    cv: int,
-    n_fits: int,
-    seed: int,
-    n_threads: int,
-    progress: Progress | None,
-) -> tuple[list[FittedPath], Floats, Floats]:
-    """Every fold's path, the held-out f of all rows (n,), and f of rows that the folds were trained on.
-
-    Scores come from the ranks of all rows, which carry marginal information only, except where rows are very few: there the
-    ranks that are left for unseen rows are nearly known, and independent columns would look dependent.
-    """
-    parts = folds(len(z), cv, seed)
-    shares = np.zeros(len(parts))
-    cancelled = threading.Event()
-
-    def show() -> None:
-        if progress is not None:
-            progress(int(_UNITS * shares.sum()), _UNITS * len(parts), "estimating the divergence")
-
-    def work(k: int, on_main: bool) -> tuple[FittedPath, Floats, Floats]:
-        def report(share: float) -> None:
-            if cancelled.is_set():
-                raise InterruptedError("another fold failed or the fit was interrupted")
-            shares[k] = 0.9 * share
-            if on_main:
-                show()
-
-        rest, test = parts[k]
-        _, core = splits(rest, n_fits)
-        scores = z
-        if len(z) < _FEW_ROWS:
-            own = NormalScores()
-            own._fit_rows(rows[core])
-            scores = own._scores(rows)
-        path = fit_fold(scores, columns, marginal_quantiles(scores), rest, n_fits=n_fits, seed=seed, fold=k, report=report)
-        seen = path.node_terms(scores[core[:_TRAINED_ROWS]]).sum(axis=0)
-        result = path, path.node_terms(scores[test]).sum(axis=0), seen
-        shares[k] = 1.0
-        if on_main:
-            show()
-        return result
-
-    show()
-    if n_threads == 1:
-        results = [work(k, True) for k in range(len(parts))]
-    else:
-        with ThreadPoolExecutor(min(n_threads, len(parts)), thread_name_prefix="dualwalk") as pool:
-            running = [pool.submit(work, k, False) for k in range(len(parts))]
-            try:
-                _watch(running, show)
-                results = [future.result() for future in running]
-            except BaseException:
-                cancelled.set()
-                pool.shutdown(cancel_futures=True)
-                raise
-    held_out = np.empty(len(z))
-    for (_, test), (_, values, _) in zip(parts, results, strict=True):
-        held_out[test] = values
-    return [path for path, _, _ in results], held_out, np.concatenate([seen for _, _, seen in results])
-
-
-def _watch(running: list[Future], show: Callable[[], None]) -> None:
-    """Call `show` every tenth of a second until all of `running` are done or one has failed."""
-    waiting = set(running)
-    while waiting:
-        done, waiting = wait(waiting, timeout=0.1, return_when=FIRST_COMPLETED)
-        show()
-        for future in done:
-            future.result()
+    def _warn_infinite(self) -> None:
+        shown = "; ".join(", ".join(map(str, group[:6])) + (" ..." if len(group) > 6 else "") for group in self.determined_[:4])
+        text = (
+            f"columns determine each other exactly, so the divergence is infinite: {shown} (keep one column of each group, or "
+            "all but one of an exact sum, and fit again); divergence_lower_ and the dual values are those of a finite model"
+        )
+        warnings.warn(text, InfiniteDivergenceWarning, stacklevel=4)
 
 
 def _printer() -> Progress:

@@ -14,7 +14,7 @@ from . import _checks, _random
 from ._blas import one_blas_thread
 from ._moments import Moments, block_features
 from ._threads import parallel_ranges, resolve_n_threads
-from .marginals import _block_of_column, permute_marginals
+from .marginals import blocks_of_columns, permute_marginals
 from .normal_scores import NormalScores
 
 
@@ -94,7 +94,7 @@ def independence_test(
     0.01
     """
     rows, shape = _checks.samples(X)
-    label = _block_of_column(blocks, shape)
+    label = blocks_of_columns(blocks, shape)
     n_permutations = _checks.count(n_permutations, "n_permutations", minimum=19)
     threads = resolve_n_threads(n_threads)
     seed = _checks.seed(random_state, "random_state")

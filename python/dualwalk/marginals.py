@@ -79,7 +79,7 @@ def permute_marginals(
     if len(array) >= 2**32:
         raise ValueError(f"x must have fewer than 2**32 samples; got {len(array)} (permute it in parts)")
     copies = 1 if n_copies is None else _checks.count(n_copies, "n_copies")
-    block_of_column = _block_of_column(blocks, array.shape[1:])
+    block_of_column = blocks_of_columns(blocks, array.shape[1:])
     seed = _checks.seed(seed)
     threads = resolve_n_threads(n_threads)
     run = backends.job("permute_marginals", backend)
@@ -92,17 +92,20 @@ def permute_marginals(
     return result
 
 
-def _block_of_column(blocks: ArrayLike | None, feature_shape: tuple[int, ...]) -> NDArray[np.int32]:
+def blocks_of_columns(blocks: ArrayLike | None, feature_shape: tuple[int, ...]) -> NDArray[np.int32]:
+    """The block of every feature, numbered from 0 in the order of the labels: (n_features,)."""
     n_features = int(np.prod(feature_shape, dtype=np.int64))
     if blocks is None:
         return np.arange(n_features, dtype=np.int32)
     labels = np.asarray(blocks)
+    if len(feature_shape) == 2 and labels.shape == feature_shape[:1] != (n_features,):
+        labels = np.repeat(labels, feature_shape[1])
     if labels.dtype.kind not in "iub":
         raise TypeError(f"blocks must hold integer labels; got dtype {labels.dtype} (number the blocks 0, 1, ...)")
     if labels.shape not in {(n_features,), feature_shape}:
         raise ValueError(
-            f"blocks must hold one label a feature, shape {feature_shape} or ({n_features},); got shape {labels.shape} "
-            "(repeat a channel's label along its times: np.repeat(labels, n_times))"
+            f"blocks must hold one label a feature, shape {feature_shape} or ({n_features},), or one a channel; got shape "
+            f"{labels.shape} (number the block of each)"
         )
     return np.unique(labels.ravel(), return_inverse=True)[1].astype(np.int32)
 

@@ -19,7 +19,7 @@ TIED_BELOW = 0.9
 
 
 @lru_cache(maxsize=128)
-def _half_rank_scores(n: int) -> Float:
+def half_rank_scores(n: int) -> Float:
     """Phi^-1((k/2 + 1/2) / n) for k = 0 .. 2n-2: even k are the ranks, odd k the edges between them and the mid-ranks of ties."""
     inverse = NormalDist().inv_cdf
     table = np.array([inverse((0.5 * k + 0.5) / n) for k in range(2 * n - 1)])
@@ -126,7 +126,7 @@ class NormalScores(Estimator):
         n, d = rows.shape
         order = np.argsort(rows, axis=0, kind="stable")
         self._ordered = np.take_along_axis(rows, order, axis=0)
-        self._ordered_scores = _half_rank_scores(n)[_twice_mid_ranks(self._ordered)]
+        self._ordered_scores = half_rank_scores(n)[_twice_mid_ranks(self._ordered)]
         n_distinct = 1 + np.count_nonzero(self._ordered[1:] != self._ordered[:-1], axis=0)
         self.tied_ = n_distinct < TIED_BELOW * n
         self.n_features_in_ = d
@@ -143,7 +143,7 @@ class NormalScores(Estimator):
 
     def _values(self, scores: Float) -> Float:
         n, d = self._ordered.shape
-        table = _half_rank_scores(n)
+        table = half_rank_scores(n)
         # All columns share the grid of scores: one interpolation gives every score its place between two ranks.
         place = np.interp(scores, table[0::2], np.arange(n))
         lower = np.minimum(place.astype(np.intp), n - 2)

@@ -4,33 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import _random
-from ..backends import job
-from ..duals.node import FittedPath
+from .._refine.choice import choose_refinement
+from ..duals.node import FittedPath, stands_on_base
+from .features import size
 from .gaussian_base import choose_base, fit_base
 from .network import NodeData
-from .path import NodePath, build_path, dependence, spanning_tree
-from .training import TrainingPlan, train_nodes
+from .path import N_CONTEXT, SIZE, SIZE_SCALE, NodePath, dependence, fit_path, spanning_tree
+from .screen import screen_triples
+from .ties import tie_blur, tie_share
+from .training import Kind, TrainedNodes, TrainingPlan, train_nodes
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.intp]
 
 ALPHAS = tuple(round(0.1 * k, 1) for k in range(13))  # 0 to 1.2
 _VALIDATION_SHARE = 0.15
+_ONE_SPLIT_TEST = 20  # percent of the rows
 _MOST_SPLITS = 3
 _FEW_VALIDATION_ROWS = 8
+_MOST_TIES = 0.01  # share of equal pairs beyond which a column is one of levels: no mixture of densities refines f there
 _ALPHA_PAIRS = 24_000  # at most as many (node, row) pairs decide on the temperature
 
 
 def folds(n: int, cv: int, seed: int) -> list[tuple[Rows, Rows]]:
-    """(other, test) rows of every fold, shuffled: each row is a test row once. Fewer than 2 `cv` rows: n // 2 folds."""
+    """(other, test) rows of every fold, shuffled: each row is a test row once. Fewer than 2 `cv` rows: n // 2 folds.
+
+    With `cv` = 1 there is one fold, and a fifth of the rows are its test rows.
+    """
     count = min(cv, n // 2)
     shuffled = _random.generator(seed, "folds").permutation(n)
+    if count == 1:
+        return [(shuffled[_ONE_SPLIT_TEST * n // 100 :], shuffled[: _ONE_SPLIT_TEST * n // 100])]
     result = []
     for k in range(count):
         rest = np.concatenate([shuffled[j::count] for j in range(count) if j != k])
@@ -62,65 +71,83 @@ def fit_fold(
     n_fits: int,
     seed: int,
     fold: int,
+    kind: Kind = "density",
     plan: TrainingPlan | None = None,
     report: Callable[[float], None] | None = None,
+    n_threads: int = 1,
 ) -> FittedPath:
     """Learn the path through `columns` (two or more) of normal scores `z` from the rows `rest`.
 
-    `grid` (n_features, n_quantiles) holds every column's marginal. Order and parents come from the rows that no member
-    validates on; a member's Gaussian base and edge statistics come from its own training rows, and those that test rows
-    meet from all of `rest`.
+    `grid` (n_features, n_quantiles) holds every column's marginal. Order, parents and triples come from the rows that no
+    member validates on; a member's Gaussian base and statistics come from its own training rows, and those that test rows
+    meet from all of `rest`. Held-out rows choose the base, whether nodes are told the sizes of residuals, the temperature,
+    and whether a mixture of clusters refines f.
     """
     parts, core = splits(rest, n_fits)
-    inner = z[:, columns]
-    base = choose_base([(inner[train], inner[held]) for train, held in parts])
-    tree = spanning_tree(dependence(inner[core]))
+    tree, parent = spanning_tree(dependence(z[np.ix_(core, columns)]))
+    order = columns[tree]
+    ordered = z[:, order]
+    triples = screen_triples(ordered[core])
+    base, bases = choose_base([(ordered[train], ordered[held]) for train, held in parts])
+    residuals = [(ordered - fitted.mean(ordered)) / fitted.scale for fitted in bases]
+    size_base, size_bases = choose_base(
+        [(size(left[train]), size(left[held])) for left, (train, held) in zip(residuals, parts, strict=True)]
+    )
     blurred = z + tie_blur(z) * _random.generator(seed, "fold", fold, "blur").standard_normal(z.shape)
-    trained: list[FittedPath] = []
-    for k, (train, held) in enumerate(parts):
-        path = build_path(z[train], columns, tree, fit_base(base.name, inner[train]))
-        nodes = train_nodes(
-            _nodes(path, z[train], blurred[train]),
-            _nodes(path, z[held], blurred[held]),
-            n_members=len(range(k, n_fits, len(parts))),
+    paths = [
+        fit_path(z[train], order, parent, fitted, size_fitted, triples)
+        for (train, _), fitted, size_fitted in zip(parts, bases, size_bases, strict=True)
+    ]
+    data = [
+        (_nodes(path, z[train], blurred[train]), _nodes(path, z[held], blurred[held]))
+        for path, (train, held) in zip(paths, parts, strict=True)
+    ]
+    # told sizes that carry nothing, the network is the worse for it; told none that matter, it loses most of their nats
+    inputs = [(), (SIZE,)] if size_base != "independent" else [(SIZE,)]
+    plan = replace(plan or TrainingPlan(), base=stands_on_base(base))
+    n_runs = len(parts) + len(inputs) - 1
+    done = 0
+
+    def train(part: int, unseen: tuple[int, ...]) -> TrainedNodes:
+        nonlocal done
+        run, done = done, done + 1
+        return train_nodes(
+            *data[part],
+            n_members=len(range(part, n_fits, len(parts))),
             seed=seed,
-            path=("fold", fold, "split", k),
+            path=("fold", fold, "split", part),
+            kind=kind,
             plan=plan,
-            report=None if report is None else partial(_report_part, report, k, len(parts)),
+            unseen=_with_statistics(unseen),
+            report=None if report is None else lambda share: report((run + share) / n_runs),
+            n_threads=n_threads,
         )
-        trained.append(FittedPath(path, nodes.weights, 1.0, grid[path.column], base.name))
+
+    first = {unseen: train(0, unseen) for unseen in inputs}
+    unseen = max(first, key=lambda some: first[some].validation.mean())
+    nodes = [first[unseen], *(train(part, unseen) for part in range(1, len(parts)))]
+    trained = [
+        FittedPath(path, part.weights, 1.0, grid[order[1:]], kind, base) for path, part in zip(paths, nodes, strict=True)
+    ]
     alpha = choose_alpha([(fitted, z[held]) for fitted, (_, held) in zip(trained, parts, strict=True)])
-    path = build_path(z[rest], columns, tree, fit_base(base.name, inner[rest]))
-    weights = np.concatenate([fitted.weights for fitted in trained])
-    return FittedPath(path, weights, alpha, grid[path.column], base.name)
+
+    whole = ordered[rest]
+    final = fit_base(base, whole)
+    sizes = fit_base(size_base, size((whole - final.mean(whole)) / final.scale))
+    path = fit_path(z[rest], order, parent, final, sizes, triples)
+    fitted = FittedPath(path, np.concatenate([part.weights for part in nodes]), alpha, grid[order[1:]], kind, base)
+    if not alpha or tie_share(ordered).max() > _MOST_TIES:
+        return fitted
+    held_out = [
+        (z[train][:, order], z[held][:, order], replace(one, alpha=alpha).value(z[held]))
+        for one, (train, held) in zip(trained, parts, strict=True)
+    ]
+    return replace(fitted, refinement=choose_refinement(held_out, whole, seed=seed))
 
 
-def _report_part(report: Callable[[float], None], part: int, n_parts: int, share: float) -> None:
-    report((part + share) / n_parts)
-
-
-def tie_blur(z: Floats) -> Floats:
-    """How far to blur each value of `z` (n_rows, n_columns), as a standard deviation: 0 for values that occur once.
-
-    A density would otherwise grow without bound on a value that occurs often. A third of the distance to the nearest other
-    value keeps neighbours apart; the sum over the marginal's own values then makes a probability of the density.
-    """
-    order = np.argsort(z, axis=0, kind="stable")
-    values = np.take_along_axis(z, order, axis=0)
-    new = np.diff(values, axis=0) > 0
-    n = len(z)
-    index = np.broadcast_to(np.arange(n)[:, None], z.shape)
-    edge = np.ones((1, z.shape[1]), dtype=bool)
-    first = np.maximum.accumulate(np.where(np.vstack([edge, new]), index, 0), axis=0)
-    last = np.minimum.accumulate(np.where(np.vstack([new, edge]), index, n - 1)[::-1], axis=0)[::-1]
-    padded = np.vstack([np.full_like(edge, -np.inf, dtype=float), values, np.full_like(edge, np.inf, dtype=float)])
-    below = values - np.take_along_axis(padded, first, axis=0)
-    above = np.take_along_axis(padded, last + 2, axis=0) - values
-    gap = np.minimum(below, above)
-    gap[(first == last) | ~np.isfinite(gap)] = 0.0
-    blur = np.empty_like(z)
-    np.put_along_axis(blur, order, gap / 3, axis=0)
-    return blur
+def _with_statistics(unseen: tuple[int, ...]) -> tuple[int, ...]:
+    """The inputs that go with those of the context: sizes are of no use without their scale, nor the scale without sizes."""
+    return (*unseen, N_CONTEXT + SIZE_SCALE) if SIZE in unseen else unseen
 
 
 def _nodes(path: NodePath, z: Floats, blurred: Floats) -> NodeData:
@@ -145,7 +172,4 @@ def choose_alpha(held_out: list[tuple[FittedPath, Floats]]) -> float:
 def _tempered(fitted: FittedPath, rows: Floats) -> Floats:
     """f of (at most so many of the) rows at every temperature: (n_alphas, n_rows)."""
     shown = min(len(rows), max(16, _ALPHA_PAIRS // len(fitted.path.column)))
-    data = fitted.path.data(rows[:shown])
-    grid = fitted.grid.astype(data.child.dtype)
-    terms = job("density_terms")(fitted.weights, data, grid, np.array(ALPHAS), 1)
-    return np.asarray(terms.sum(axis=1, dtype=np.float64))
+    return np.asarray(fitted.terms_at(rows[:shown], np.array(ALPHAS)).sum(axis=1, dtype=np.float64))

@@ -1,7 +1,9 @@
 """The path from the product of marginals to the data: which column comes when, and what each one is told of its past.
 
-Chain rule: TC = sum_k I(x_k ; earlier columns). A node is one column but the first; its context is the value of one parent
-and the Gaussian conditional mean and scale given ALL earlier columns. The parents form a spanning tree of the dependence.
+Chain rule: TC = sum_k I(x_k ; earlier columns). A node is one column but the first. It is told five values of the row (its
+context): one parent's value, the Gaussian conditional mean given ALL earlier columns, the size that earlier residuals let
+expect, and what a pair of earlier columns says where the screen found one. Seven values of its own (its statistics) tell the
+network, which all nodes share, what kind of dependence this node has.
 """
 
 from __future__ import annotations
@@ -11,28 +13,24 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .network import BY_CHILD, BY_PARENT, NodeData
+from .conditionals import Conditionals
+from .features import cosines, size, size_slope
+from .network import BY_CHILD, BY_PARENT, BY_THIRD, NodeData
+from .screen import Triples, pair_feature
 
 Floats = NDArray[np.float64]
+Places = NDArray[np.intp]
 
-
-def correlation(z: Floats) -> Floats:
-    """Correlations of columns that are centred and scaled by construction (normal scores): second moments, rescaled.
-
-    A column that does not vary has correlation 0 with all others.
-    """
-    second = z.T @ z / len(z)
-    scale = np.sqrt(np.diag(second))
-    scale[scale < 1e-9] = 1.0
-    second /= np.outer(scale, scale)
-    np.fill_diagonal(second, 1.0)
-    return second
-
-
-def _standardized(z: Floats) -> Floats:
-    centred = z - z.mean(0)
-    scale = centred.std(0)
-    return np.asarray(centred / np.where(scale < 1e-9, np.inf, scale))
+PARENT, MEAN, SIZE, PAIR, PAIR_SIGN = range(5)  # the context
+N_CONTEXT = 5
+SIZE_SCALE = 1  # the statistic that belongs to SIZE
+CODES = np.array(
+    [
+        *(BY_PARENT, BY_CHILD, 0, BY_THIRD, BY_THIRD),
+        *(0, 0, BY_PARENT | BY_CHILD, BY_PARENT, BY_CHILD, 0, BY_CHILD | BY_THIRD),
+    ],
+    np.uint8,
+)
 
 
 def dependence(z: Floats) -> Floats:
@@ -42,88 +40,109 @@ def dependence(z: Floats) -> Floats:
     """
     total = np.zeros((z.shape[1], z.shape[1]))
     for feature in (z, np.abs(z)):
-        unit = _standardized(feature)
-        total += (unit.T @ unit / len(z)) ** 2
+        unit = feature - feature.mean(axis=0)
+        unit /= np.maximum(unit.std(axis=0), 1e-9) * np.sqrt(len(z))
+        product = unit.T @ unit
+        total += np.multiply(product, product, out=product)
     np.fill_diagonal(total, 0.0)
-    return np.asarray(np.sqrt(total))
+    return np.asarray(np.sqrt(total, out=total))
 
 
-def spanning_tree(weight: Floats, n_parents: int = 1) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Prim's maximum spanning tree: the order of the columns, and the parents of every column but the first.
+def spanning_tree(weight: Floats) -> tuple[Places, Places]:
+    """Prim's maximum spanning tree: the order of the columns, and the parent of every column but the first.
 
-    Returns `order` (d,), starting with the column of largest total weight, and `parents` (d - 1, n_parents): the earlier
-    columns of largest weight to `order[k + 1]`, best first, -1 where there are not as many earlier columns.
+    Returns `order` (d,), starting with the column of largest total weight, and `parent` (d - 1,): the PLACE in that order of
+    the earlier column of largest weight to `order[k + 1]`.
     """
     d = len(weight)
     order = np.empty(d, dtype=np.intp)
-    parents = np.full((d - 1, n_parents), -1, dtype=np.intp)
-    order[0] = weight.sum(0).argmax()
-    waiting = np.ones(d, dtype=bool)
-    waiting[order[0]] = False
-    reach = weight[order[0]].copy()
+    order[0] = weight.sum(axis=0).argmax()
+    reach, nearest = weight[order[0]].copy(), np.zeros(d, dtype=np.intp)
+    reach[order[0]] = -np.inf
     for k in range(1, d):
-        column = int(np.where(waiting, reach, -np.inf).argmax())
-        earlier = order[:k]
-        best = np.argsort(-weight[earlier, column], kind="stable")[:n_parents]
-        parents[k - 1, : len(best)] = earlier[best]
+        column = int(reach.argmax())
         order[k] = column
-        waiting[column] = False
-        np.maximum(reach, weight[column], out=reach)
-    return order, parents
-
-
-def edge_statistics(z: Floats, parent: NDArray[np.intp], child: NDArray[np.intp]) -> Floats:
-    """Four correlations of every parent-child pair, (n_nodes, 4): of (p, c), (|p|, |c|), (p, |c|) and (|p|, c).
-
-    They tell one network, shared by all nodes, what kind of dependence the node at hand has.
-    """
-    unit, unit_abs = _standardized(z), _standardized(np.abs(z))
-
-    def pairwise(a: Floats, b: Floats) -> Floats:
-        return np.asarray(np.einsum("nk,nk->k", a[:, parent], b[:, child]) / len(z))
-
-    pairs = ((unit, unit), (unit_abs, unit_abs), (unit, unit_abs), (unit_abs, unit))
-    return np.stack([pairwise(a, b) for a, b in pairs], axis=1)
+        closer = (weight[column] > reach) & (reach > -np.inf)
+        reach[closer] = weight[column][closer]
+        nearest[closer] = k
+        reach[column] = -np.inf
+    return order, nearest[order[1:]]
 
 
 @dataclass(frozen=True)
 class NodePath:
-    """Order, parents and Gaussian conditionals of the columns in play; columns that never vary are not on the path.
+    """A path through m columns, fitted to some rows. Places count along the path; node k is the column at place k + 1.
 
-    `column`, `parent`: (n_nodes,) column numbers; `coefficients`: (n_nodes, n_features), the conditional mean of node k is
-    `z @ coefficients[k]`; `scale`: (n_nodes,) the conditional standard deviation; `statistics`: (n_nodes, 4).
+    Attributes
+    ----------
+    order : (m,), the column at each place.
+    parent : (m - 1,), the place of each node's parent.
+    base : conditional mean and scale of every column given all earlier ones.
+    sizes : the same for the sizes of the base's residuals.
+    triples : the nodes that a product of two earlier columns moves.
+    statistics : (m - 1, 7), what the network is told of each node.
     """
 
-    root: int
-    column: NDArray[np.intp]
-    parent: NDArray[np.intp]
-    coefficients: Floats
-    scale: Floats
+    order: Places
+    parent: Places
+    base: Conditionals
+    sizes: Conditionals
+    triples: Triples
     statistics: Floats
+
+    @property
+    def column(self) -> Places:
+        """The column of each node, (m - 1,)."""
+        return self.order[1:]
+
+    @property
+    def parent_column(self) -> Places:
+        """The column of each node's parent, (m - 1,)."""
+        return self.order[self.parent]
 
     def data(self, z: Floats, dtype: type = np.float32) -> NodeData:
         """The nodes' view of rows `z` (n_rows, n_features)."""
-        context = np.stack([z.T[self.parent], self.coefficients @ z.T], axis=1)
-        return NodeData(
-            child=np.ascontiguousarray(z.T[self.column], dtype=dtype),
-            context=np.ascontiguousarray(context, dtype=dtype),
-            statistics=np.column_stack([np.log(self.scale), self.statistics]).astype(dtype),
-            codes=np.array([BY_PARENT, BY_CHILD, 0, BY_PARENT | BY_CHILD, 0, BY_PARENT, BY_CHILD], np.uint8),
-        )
+        ordered = z[:, self.order]
+        mean = self.base.mean(ordered)
+        context: NDArray = np.zeros((len(self.parent), N_CONTEXT, len(z)), dtype)
+        context[:, PARENT] = ordered.T[self.parent]
+        context[:, MEAN] = mean.T[1:]
+        context[:, SIZE] = self.sizes.mean(size((ordered - mean) / self.base.scale)).T[1:]
+        node = self.triples.child - 1
+        context[node, PAIR] = pair_feature(ordered[:, self.triples.first], ordered[:, self.triples.second]).T
+        context[node, PAIR_SIGN] = np.sign(context[node, PAIR])
+        child: NDArray = np.ascontiguousarray(ordered.T[1:], dtype=dtype)
+        return NodeData(child, context, self.statistics.astype(dtype), CODES)
+
+    def pull(self, z: Floats, by_child: Floats, by_context: Floats) -> Floats:
+        """The gradient by rows `z` (n_rows, n_features), from that by the children (N, n_rows) and contexts (N, 5, n_rows)."""
+        ordered = z[:, self.order]
+        residual = (ordered - self.base.mean(ordered)) / self.base.scale
+        by_mean, by_size = np.zeros_like(ordered), np.zeros_like(ordered)
+        by_mean[:, 1:] = by_context[:, MEAN].T
+        by_size[:, 1:] = by_context[:, SIZE].T
+        by_residual = self.sizes.pull(by_size) * size_slope(residual) / self.base.scale
+        slope = (by_residual + self.base.pull(by_mean - by_residual)).T.copy()
+        slope[1:] += by_child
+        np.add.at(slope, self.parent, by_context[:, PARENT])
+        first, second = ordered[:, self.triples.first].T, ordered[:, self.triples.second].T
+        by_product = by_context[self.triples.child - 1, PAIR] * 0.5 / np.sqrt(np.maximum(np.abs(first * second), 1e-12))
+        np.add.at(slope, self.triples.first, by_product * second)
+        np.add.at(slope, self.triples.second, by_product * first)
+        gradient = np.zeros_like(z)
+        gradient[:, self.order] = slope.T
+        return gradient
 
 
-def build_path(z: Floats, columns: NDArray[np.intp], tree: tuple[NDArray, NDArray], base: Floats) -> NodePath:
-    """The path through `columns` along `tree` (as `spanning_tree` returns it, numbered within `columns`).
-
-    `z` (n_rows, n_features) gives the edge statistics; `base` is the correlation matrix of `columns` that gives the Gaussian
-    conditionals. With the Cholesky factor C of the reordered base, x = C e, so x_k - C_kk e_k is the conditional mean of x_k
-    given all earlier columns and C_kk its scale.
-    """
-    order, parents = tree
-    factor = np.linalg.cholesky(base[np.ix_(order, order)])
-    scale = np.diag(factor)
-    whitening = np.linalg.inv(factor)
-    coefficients = np.zeros((len(order) - 1, z.shape[1]))
-    coefficients[:, columns[order]] = -scale[1:, None] * np.tril(whitening, -1)[1:]
-    child, parent = columns[order[1:]], columns[parents[:, 0]]
-    return NodePath(int(columns[order[0]]), child, parent, coefficients, scale[1:].copy(), edge_statistics(z, parent, child))
+def fit_path(z: Floats, order: Places, parent: Places, base: Conditionals, sizes: Conditionals, triples: Triples) -> NodePath:
+    """The path along `order` and `parent`, with the statistics of rows `z` (n_rows, n_features)."""
+    ordered = z[:, order]
+    place, spread = cosines(ordered)
+    correlations = [
+        np.einsum("nk,nk->k", a[:, parent], b[:, 1:]) / len(z)
+        for a, b in ((place, place), (place, spread), (spread, place), (spread, spread))
+    ]
+    third = np.zeros(len(parent))
+    third[triples.child - 1] = triples.correlation
+    statistics = np.column_stack([np.log(base.scale[1:]), np.log(sizes.scale[1:]), *correlations, third])
+    return NodePath(order, parent, base, sizes, triples, statistics)

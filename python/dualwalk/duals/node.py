@@ -10,38 +10,72 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import _checks
 from .._nodepath.path import NodePath
+from .._nodepath.training import Kind
+from .._refine.choice import Refinement
 from ..backends import job
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class FittedPath:
-    """What one fold learned: its `path`, the members' `weights`, one temperature `alpha`, every node's marginal `grid`."""
+    """What one fold learned: its `path`, the members' `weights` (n_members, W), one temperature `alpha`, every node's marginal
+    `grid` (n_nodes, n_quantiles), and the mixture of clusters that refines it, where there is one."""
 
     path: NodePath
     weights: NDArray
     alpha: float
-    grid: NDArray[np.float64]  # (n_nodes, n_quantiles)
+    grid: Floats
+    kind: Kind = "density"
     base: str = ""
+    refinement: Refinement | None = None
 
-    def node_terms(self, z: NDArray[np.float64], dtype: Any = np.float32) -> NDArray[np.float64]:
-        """Terms of the path's nodes for rows `z`: (n_nodes, n_rows), nats."""
-        if not self.alpha:
-            return np.zeros((len(self.grid), len(z)))
+    def terms_at(self, z: Floats, alphas: Floats, dtype: Any = np.float32, n_threads: int = 1) -> NDArray:
+        """Terms of the path's nodes, unrefined, at some temperatures: (n_alphas, n_nodes, n_rows), nats."""
         weights, grid = self.weights.astype(dtype), self.grid.astype(dtype)
-        terms = job("density_terms")(weights, self.path.data(z, dtype), grid, np.array([self.alpha]), 1)
-        return np.asarray(terms[0].astype(np.float64))
+        data = self.path.data(z, dtype)
+        return np.asarray(job(f"{self.kind}_terms")(weights, data, grid, alphas, *self._on_base, n_threads))
 
-    def value_and_gradient(self, z: NDArray[np.float64], dtype: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    @property
+    def _on_base(self) -> tuple[bool, ...]:
+        """Contrastive nodes stand on the Gaussian base's own log-ratio where there is a base."""
+        return () if self.kind == "density" else (stands_on_base(self.base),)
+
+    def terms(self, z: Floats, dtype: Any = np.float32, n_threads: int = 1) -> Floats:
+        """Each column's term of f for rows `z` (n_rows, n_features), nats, in the shape of z."""
+        total = np.zeros_like(z)
+        if self.alpha:
+            total[:, self.path.column] = self.terms_at(z, np.array([self.alpha]), dtype, n_threads)[0].T
+        if self.refinement is not None:
+            order = self.path.order
+            inner = self.refinement.terms(z[:, order], np.arange(len(order)), total[:, order])
+            total[:, order] = inner
+        return total
+
+    def value(self, z: Floats, dtype: Any = np.float32, n_threads: int = 1) -> Floats:
+        """f of rows `z`, (n_rows,), nats."""
+        if not self.alpha:
+            return np.zeros(len(z))
+        f = self.terms_at(z, np.array([self.alpha]), dtype, n_threads)[0].sum(axis=0, dtype=np.float64)
+        return f if self.refinement is None else self.refinement.value(z[:, self.path.order], f)
+
+    def value_and_gradient(self, z: Floats, dtype: Any) -> tuple[Floats, Floats]:
         """f of every row and its gradient by the normal scores: (n_rows,) and (n_rows, n_features)."""
-        gradient = np.zeros((z.shape[1], len(z)))
         if not self.alpha:
-            return np.zeros(len(z)), gradient.T.copy()
+            return np.zeros(len(z)), np.zeros_like(z)
         weights, grid = self.weights.astype(dtype), self.grid.astype(dtype)
-        terms, by_child, by_context = job("density_slopes")(weights, self.path.data(z, dtype), grid, self.alpha, 1)
-        gradient[self.path.column] += by_child
-        np.add.at(gradient, self.path.parent, by_context[:, 0])
-        gradient += self.path.coefficients.T @ by_context[:, 1]
-        return terms.sum(axis=0, dtype=np.float64), gradient.T.copy()
+        slopes = job(f"{self.kind}_slopes")(weights, self.path.data(z, dtype), grid, self.alpha, *self._on_base, 1)
+        terms, by_child, by_context = (part.astype(np.float64) for part in slopes)
+        f, gradient = terms.sum(axis=0), self.path.pull(z, by_child, by_context)
+        if self.refinement is not None:
+            order = self.path.order
+            f, gradient[:, order] = self.refinement.value_and_gradient(z[:, order], f, gradient[:, order])
+        return f, gradient
+
+
+def stands_on_base(base: str) -> bool:
+    """Whether contrastive nodes add the log-ratio of the Gaussian base of this name to their own."""
+    return base != "independent"
 
 
 class NodeDual:
@@ -73,10 +107,10 @@ class NodeDual:
     def terms(self, x: ArrayLike) -> NDArray[np.float64]:
         """Each column's term of f: (n, n_features), nats; rows sum to `value(x)`. Columns off the path have term 0."""
         z = self._rows(x)
-        total = np.zeros((self.n_features, len(z)))
+        total = np.zeros_like(z)
         for path in self.paths:
-            total[path.path.column] += path.node_terms(z, self.dtype)
-        return (total / max(1, len(self.paths))).T.copy()
+            total += path.terms(z, self.dtype)
+        return total / max(1, len(self.paths))
 
     def value(self, x: ArrayLike) -> NDArray[np.float64]:
         """f of every row: (n,), nats."""
