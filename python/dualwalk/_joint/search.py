@@ -1,7 +1,6 @@
 """Alternation of the cut and the duals: clusters grow from a pair by cuts of their dual, settle, and merge.
 
-1. The pair of largest mutual information among the series that are left is a cluster (where no pair depends, the triple whose
-   product does); its dual is learned, the cut of sorted f that sets the two sides farthest apart makes the next cluster, and
+1. The most dependent pair (or triple, by its product) of the series that are left is a cluster; its dual is learned, the cut of sorted f that sets the two sides farthest apart makes the next cluster, and
    so on until it stands; then the next pair.
 2. All duals are learned, every series goes where its f is largest, and so on until nobody moves.
 3. The two clusters that gain most by one common dual become one, and 2 again, until as many are left as wanted, or until no
@@ -21,7 +20,8 @@ from .pattern import pattern_dual, worth
 
 Members = NDArray[np.intp]
 _ROUNDS = 10
-_CHANCE = 0.05
+_CHANCE = 0.01
+_CERTAIN = 8.0  # a surprise that needs no comparison with triples
 _MOST_FOR_TRIPLES = 160  # series; more would take too long to screen
 
 
@@ -31,18 +31,17 @@ def grow(levels: Levels) -> list[Members]:
     left = np.arange(len(levels.codes))
     clusters: list[Members] = []
     while len(left) > 2:
-        members = _pair(levels, pairs, left)
-        if members is None:
-            members = _triple(levels, left)
+        members = _seed(levels, pairs, left)
         if members is None:
             break
         for _ in range(_ROUNDS):
             f, _ = pattern_dual(levels, members, left)
             order = np.argsort(f, kind="stable")
-            cut = best_cut(f[order], 1, above=0.0)
-            if cut is None or len(left) - cut[1] < 2:
+            with_stranger = np.sort(np.append(f, 0.0))  # so that all who are left may belong together
+            cut = best_cut(with_stranger, 1, above=0.0)
+            if cut is None or len(with_stranger) - cut[1] < 2:
                 break
-            new = np.sort(left[order[cut[1] :]])
+            new = np.sort(left[order[cut[1] - 1 :]])
             if np.array_equal(new, members):
                 break
             members = new
@@ -51,24 +50,33 @@ def grow(levels: Levels) -> list[Members]:
     return [*clusters, left] if len(left) else clusters
 
 
-def _pair(levels: Levels, pairs: NDArray[np.float64], left: Members) -> Members | None:
-    """The most dependent pair of those left, unless that many independent pairs would show as much in 5 % of cases."""
+def _seed(levels: Levels, pairs: NDArray[np.float64], left: Members) -> Members | None:
+    """The most surprising pair or triple of those left; None where chance would show as much in 1 % of cases or more."""
+    m = len(left)
+    surprise, members = _pair(levels, pairs, left)
+    number = m * (m - 1) / 2
+    if surprise < _CERTAIN and m <= _MOST_FOR_TRIPLES:
+        of_three, three = _triple(levels, left)
+        if of_three > surprise:
+            surprise, members, number = of_three, three, m * (m - 1) * (m - 2) / 6
+    return members if surprise > NormalDist().inv_cdf(1 - _CHANCE / number) else None
+
+
+def _pair(levels: Levels, pairs: NDArray[np.float64], left: Members) -> tuple[float, Members]:
+    """The most dependent pair of those left, and its surprise: what a standard normal number would have to be."""
     among = pairs[np.ix_(left, left)]
     pair = np.unravel_index(among.argmax(), among.shape)
     free = (levels.n_levels - 1) ** 2
     if not free:
-        return None
-    z = NormalDist().inv_cdf(1 - _CHANCE / (len(left) * (len(left) - 1) / 2))
-    chi_square = free * (1 - 2 / (9 * free) + z * (2 / (9 * free)) ** 0.5) ** 3  # Wilson and Hilferty's quantile
-    least = (chi_square - free) * levels.memory / (2 * levels.n_steps)
-    return np.sort(left[list(pair)]) if among[pair] > least else None
+        return 0.0, left[:2]
+    chi_square = max(0.0, 2 * levels.n_steps / levels.memory * float(among[pair]) + free)
+    surprise = ((chi_square / free) ** (1 / 3) - 1 + 2 / (9 * free)) / (2 / (9 * free)) ** 0.5  # Wilson and Hilferty
+    return surprise, np.sort(left[list(pair)])
 
 
-def _triple(levels: Levels, left: Members) -> Members | None:
-    """The three of those left whose product is farthest from 0 on average, unless chance would in 5 % of cases."""
+def _triple(levels: Levels, left: Members) -> tuple[float, Members]:
+    """The three of those left whose product is farthest from 0 on average, and their surprise."""
     m = len(left)
-    if m < 3 or m > _MOST_FOR_TRIPLES:
-        return None
     x = levels.place[left[:, None], levels.codes[left]]
     x = x - x.mean(axis=1, keepdims=True)
     x /= np.maximum(x.std(axis=1, keepdims=True), 1e-6)
@@ -78,8 +86,7 @@ def _triple(levels: Levels, left: Members) -> Members | None:
         j, k = np.unravel_index(size.argmax(), size.shape)
         if size[j, k] > best:
             best, chosen = float(size[j, k]), (i, i + 1 + int(j), i + 1 + int(k))
-    z = NormalDist().inv_cdf(1 - _CHANCE / (m * (m - 1) * (m - 2) / 3))  # two sides
-    return left[list(chosen)] if best > z * np.sqrt(levels.memory / levels.n_steps) else None
+    return best * (levels.n_steps / levels.memory) ** 0.5, left[list(chosen)]
 
 
 def settle(levels: Levels, clusters: list[Members]) -> list[Members]:
