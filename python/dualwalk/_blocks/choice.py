@@ -19,7 +19,7 @@ SHRINKAGE = (0.0, 0.05, 0.2, 0.5, 0.8)
 RANKS = (0, 1, 2, 3, 5, 8, 12, 20, 40)
 DEGREES = (1.0, 2.0, 3.0, 5.0, 8.0, 15.0)
 
-_ENOUGH_ROWS = 240  # validation rows that settle the choice
+ENOUGH_ROWS = 240  # validation rows that settle a choice
 _WIDEST_LIFTED = 128  # columns of both blocks; a lifted base has twice as many
 _PAIRS = 1 << 16
 
@@ -65,7 +65,7 @@ def choose_base(x: Floats, y: Floats, parts: list[Split]) -> list[Choice]:
     for part in parts:
         used.append(part)
         rows += len(part[1])
-        if rows >= _ENOUGH_ROWS:
+        if rows >= ENOUGH_ROWS:
             break
     most = min(x.shape[1], y.shape[1])
     width = x.shape[1] + y.shape[1]

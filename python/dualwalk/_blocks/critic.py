@@ -24,6 +24,7 @@ Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
 
 N_HIDDEN, N_PRODUCTS = 32, 16
+_SOMETHING = 0.01  # nats
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,12 @@ class CriticPlan:
     weight_decay: float = 3e-1
     warm_up: int = 20  # steps of growing rate
     check_every: int = 8
-    patience: int = 5  # checks without improvement
+    patience: int = 5  # checks without improvement that end the training ...
+    longer: int = 5  # ... and as many once a check has shown that there is something to learn
     validation_rows: int = 400
+
+
+NARROW = CriticPlan(n_steps=1500, weight_decay=1e-2, longer=15)  # few columns: edges are sharp and overfitting is slow
 
 
 @dataclass(frozen=True)
@@ -127,7 +132,7 @@ def train_critic(
             best_weights[:] = average
         if report is not None:
             report(step / plan.n_steps)
-        if without >= plan.patience:
+        if without >= (plan.longer if best > start + _SOMETHING else plan.patience):
             break
     return replace(critic, weights=best_weights), start, best
 

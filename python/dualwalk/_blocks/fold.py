@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from .. import _random
 from .base import EllipticalBase, fit_elliptical, scatter
-from .choice import SHRINKAGE, Choice, Split, choose_base, fit_choice
-from .critic import Critic, CriticPlan, train_critic
+from .choice import ENOUGH_ROWS, SHRINKAGE, Choice, Split, choose_base, fit_choice
+from .critic import NARROW, Critic, CriticPlan, train_critic
 from .features import MOST_COLUMNS, Features
 from .student import GAUSSIAN
 from .term import BlockTerm, Reduction, log_ratio
@@ -22,6 +22,7 @@ Rows = NDArray[np.intp]
 STRENGTHS = (0.25, 0.5, 0.75, 1.0, 1.25)
 
 _VALIDATION_SHARE = 0.15
+_NARROW = 2  # columns of both blocks
 _N_SPLITS = 3
 _WIDEST = 128  # columns of a block that are looked at one by one
 _GRID_ROWS = 1024
@@ -78,10 +79,10 @@ def fit_term(
 
     Also returns the rows that every critic was trained on.
     """
-    plan = plan or CriticPlan()
     parts, core = splits(rest)
     blocks = (reduction(z[core], columns[0]), reduction(z[core], columns[1]))
     x, y = (block.of(z) for block in blocks)
+    plan = plan or (NARROW if x.shape[1] + y.shape[1] <= _NARROW else CriticPlan())
 
     def train(choice: Choice, number: int, rich: bool) -> _Member:
         rows, held = parts[number]
@@ -98,13 +99,14 @@ def fit_term(
         return _Member(critic, base, parts[number], before, after)
 
     choices = choose_base(x, y, parts)
-    starts = [train(choice, 0, False) for choice in choices]
+    starts = [train(choice, 0, True) for choice in choices]
     best = int(np.argmax([member.after for member in starts]))
     choice, members = choices[best], [starts[best]]
-    if len(parts) > 1:
-        members.append(train(choice, 1, True))
+    settled = len(parts[0][1]) >= ENOUGH_ROWS and members[0].gain <= 0  # many rows saw nothing beyond the base
+    if len(parts) > 1 and not settled:
+        members.append(train(choice, 1, False))
     if len(parts) > 2 and max(member.gain for member in members) > 0:
-        members.append(train(choice, 2, members[1].gain > members[0].gain))
+        members.append(train(choice, 2, members[0].gain >= members[1].gain))
     critics, strength = _kept(x, y, members)
     base = fit_choice(x[rest], y[rest], choice)
     grid = rest if len(rest) <= _GRID_ROWS else _random.generator(seed, *path, "grid").permutation(rest)[:_GRID_ROWS]
