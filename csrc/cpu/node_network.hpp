@@ -14,7 +14,7 @@ namespace dualwalk {
 namespace DUALWALK_LEVEL {
 namespace {
 
-constexpr std::size_t PRODUCT_ROWS = VECTOR_BYTES == 64 ? 12 : 4;  // rows of results in registers, two vectors each
+constexpr std::size_t PRODUCT_ROWS = VECTOR_BYTES == 64 ? 12 : 6;  // rows of results in registers, two vectors each
 constexpr std::size_t PAIRS = 48;                                 // pairs in a tile: what they need stays in the nearest cache
 
 // c[i, :] (+)= sum_k a[i, k] b[k, :], `Vectors` vectors wide; a[i, k] is at a + i * a_row + k * a_column.
