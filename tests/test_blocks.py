@@ -83,6 +83,21 @@ def test_values_are_the_diagonal_of_pairs(rng: np.random.Generator) -> None:
         np.testing.assert_allclose(base.values(x, y), np.diag(base.pairs(x, y)), atol=1e-12)
 
 
+@pytest.mark.parametrize("degrees", [3.0, GAUSSIAN])
+def test_model_values_are_the_copulas_log_ratio(degrees: float, rng: np.random.Generator) -> None:
+    matrix, z = correlation(rng, 5), rng.standard_normal((6, 5))
+    base = fit_elliptical(matrix, 2, degrees, 0.0)
+    values = base.model_values(base.side(z[:, :2], 0), base.side(z[:, 2:], 1))
+    if math.isinf(degrees):
+        expected = gaussian_log_ratio(z, matrix, 2)
+    else:
+        a = student_scores(z, degrees)
+        expected = stats.multivariate_t(shape=matrix, df=degrees).logpdf(a)
+        for part in (slice(2), slice(2, None)):
+            expected -= stats.multivariate_t(shape=matrix[part, part], df=degrees).logpdf(a[:, part])
+    np.testing.assert_allclose(values, expected, atol=1e-4)
+
+
 def test_scatter_recovers_the_shape_of_a_student_sample(rng: np.random.Generator) -> None:
     matrix = np.array([[1.0, 0.6], [0.6, 1.0]])
     a = rng.multivariate_normal(np.zeros(2), matrix, 20_000) / np.sqrt(rng.chisquare(2.0, 20_000) / 2)[:, None]

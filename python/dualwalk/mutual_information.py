@@ -33,6 +33,7 @@ class MutualInformation:
     ----------
     estimate : float, the midpoint of `held_out` and `training`, where over- and underfitting nearly cancel, and a correction
         of second order for the number of rows that f is normalized over. Nearly unbiased where the fit is good; no bound.
+        Beyond what the rows support (see the notes), it is what the fitted copula says, where that is all of f.
     se : float, the standard error of `held_out` over the rows.
     lower : float, the one-sided lower limit `held_out - z se` of `confidence_level`, from held-out rows alone. Covered: the
         luck of those rows. Not covered: rows that depend on each other, such as several windows of one recording.
@@ -88,8 +89,9 @@ def mutual_information(
     Notes
     -----
     The same int `random_state` and data give the same bits on one machine; another BLAS may round differently. A row's f is
-    at most the log of the rows it is compared with (0.8 n or 1024), so that about 5 nats at n = 500 is the most that can be
-    read: `UnsupportedEstimateWarning` says when that takes more than 0.2 nats. `SmallSampleWarning`: fewer than 50 rows.
+    at most the log of the rows it is compared with (0.8 n or 1024), so that 6 nats at n = 500 is the most that rows can
+    support, and no more than log n is what any lower limit without a model can say (McAllester and Stratos 2020):
+    `UnsupportedEstimateWarning` says when that takes more than 0.2 nats. `SmallSampleWarning`: fewer than 50 rows.
     Swapping X and Y changes the estimate by a small part of `se`.
     Source: Donsker and Varadhan 1983; van den Oord et al. 2018 (the normalization); Garg et al. 2024 (arXiv 2404.07377).
 
@@ -135,8 +137,8 @@ def mutual_information(
     fitted = fit_blocks(scores, labels, folds(n, cv, seed), seed=seed, n_threads=threads)
     if fitted.own_part > _UNSUPPORTED:
         text = (
-            f"the mutual information is above what {n} rows support: the estimate reads low by {fitted.own_part:.1f} nats or "
-            "more (collect more rows, or take `lower` for what it is, a lower limit)"
+            f"the mutual information is above what {n} rows support: `held_out` and `lower` read low by {fitted.own_part:.1f} "
+            "nats or more, and `estimate` rests on a model of the copula (collect more rows, or columns that say less)"
         )
         warnings.warn(text, UnsupportedEstimateWarning, stacklevel=2)
     held_out = float(fitted.held_out.mean())

@@ -23,7 +23,7 @@ from .student import student_scores, student_slopes
 
 Floats = NDArray[np.float64]
 
-_LARGEST_CORRELATION = 0.9995
+_LARGEST_CORRELATION = 0.99995
 _EM_STEPS = 8
 _MAGNITUDE_MEAN, _MAGNITUDE_SD = 0.997255, 0.505453  # of sqrt(z^2 + 1/4), z normal
 
@@ -85,6 +85,16 @@ class EllipticalBase:
         """f of row i of x with row i of y: (n,)."""
         distance = x.size + y.size - 2 * np.einsum("ij,ij->i", x.lead, y.lead)
         return np.asarray(self._level(distance, sum(self.n_columns)) - self._level(y.own.copy(), self.n_columns[1]))
+
+    def model_values(self, x: Side, y: Side) -> Floats:
+        """f of row i of x with row i of y if the copula were exactly this (not lifted) base: no normalization over rows."""
+        d, (dx, dy) = sum(self.n_columns), self.n_columns
+        r = self.correlations[: self.rank]
+        constant = -0.5 * float(np.log1p(-r * r).sum())
+        if not math.isinf(self.degrees):
+            half = [math.lgamma((self.degrees + columns) / 2) for columns in (d, dx, dy)]
+            constant += half[0] + math.lgamma(self.degrees / 2) - half[1] - half[2]
+        return np.asarray(self.values(x, y) - self._level(x.own.copy(), dx) + constant)
 
     def _level(self, distance: Floats, d: int) -> Floats:
         """L_d(distance), in place."""

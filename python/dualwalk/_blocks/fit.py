@@ -19,13 +19,16 @@ from .term import BlockTerm
 Floats = NDArray[np.float64]
 Rows = NDArray[np.intp]
 
+_UNSUPPORTED = 0.5  # nats
+
 
 @dataclass(frozen=True)
 class FittedBlocks:
     """What `fit_blocks` found, in nats.
 
     `estimate`: the midpoint of held-out and training mean, where over- and underfitting nearly cancel, with a row's own
-    partner counted by half (see `own_part`).
+    partner counted by half (see `own_part`). Where own partners weigh more than half a nat, the rows do not support a term:
+    if it is a plain copula, its part of the estimate is then what that model says of the rows, without a guarantee.
     `held_out` (n,): f of every row from the fold that tested on it. `trained`: the mean of f over rows trained on.
     `own_part`: by how much f is lower, in the mean, because a row's own partner counts among its negatives. With it, f is a
     lower bound; without it, f would read as much too high (by half the variance of a mean of exp f over the grid).
@@ -100,14 +103,24 @@ def fit_blocks(
                 raise
             results = [future.result() for future in running]
 
-    held_out, trained, own_part, correction = np.zeros(len(z)), 0.0, 0.0, 0.0
+    held_out, estimate, trained, own_part = np.zeros(len(z)), 0.0, 0.0, 0.0
     for (fold, _), (fitted, core) in zip(jobs, results, strict=True):
         _, test = parts[fold]
         f, seen = fitted.values(z[test]), fitted.values(z[core], seen=True)
         held_out[test] += f
-        trained += float(seen.mean()) / len(parts)
-        own_part += float(fitted.own_part(f).mean()) / len(parts)
-        correction += 0.5 * float(fitted.own_part(f, 0.5).mean() + fitted.own_part(seen, 0.5).mean()) / len(parts)
+        share = len(test) / len(z)
+        trained += share * float(seen.mean())
+        own_part += share * float(fitted.own_part(f).mean())
+        estimate += share * _estimate(fitted, z, f, test, seen, core)
     folds = [[fitted for (k, _), (fitted, _) in zip(jobs, results, strict=True) if k == fold] for fold in range(len(parts))]
-    estimate = 0.5 * (float(held_out.mean()) + trained) + correction
     return FittedBlocks(estimate, held_out, trained, own_part, BlocksDual(folds, z.shape[1]))
+
+
+def _estimate(fitted: BlockTerm, z: Floats, f: Floats, test: Rows, seen: Floats, core: Rows) -> float:
+    """The midpoint of held-out and training mean: over rows where the grid supports f, else by the copula model alone."""
+    if float(fitted.own_part(f).mean()) > _UNSUPPORTED:
+        models = fitted.model_values(z[test]), fitted.model_values(z[core])
+        if models[0] is not None and models[1] is not None:
+            return 0.5 * float(models[0].mean() + models[1].mean())
+    correction = 0.5 * float(fitted.own_part(f, 0.5).mean() + fitted.own_part(seen, 0.5).mean())
+    return 0.5 * float(f.mean() + seen.mean()) + correction

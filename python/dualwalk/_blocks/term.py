@@ -81,6 +81,13 @@ class BlockTerm:
         share = np.exp(f - np.log(len(self.grid) + 1))
         return np.asarray(-np.log1p(-part * np.minimum(share, 1 - 1e-9)))
 
+    def model_values(self, z: Floats) -> Floats | None:
+        """f of rows `z` by the base's own normalization, which no grid limits; None where f is more than a copula model."""
+        if self.critics or self.base.lifted:
+            return None
+        x, y = (block.of(z) for block in self.blocks)
+        return self.base.model_values(self.base.side(x, 0), self.base.side(y, 1))
+
     def value_and_gradient(self, z: Floats) -> tuple[Floats, Floats]:
         """f (n,) and its gradient by the rows (n, n_features)."""
         value, gradient = np.zeros(len(z)), np.zeros(z.shape)
