@@ -140,6 +140,7 @@ def test_same_bits_for_any_number_of_threads_and_the_dual_is_the_mean_of_folds(c
     test = folds(120, 3, 0)[0][1]
     np.testing.assert_allclose(one.dual.value(z[test]), one.held_out[test], atol=1e-5)
     np.testing.assert_array_equal(one.held_out[test], runs[0].held_out[test])
+    np.testing.assert_allclose(one.held_out, one.dual.value(z), atol=1e-5)  # rows of no test part, too
     np.testing.assert_allclose(
         runs[0].dual.value(z).mean(), np.mean([runs[0].held_out.mean(), runs[0].trained.mean()]), atol=0.3
     )

@@ -76,7 +76,7 @@ def calibrate(scale: float, joint: Floats, marginal: Floats, *, shrink: bool) ->
 def why_unsupported(estimate: float, calibrations: list[Calibration]) -> str | None:
     """What to tell about an estimate (nats) that rests on `calibrations`, one a fold; None if all is well."""
     n = min(c.n_negatives for c in calibrations)
-    remedy = "use method='nodes', whose log-mean-exps are a few nats each"
+    remedy = "use method='path', whose log-mean-exps are a few nats each"
     shrunk = float(np.median([c.shrunk for c in calibrations]))
     bad = [c for c in calibrations if not c.supported]
     if bad:

@@ -33,7 +33,8 @@ _NEGATIVE_VALUES = 1 << 24
 class SingleFit:
     """What `fit_single` learned.
 
-    held_out : (n,) calibrated f of every row, from the fold that did not see it, nats.
+    held_out : (n,) calibrated f of every row, from the fold that did not see it, nats. Rows that are in no fold's test part have
+        the value of `dual`.
     trained : calibrated f of rows on the folds that were trained on them, all folds in a row.
     dual : the folds' critics averaged, on normal scores: MLPDual or ConvDual.
     calibrations : one a fold.
@@ -57,7 +58,7 @@ def fit_single(
     n_threads: int = 1,
     report: Callable[[float], None] | None = None,
     plan: SinglePlan | None = None,
-    stacklevel: int = 3,
+    stacklevel: int = 5,
 ) -> SingleFit:
     """Fit one critic a fold to normal scores `z` (n, d); `parts` are the folds' (other, test) rows.
 
@@ -67,7 +68,7 @@ def fit_single(
     shuffled rows support.
 
     `report(share)` is called from the calling thread and may raise to stop the work. Gives `UnsupportedEstimateWarning` where
-    f had to be scaled down so (`plan.shrink`), or should have been. Same inputs, same bits, for any `n_threads`.
+    f had to be scaled down so (`plan.shrink`), or should have been; `stacklevel` 5 is the caller of `DualDivergence.fit`. Same inputs, same bits, for any `n_threads`.
     """
     plan = plan or _plan(critic, loss)
     shape = convolution.ConvShape.of(feature_shape)
@@ -112,20 +113,23 @@ def fit_single(
             cancelled.set()
             pool.shutdown(cancel_futures=True)
             raise
+    dual = _average([result[0] for result in results], shape)
+    tested = np.zeros(len(z), dtype=bool)
     held_out = np.empty(len(z))
     for (_, test), (_, found, _, _) in zip(parts, results, strict=True):
-        held_out[test] = found
+        held_out[test], tested[test] = found, True
+    if not tested.all():
+        held_out[~tested] = dual.value(scores[~tested])
     calibrations = [result[3] for result in results]
-    text = why_unsupported(float(held_out.mean()), calibrations)
+    text = why_unsupported(float(held_out[tested].mean()), calibrations)
     if text is not None:
         warnings.warn(text, UnsupportedEstimateWarning, stacklevel=stacklevel)
-    dual = _average([result[0] for result in results], shape)
     return SingleFit(held_out, np.concatenate([result[2] for result in results]), dual, calibrations)
 
 
 def _plan(critic: str, loss: str) -> SinglePlan:
     if critic == "conv":
-        return SinglePlan(n_rows=64, n_negatives=1 if loss == "max" else 4)
+        return SinglePlan(n_steps=800, n_rows=64, n_negatives=1 if loss == "max" else 4)
     return SinglePlan(n_negatives=1 if loss == "max" else 8)
 
 
