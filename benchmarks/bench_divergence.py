@@ -39,10 +39,11 @@ from families import FAMILIES, UNTUNED
 from numpy.typing import NDArray
 from peers import PEERS, missing, one_shot, scores
 
-from dualwalk import DualDivergence, independence_test, load_japanese_vowels
+from dualwalk import DualDivergence, load_japanese_vowels
 from dualwalk._nodepath.fold import folds
 from dualwalk._single import fit_single
 from dualwalk._single.training import SinglePlan
+from dualwalk.independence import independence_test
 
 FOUR = ("chain", "factors", "signs 85 %", "fair signs")
 SAMPLE_FAMILIES = (*FOUR, "tree", "chain d=8")
