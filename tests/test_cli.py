@@ -103,6 +103,21 @@ def test_estimate_tells_all_that_the_model_knows(capsys, file, monkeypatch):
     assert content["dependence_graph"] == {"order": list(range(8)), "parents": list(range(-1, 7)), "nats": nats.tolist()}
 
 
+def test_an_infinite_divergence_is_named(capsys):
+    X = np.random.default_rng(0).normal(size=(60, 4))
+    X[:, 3] = X[:, 1]
+    np.save("twice.npy", X)
+    status, out, err = run(capsys, "estimate", "twice.npy")
+    assert status == 0
+    assert "determine each other exactly" in err[0]
+    assert "divergence    infinite (total" in out
+    assert "determine each other exactly: feature 2 and feature 4." in out
+    content = json.loads(run(capsys, "estimate", "twice.npy", "--json")[1], parse_constant=pytest.fail)
+    assert content["divergence"] is None
+    assert content["determined"] == [[1, 3]]
+    assert content["divergence_lower"] > 1
+
+
 def test_cluster(capsys):
     bits = np.random.default_rng(0).integers(0, 2, (10, 300))
     bits[:9] = np.repeat(bits[:3], 3, axis=0) ^ (np.random.default_rng(1).random((9, 300)) < 0.1)

@@ -179,6 +179,20 @@ def test_odd_data(tmp_path, X):
     assert not {"nan", "inf"} & set(words)
 
 
+def test_an_infinite_divergence_is_named(tmp_path):
+    pytest.importorskip("matplotlib")
+    X = data(56, (4,))
+    X[:, 3] = X[:, 1]
+    with pytest.warns(UserWarning, match="determine each other"):
+        model = DualDivergence(cv=2, n_fits=1, random_state=0).fit(X)
+    sampler = DualSampler("local", n_neighbors=8, random_state=0).fit(X)
+    write_report(tmp_path / "r.html", sampler=sampler, divergence=model)
+    words = " ".join(Page((tmp_path / "r.html").read_text(encoding="utf-8")).words)
+    assert "feature 2 and feature 4" in words
+    assert "infinite ±" not in words
+    assert not {"nan", "inf"} & set(words.lower().split())
+
+
 def test_walks_stay_between_the_end_points(sampler, divergence):
     story = tell(sampler, divergence, sampler.X_, sampler.sample(20))
     low, high = divergence.end_points_

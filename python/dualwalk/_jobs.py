@@ -43,18 +43,22 @@ def _fit_sampler(X: NDArray[Any], y: NDArray[Any] | None, seed: int) -> DualSamp
 
 def _print_divergence(divergence: DualDivergence, p_value: float | None = None) -> None:
     level = f"{100 * divergence.confidence_level:g} %"
-    value, error = words.with_error(divergence.divergence_, divergence.divergence_se_)
     lower, _ = words.with_error(divergence.divergence_lower_, divergence.divergence_se_)
     low, high = map(words.number, divergence.end_points_)
-    _row("divergence", f"{value} +- {error} nats (total correlation: how strongly a sample's values depend on each other)")
+    _row(
+        "divergence",
+        f"{words.estimate(divergence, '+-')} (total correlation: how strongly a sample's values depend on each other)",
+    )
     both = words.held_out_and_training(divergence)
     if both is not None:
         held_out, training = (words.with_error(part, divergence.divergence_se_)[0] for part in both)
         _row("made of", f"{held_out} nats on samples that were held out, {training} on those trained on")
+    if getattr(divergence, "determined_", ()):
+        _row("infinite", words.determined(divergence, divergence.feature_shape_))
     _row("lower limit", f"{lower} nats with {level} confidence")
     if p_value is not None:
         _row("dependence", f"{words.p_value(p_value)}")
-    alarms = 100 * false_alarm_rate(len(divergence.dual_values_), divergence.confidence_level)
+    alarms = 100 * false_alarm_rate(words.n_held_out(divergence), divergence.confidence_level)
     _row("end points", f"{low} and {high} nats (a new sample of this source falls outside in about {alarms:.1f} % of cases)")
     sizes = np.bincount(divergence.labels_).tolist()
     cuts = ", ".join(
@@ -140,14 +144,15 @@ def estimate(options: argparse.Namespace) -> None:
         "file": str(options.file),
         "n_samples": len(X),
         "feature_shape": list(X.shape[1:]),
-        "divergence": divergence.divergence_,
+        "divergence": divergence.divergence_ if np.isfinite(divergence.divergence_) else None,
+        "determined": [[int(k) for k in group] for group in getattr(divergence, "determined_", ())],
         "divergence_se": divergence.divergence_se_,
         "divergence_lower": divergence.divergence_lower_,
         "divergence_held_out": None if both is None else both[0],
         "divergence_training": None if both is None else both[1],
         "confidence_level": divergence.confidence_level,
         "p_value": p_value,
-        "false_alarm_rate": false_alarm_rate(len(X), divergence.confidence_level),
+        "false_alarm_rate": false_alarm_rate(words.n_held_out(divergence), divergence.confidence_level),
         "end_points": divergence.end_points_.tolist(),
         "cuts": divergence.cuts_.tolist(),
         "cut_valleys": divergence.cut_valleys_.tolist(),

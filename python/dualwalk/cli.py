@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 from . import __version__, _checks
 from ._estimator import SmallSampleWarning
+from ._infinite import InfiniteDivergenceWarning
 
 DESCRIPTION = """\
 New multivariate time series from a few hundred real ones, and how strongly the real ones' values depend on each other
@@ -143,7 +144,8 @@ def _settings(threads: int | None) -> Iterator[None]:
     """`--threads` for the kernels, and our own warnings as one line each; both as before when the job is done."""
     before = os.environ.get("DUALWALK_NUM_THREADS")
     with warnings.catch_warnings():
-        warnings.simplefilter("always", SmallSampleWarning)
+        for category in (SmallSampleWarning, InfiniteDivergenceWarning):
+            warnings.simplefilter("always", category)
         warnings.showwarning = _show_warning
         if threads is not None:
             os.environ["DUALWALK_NUM_THREADS"] = str(threads)

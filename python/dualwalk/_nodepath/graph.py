@@ -16,7 +16,8 @@ class DependenceGraph:
     `order` (d,) int: the column numbers in the order of the chain rule, each once; columns that never vary come last.
     `parents` (d,) int, BY COLUMN NUMBER: the earlier column that column c leans on most, -1 for a root.
     `nats` (d,) float64, by column number: the mean of column c's term of f over held-out rows, what c shares with all earlier
-    columns. They add up to the divergence. The edge (parents[c], c) carries nats[c]; a root's are 0.
+    columns. They add up to the held-out divergence. The edge (parents[c], c) carries nats[c]; a root's are 0, unless they are
+    means over several paths that start elsewhere.
 
     An edge is the best single witness of a dependence, not a cause: a column may lean on several, and its nats are those of
     its whole context.

@@ -81,15 +81,21 @@ def tell(
         shown_real=at_quantiles(divergence.dual_values_, shown),
         shown_generated=at_quantiles(f_generated, shown),
         walks=_walks(sampler, divergence, X),
-        p_value=independence_test(X, random_state=0).p_value,
+        p_value=_p_value(divergence, X),
         graph=graph_of(divergence),
     )
+
+
+def _p_value(divergence: DualDivergence, X: NDArray[Any]) -> float:
+    """The model's own test for zero divergence, or one made here."""
+    known: float | None = getattr(divergence, "p_value_", None)
+    return independence_test(X, random_state=0).p_value if known is None else known
 
 
 def graph_of(divergence: DualDivergence) -> DependenceGraph | None:
     """Its dependence graph; None where no column leans on another."""
     graph: DependenceGraph | None = getattr(divergence, "dependence_graph_", None)
-    return graph if graph is not None and len(graph.edges()) else None
+    return graph if graph is not None and len(graph.edges(0.0)) else None
 
 
 def at_quantiles(f: Float, levels: Float) -> NDArray[np.intp]:

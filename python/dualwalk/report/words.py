@@ -74,6 +74,7 @@ PICTURES = {
         ),
     ),
 }
+LEAST_NATS = 0.005  # edges of less are noise
 EDGES_HEADER = ("told the most", "main parent", "nats")
 TRIED_HEADER = ("what was tried", "criterion", "energy distance", "coverage", "authenticity")
 
@@ -86,8 +87,16 @@ def number(value: float) -> str:
 
 def with_error(value: float, error: float) -> tuple[str, str]:
     """A value and its standard error, both to the error's second digit."""
+    if math.isinf(value):
+        return "infinite", with_error(0.0, error)[1]
     digits = min(4, max(0, 1 - math.floor(math.log10(error)))) if error > 0 else 2
     return f"{value:.{digits}f}", f"{error:.{digits}f}"
+
+
+def estimate(model: DualDivergence, plus_minus: str = "±") -> str:
+    """The divergence with its standard error and unit."""
+    value, error = with_error(model.divergence_, model.divergence_se_)
+    return f"{value} {plus_minus} {error} nats" if math.isfinite(model.divergence_) else value
 
 
 def shape(feature_shape: tuple[int, ...]) -> str:
@@ -107,7 +116,7 @@ def column(k: int, feature_shape: tuple[int, ...]) -> str:
 
 def strongest_edges(graph: DependenceGraph, feature_shape: tuple[int, ...], limit: int = 6) -> list[tuple[str, str, str]]:
     """The columns that are told the most: name, main parent, nats."""
-    edges = graph.edges()
+    edges = graph.edges(LEAST_NATS)
     first = np.argsort(-graph.nats[edges[:, 1]], kind="stable")[:limit]
     return [
         (column(child, feature_shape), column(parent, feature_shape), f"{graph.nats[child]:.2f}")
@@ -128,16 +137,35 @@ def divergence(story: Story) -> list[str]:
     if both is not None:
         (held_out, error), (training, _) = with_error(both[0], model.divergence_se_), with_error(both[1], model.divergence_se_)
         value, _ = with_error(model.divergence_, model.divergence_se_)
+        cost, _ = with_error(-getattr(model, "rank_noise_", 0.0), model.divergence_se_)
+        ranks = f"That f works with ranks among few samples costs another {cost}. " if float(cost) > 0 else ""
         text.append(
             f"Samples that f never saw read {held_out} ± {error} nats on average, those it was trained on {training}. "
             "The first is too low by about as much as the second is too high: what f learned of the luck of its samples. "
-            f"The estimate, {value} nats, allows for both; the lower limit rests on unseen samples alone."
+            f"{ranks}The estimate, {value}{' nats' * math.isfinite(model.divergence_)}, allows for that; the lower limit rests on unseen samples alone."
         )
+    if getattr(model, "determined_", ()):
+        text.append(determined(model, story.X.shape[1:]))
     if story.p_value <= 0.05:
         text.append(f"The values do depend on each other: {p_value(story.p_value)}.")
     else:
         text.append(f"Whether the values depend on each other at all is open: {p_value(story.p_value)}.")
     return text
+
+
+def determined(model: DualDivergence, feature_shape: tuple[int, ...]) -> str:
+    """Which columns make the divergence infinite."""
+    groups = [" and ".join(column(int(k), feature_shape) for k in group) for group in model.determined_[:3]]
+    more = f", and {len(model.determined_) - 3} more groups" if len(model.determined_) > 3 else ""
+    return (
+        f"The divergence is infinite, because these determine each other exactly: {'; '.join(groups)}{more}. "
+        "Keep one of each group, or all but one of an exact sum, to see what else there is."
+    )
+
+
+def n_held_out(model: DualDivergence) -> int:
+    """How many rows the end points rest on."""
+    return int(np.sum(getattr(model, "held_out_", np.ones(len(model.dual_values_), dtype=bool))))
 
 
 def p_value(p: float) -> str:
@@ -160,12 +188,11 @@ def headlines(story: Story) -> list[tuple[str, str, str]]:
     level = f"{100 * model.confidence_level:g} %"
     sizes = np.bincount(model.labels_, minlength=len(model.cuts_) + 1).tolist()
     counts = ", ".join(map(str, sizes[:-1])) + f" and {sizes[-1]}" if len(sizes) > 1 else f"all {sizes[0]}"
-    value, error = with_error(model.divergence_, model.divergence_se_)
     lower, _ = with_error(model.divergence_lower_, model.divergence_se_)
     return [
         (
             "Divergence (total correlation)",
-            f"{value} ± {error} nats",
+            estimate(model),
             "how strongly the values of a sample depend on each other; 0 if they did not",
         ),
         ("At least", f"{lower} nats", f"lower limit of the divergence, {level} confidence, one-sided"),
@@ -192,7 +219,7 @@ def dual_space(story: Story) -> str:
     """What f, clusters and end points are here."""
     model = story.divergence
     low, high = model.end_points_
-    alarms = 100 * false_alarm_rate(len(model.dual_values_), model.confidence_level)
+    alarms = 100 * false_alarm_rate(n_held_out(model), model.confidence_level)
     if low == high:
         return f"f is the same for all samples, {number(low)} nats: no dependence between their values was found."
     valleys = int(np.sum(model.cut_valleys_))
