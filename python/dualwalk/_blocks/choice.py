@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,22 +26,22 @@ _PAIRS = 1 << 16
 
 @dataclass(frozen=True)
 class Choice:
-    """What kind of base, and its mean log-ratio on validation rows with the standard error of that mean."""
+    """What kind of base, and its log-ratios on validation rows."""
 
     degrees: float
     lifted: bool
     shrinkage: float
     rank: int
-    score: float
-    error: float
+    values: Floats = field(repr=False)
 
     @property
-    def holds_up(self) -> bool:
-        """Is there anything to see, beyond what the luck of the validation rows makes of nothing?"""
-        return self.score > self.error
+    def score(self) -> float:
+        return float(self.values.mean())
 
-
-_NOTHING = Choice(GAUSSIAN, False, 0.5, 0, 0.0, 0.0)
+    def beats(self, other: Choice) -> bool:
+        """Is this one better by more than the standard error of the difference, row by row?"""
+        gain = self.values - other.values
+        return bool(gain.mean() > gain.std(ddof=1) / np.sqrt(len(gain)))
 
 
 def fit_choice(x: Floats, y: Floats, choice: Choice) -> EllipticalBase:
@@ -59,7 +59,10 @@ def _scatter(x: Floats, y: Floats, degrees: float, lifted: bool) -> tuple[Floats
 def choose_base(x: Floats, y: Floats, parts: list[Split]) -> list[Choice]:
     """The base with the largest mean log-ratio on validation rows: Gaussian, Gaussian lifted, or Student of some degrees.
 
-    If a lifted one wins, the best of the others comes second: a critic may get further from there. Shrinkage and rank are settled for the Gaussian; the others take its shrinkage, and Student bases a rank near its own.
+    A less plain kind, or a stronger shrinkage, must beat the plainer by more than a standard error: the midpoint of held-out
+    and training mean takes away what is learned too much, not what is held back. If a lifted base wins, the best of the
+    others comes second: a critic may get further from there. Shrinkage and rank are settled for the Gaussian; the others
+    take its shrinkage, and Student bases a rank near its own.
     """
     used, rows = [], 0
     for part in parts:
@@ -72,13 +75,16 @@ def choose_base(x: Floats, y: Floats, parts: list[Split]) -> list[Choice]:
     few = len(used[0][0]) < 4 * width
     plain = _best(x, y, used, GAUSSIAN, False, SHRINKAGE if few else SHRINKAGE[:3], _ranks(most))
     near = sorted({0, *(rank for rank in (1, 2, plain.rank) if rank <= most)})
-    straight = [plain, *(_best(x, y, used, degrees, False, (plain.shrinkage,), near) for degrees in DEGREES)]
-    best = max(straight, key=lambda choice: choice.score)
+    students = [_best(x, y, used, degrees, False, (plain.shrinkage,), near) for degrees in DEGREES]
+    student = max(students, key=lambda choice: choice.score)
+    best = student if student.beats(plain) else plain
+    nothing = Choice(GAUSSIAN, False, plain.shrinkage, 0, np.zeros(len(plain.values)))
+    choices = [best if best.beats(nothing) else nothing]
     if width <= _WIDEST_LIFTED:
         lifted = _best(x, y, used, GAUSSIAN, True, (max(plain.shrinkage, SHRINKAGE[1]),), _ranks(2 * most))
-        if lifted.score > best.score and lifted.holds_up:
-            return [lifted, best if best.holds_up else _NOTHING]
-    return [best if best.holds_up else _NOTHING]
+        if lifted.beats(choices[0]):
+            choices.insert(0, lifted)
+    return choices
 
 
 def _ranks(most: int) -> list[int]:
@@ -97,11 +103,15 @@ def _best(
             full = fit_elliptical(matrix, n_first, degrees, shrinkage, lifted=lifted)
             for j, rank in enumerate(ranks):
                 values[i * len(ranks) + j].append(_values(full.cut(rank), x, y, held, grid))
-    f = np.array([np.concatenate(some) for some in values])
-    best = int(f.mean(axis=1).argmax())
-    i, j = divmod(best, len(ranks))
-    error = float(f[best].std(ddof=1) / np.sqrt(f.shape[1]))
-    return Choice(degrees, lifted, shrinkages[i], ranks[j], float(f[best].mean()), error)
+    chosen: Choice | None = None
+    for i, shrinkage in enumerate(shrinkages):
+        f = np.array([np.concatenate(some) for some in values[i * len(ranks) : (i + 1) * len(ranks)]])
+        best = int(f.mean(axis=1).argmax())
+        choice = Choice(degrees, lifted, shrinkage, ranks[best], f[best])
+        if chosen is None or choice.beats(chosen):
+            chosen = choice
+    assert chosen is not None
+    return chosen
 
 
 def _values(base: EllipticalBase, x: Floats, y: Floats, held: Rows, grid: Rows) -> Floats:

@@ -37,7 +37,7 @@ class CriticPlan:
     weight_decay: float = 3e-1
     warm_up: int = 20  # steps of growing rate
     check_every: int = 8
-    patience: int = 5  # checks without improvement that end the training ...
+    patience: int = 8  # checks without improvement that end the training ...
     longer: int = 5  # ... and as many once a check has shown that there is something to learn
     validation_rows: int = 400
 
