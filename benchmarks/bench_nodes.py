@@ -153,12 +153,7 @@ def evaluation(data: NodeData, rng: np.random.Generator, threads: int, repeats: 
     small = as_type(data, np.float32)
     for job in jobs:
         slow = job.startswith("contrastive")  # seconds a call in NumPy
-        names = [name for name in backends.PREFERENCE if backends.why_not(name) is None]
-        names = [
-            name
-            for name in names
-            if not (slow and name == "reference") and not (job == "contrastive_slopes" and name == "numba")
-        ]
+        names = [name for name in backends.PREFERENCE if backends.why_not(name) is None and not (slow and name == "reference")]
         candidates = {name: lambda name=name, job=job: call(name, job, small) for name in names}
         seconds = in_turns(candidates, 1 if slow else repeats)
         exact = call("native" if slow and "native" in names else "reference", job, data)

@@ -1,5 +1,5 @@
 # mypy: disable-error-code="no-untyped-def"
-"""Normalized node terms in Numba, tile by tile; slopes of contrastive nodes are the reference's."""
+"""Normalized terms of density nodes in Numba, tile by tile, and what contrastive nodes share with them."""
 
 from __future__ import annotations
 
@@ -29,32 +29,23 @@ from ._numba_nodes import parts_of
 from ._numba_precision import quick_log, small_exp
 from ._numba_scalar import jit
 from ._reference_nodes import N_OUTPUTS, layers
-from ._reference_terms import contrastive_slopes
-
-__all__ = ["contrastive_slopes", "contrastive_terms", "density_slopes", "density_terms"]
 
 
 def density_terms(
     weights: NDArray, data: Any, grid: NDArray, alphas: NDArray[np.float64], n_threads: int
 ) -> NDArray[np.floating]:
-    terms, _ = _run(weights, data, grid, alphas, n_threads, _density_tiles, N_OUTPUTS, False)
+    terms, _ = run_tiles(weights, data, grid, alphas, n_threads, _density_tiles, N_OUTPUTS, False)
     return terms
 
 
 def density_slopes(
     weights: NDArray, data: Any, grid: NDArray, alpha: float, n_threads: int
 ) -> tuple[NDArray, NDArray, NDArray]:
-    terms, slopes = _run(weights, data, grid, np.array([alpha]), n_threads, _density_tiles, N_OUTPUTS, True)
+    terms, slopes = run_tiles(weights, data, grid, np.array([alpha]), n_threads, _density_tiles, N_OUTPUTS, True)
     return terms[0], slopes[:, 0].copy(), slopes[:, 1:].copy()
 
 
-def contrastive_terms(
-    weights: NDArray, data: Any, grid: NDArray, alphas: NDArray[np.float64], base: bool, n_threads: int
-) -> NDArray[np.floating]:
-    return _run(weights, data, grid, alphas, n_threads, _contrastive_tiles, 1, base)[0]
-
-
-def _run(
+def run_tiles(
     weights: NDArray,
     data: Any,
     grid: NDArray,
@@ -62,7 +53,7 @@ def _run(
     n_threads: int,
     evaluate: Any,
     n_outputs: int,
-    option: bool,
+    *options: bool,
 ) -> tuple[NDArray, NDArray]:
     """Terms, and slopes by child and context (N, 1 + R, n) where they are asked for."""
     parts = parts_of(data)
@@ -71,7 +62,7 @@ def _run(
     slopes = np.empty((len(child), 1 + context.shape[1], child.shape[1]), child.dtype)
     n_inputs = len(data.codes) + (n_outputs == 1)
     matrices = [np.ascontiguousarray(matrix) for matrix in layers(np.ascontiguousarray(weights), n_inputs, n_outputs)]
-    given = (np.ascontiguousarray(grid), np.asarray(alphas, child.dtype), option, *matrices, terms, slopes)
+    given = (np.ascontiguousarray(grid), np.asarray(alphas, child.dtype), *options, *matrices, terms, slopes)
 
     def work(start: int, stop: int) -> None:
         evaluate(*parts, *given, start, stop)
@@ -145,7 +136,7 @@ def _ratio_on_grid(grid, log_weight, centre, precision, ratio):
 
 
 @jit()
-def _level(ratio, alpha, level):
+def grid_level(ratio, alpha, level):
     """log mean exp of alpha f over the grid."""
     kind = ratio.dtype.type
     largest = np.full(TILE, kind(-np.inf), ratio.dtype)
@@ -164,7 +155,7 @@ def _level(ratio, alpha, level):
 
 
 @jit()
-def _write_terms(at_child, ratio, alphas, cap, n, terms, node, start, below):
+def write_terms(at_child, ratio, alphas, cap, n, terms, node, start, below):
     """Terms of every alpha; `below` is left as 1 where the last of them is below its cap."""
     kind = ratio.dtype.type
     level = np.empty(TILE, ratio.dtype)
@@ -173,7 +164,7 @@ def _write_terms(at_child, ratio, alphas, cap, n, terms, node, start, below):
             terms[a, node, start : start + n] = 0
             below[:] = 0
             continue
-        _level(ratio, alphas[a], level)
+        grid_level(ratio, alphas[a], level)
         for i in range(TILE):
             value = alphas[a] * at_child[i] - level[i]
             below[i] = kind(0) if value > cap else kind(1)
@@ -211,7 +202,7 @@ def _density_tiles(child, context, statistics, codes, grid, alphas, slopes_too, 
         for i in range(TILE):
             at_child[i] += kind(0.5) * own[i] * own[i]
         _ratio_on_grid(grid[node], log_weight, centre, precision, ratio)
-        _write_terms(at_child, ratio, alphas, cap, n, terms, node, start, below)
+        write_terms(at_child, ratio, alphas, cap, n, terms, node, start, below)
         if not slopes_too:
             continue
         by = _mixture_slopes(own, grid[node], alphas[0], below, log_weight, centre, precision, scores, ratio)
@@ -243,7 +234,7 @@ def _mixture_slopes(x, grid, alpha, below, log_weight, centre, precision, near, 
     kind = ratio.dtype.type
     half, one = kind(0.5), kind(1)
     level = np.empty(TILE, ratio.dtype)
-    _level(ratio, alpha, level)
+    grid_level(ratio, alpha, level)
     log_count = kind(np.log(len(grid)))
     for g in range(len(grid)):  # becomes the log of what a grid value weighs, less that of its density
         bend = half * grid[g] * grid[g]
@@ -298,44 +289,3 @@ def _by_outputs(outputs, by_share, by_mean, by_log_sd, scale, by_base_mean):
         if j < TIED:
             for i in range(len(by_base_mean)):
                 by_base_mean[i] += by_mean[j, i]
-
-
-@jit()
-def _contrastive_tiles(child, context, statistics, codes, grid, alphas, base, first, second, last, terms, slopes, begin, end):
-    n_rows, n_members = child.shape[1], len(first)
-    rows = np.arange(n_rows).astype(np.int32)
-    per_node = (n_rows + TILE - 1) // TILE
-    kind = child.dtype.type
-    n_inputs, width = first.shape[2] - 1, first.shape[1]
-    inputs, outputs, kept = tiles(child, n_inputs), tiles(child, 1), tiles(child, width)
-    hidden, gates = pairs_of_tiles(child, width), pairs_of_tiles(child, width)
-    ratio = tiles(child, grid.shape[1] + 1)  # the child's own place is the last
-    own, below = tiles(child, 1)[0], tiles(child, 1)[0]
-    cap, half = kind(np.log(grid.shape[1])), kind(0.5)
-    for t in range(begin, end):
-        node, start = t // per_node, t % per_node * TILE
-        n, log_scale = min(TILE, n_rows - start), statistics[node, 0]
-        gather(context, statistics, codes, node, rows, start, n, 0, inputs)
-        gather_child(child, node, rows, start, n, 0, n_rows, 0, own)
-        ratio[:] = 0
-        for e in range(n_members):
-            inputs[n_inputs - 1] = 0
-            affine(first[e], inputs, kept)
-            for g in range(len(ratio)):
-                if g < len(ratio) - 1:
-                    inputs[n_inputs - 1] = grid[node, g]
-                else:
-                    inputs[n_inputs - 1] = own
-                hidden[0] = kept
-                multiply(first[e][:, n_inputs - 1 :], inputs[n_inputs - 1 :], hidden[0])
-                upper_layers(second[e], last[e], hidden, gates, outputs)
-                for i in range(TILE):
-                    ratio[g, i] += outputs[0, i] / kind(n_members)
-        if base:
-            narrow = small_exp(-log_scale)
-            for g in range(len(ratio)):
-                for i in range(TILE):
-                    x = own[i] if g == len(ratio) - 1 else grid[node, g]
-                    z = (x - inputs[1, i]) * narrow
-                    ratio[g, i] += half * (x * x - z * z) - log_scale
-        _write_terms(ratio[-1], ratio[:-1], alphas, cap, n, terms, node, start, below)
