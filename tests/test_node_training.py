@@ -203,6 +203,24 @@ def reference_terms(weights: np.ndarray, data: NodeData, grid: np.ndarray, base:
     return np.asarray(job("contrastive_terms")(weights, data, grid, np.array([1.0]), base, 1))
 
 
+@pytest.mark.parametrize("kind", ["density", "contrastive"])
+def test_unseen_inputs_change_nothing(rng: np.random.Generator, kind: str) -> None:
+    unseen = (3, len(CODES) - 1)
+    train, validation = (some_data(rng, 5, n, np.float32) for n in (60, 40))
+    plan = TrainingPlan(n_steps=20)
+    results = []
+    for size in (1.0, 5.0):
+        for data in (train, validation):
+            data.context[:, 3] *= size
+            data.statistics[:, -1] *= size
+        results.append(train_nodes(train, validation, n_members=2, seed=0, kind=kind, plan=plan, unseen=unseen))  # type: ignore[arg-type]
+    np.testing.assert_array_equal(results[0].weights, results[1].weights)
+    n_inputs, n_outputs = (len(CODES), N_OUTPUTS) if kind == "density" else (len(CODES) + 1, 1)
+    first = reference.layers(results[0].weights, n_inputs, n_outputs)[0]
+    assert (first[:, :, list(unseen)] == 0).all()
+    assert (first[:, :, [0, 1, 2, 4]] != 0).all()
+
+
 def test_training_stops_early_and_says_how_far_it_is(rng: np.random.Generator) -> None:
     train, validation = (chain_data(rng, n, 0.0) for n in (60, 40))
     shares: list[float] = []

@@ -137,8 +137,8 @@ void node_terms(const Array<T>& weights, const Array<T>& child, const Array<T>& 
 template <class T>
 void bind_nodes(py::module_& m) {
   using py::arg;
-  m.def("train_nodes", &train_nodes<T>, arg("weights").noconvert(), arg("first").noconvert(), arg("second").noconvert(), arg("count"),
-        arg("child").noconvert(), arg("context").noconvert(), arg("statistics").noconvert(), arg("codes").noconvert(),
+  m.def("train_nodes", &train_nodes<T>, arg("weights").noconvert(), arg("first").noconvert(), arg("second").noconvert(),
+        arg("count"), arg("child").noconvert(), arg("context").noconvert(), arg("statistics").noconvert(), arg("codes").noconvert(),
         arg("nodes").noconvert(), arg("rows").noconvert(), arg("flips").noconvert(), arg("rates").noconvert(), arg("decay"),
         arg("longest"), arg("n_shifts"), arg("base"), arg("n_threads"));
   m.def("score_nodes", &score_nodes<T>, arg("weights").noconvert(), arg("child").noconvert(), arg("context").noconvert(),

@@ -19,8 +19,8 @@ constexpr std::size_t PAIRS = 48;                                 // pairs in a 
 
 // c[i, :] (+)= sum_k a[i, k] b[k, :], `Vectors` vectors wide; a[i, k] is at a + i * a_row + k * a_column.
 template <class T, std::size_t Rows, std::size_t Vectors, bool Add>
-DUALWALK_FN void product_block(const T* a, std::size_t a_row, std::size_t a_column, const T* b, std::size_t b_row, std::size_t depth,
-                               T* c, std::size_t c_row) {
+DUALWALK_FN void product_block(const T* a, std::size_t a_row, std::size_t a_column, const T* b, std::size_t b_row,
+                               std::size_t depth, T* c, std::size_t c_row) {
   using V = Vector<T>;
   V sum[Rows][Vectors];
 #pragma GCC unroll 16
