@@ -224,10 +224,11 @@ def test_unseen_inputs_change_nothing(rng: np.random.Generator, kind: str) -> No
 def test_training_stops_early_and_says_how_far_it_is(rng: np.random.Generator) -> None:
     train, validation = (chain_data(rng, n, 0.0) for n in (60, 40))
     shares: list[float] = []
-    trained = train_nodes(train, validation, n_members=1, seed=0, report=shares.append)
-    assert trained.n_steps < 800
+    plan = TrainingPlan(n_steps=1000)
+    trained = train_nodes(train, validation, n_members=1, seed=0, plan=plan, report=shares.append)
+    assert trained.n_steps < 1000
     assert shares == sorted(shares)
-    assert shares[-1] == trained.n_steps / 800
+    assert shares[-1] == trained.n_steps / 1000
 
 
 def test_same_seed_same_bits(rng: np.random.Generator) -> None:
@@ -268,7 +269,10 @@ def test_steps_in_two_calls_are_steps_in_one(backend: str, rng: np.random.Genera
 def test_a_rate_of_its_own_for_every_step(rng: np.random.Generator) -> None:
     train, validation = (chain_data(rng, n, 0.5) for n in (60, 40))
     stopped = np.where(np.arange(60) < 40, 5e-3, 0.0)
-    plans = [TrainingPlan(n_steps=60, learning_rate=stopped, patience=99), TrainingPlan(n_steps=40, patience=99)]
+    plans = [
+        TrainingPlan(n_steps=60, learning_rate=stopped, patience=99),
+        TrainingPlan(n_steps=40, learning_rate=5e-3, patience=99),
+    ]
     first, second = (train_nodes(train, validation, n_members=1, seed=1, plan=plan) for plan in plans)
     np.testing.assert_array_equal(first.weights, second.weights)
 
