@@ -109,7 +109,7 @@ def training(data: NodeData, rng: np.random.Generator, threads: int, repeats: in
     batches = some_batches(rng)
     for kind, dtype in (("density", np.float32), ("density", np.float64), ("contrastive", np.float32)):
         density = kind == "density"
-        weights = (initial_density if density else initial_contrastive)(rng, INPUTS, dtype=np.float64)
+        weights = (initial_density if density else initial_contrastive)(rng, INPUTS, n_hidden=N_HIDDEN, dtype=np.float64)
         exact, given = train("reference", kind, data, weights, batches, 1), as_type(data, dtype)
         candidates: dict[str, Callable[[], Any]] = {
             name: lambda name=name, kind=kind, given=given, weights=weights: train(name, kind, given, weights, batches, threads)
@@ -131,8 +131,8 @@ def training(data: NodeData, rng: np.random.Generator, threads: int, repeats: in
 def evaluation(data: NodeData, rng: np.random.Generator, threads: int, repeats: int) -> None:
     table = Table(f"{N_NODES} nodes x {N_ROWS} rows, float32", ["job", "implementation", "ms", "reference / ours", "error"])
     grid = np.sort(rng.standard_normal((N_NODES, N_GRID)), axis=1)
-    density = np.stack([initial_density(rng, INPUTS, dtype=np.float64) for _ in range(2)])
-    contrastive = np.stack([initial_contrastive(rng, INPUTS, dtype=np.float64) for _ in range(2)])
+    density = np.stack([initial_density(rng, INPUTS, n_hidden=N_HIDDEN, dtype=np.float64) for _ in range(2)])
+    contrastive = np.stack([initial_contrastive(rng, INPUTS, n_hidden=N_HIDDEN, dtype=np.float64) for _ in range(2)])
     one, many = np.ones(1), np.arange(13) / 10
     jobs: dict[str, tuple[str, np.ndarray, tuple[Any, ...]]] = {
         "score_density": ("score_density", density[0], (N_ROWS,)),
