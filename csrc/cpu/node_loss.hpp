@@ -68,7 +68,7 @@ void density_log_ratio(const T* outputs, TileLanes<T>& lanes, std::size_t n, T f
     for (std::size_t j = 0; j < COMPONENTS; ++j) {
       raw[j] = load<V>(turned[2 * COMPONENTS + j] + p);
       log_sd[j] = clip_log_sd(raw[j]);
-      precision[j] = exponential(-log_sd[j]);
+      precision[j] = exponential_of_negative(-log_sd[j]);  // of a small number of either sign
       z[j] = ((j < TIED ? residual : x) - load<V>(turned[COMPONENTS + j] + p)) * precision[j];
       share[j] = load<V>(turned[j] + p);
       posterior[j] = share[j] - log_sd[j] - T(0.5) * z[j] * z[j];

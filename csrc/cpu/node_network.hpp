@@ -1,9 +1,10 @@
 // The network that all nodes share, over tiles of pairs (one node, some of its rows): passes and their gradients by the weights
 // and by the inputs. backends/_reference_nodes.py is the definition.
 //
-// A tile's arrays have a pair's features side by side, and features (hidden units, outputs) lie in vector lanes: every product,
-// forward, backward or by the weights, is then one small kernel that adds broadcast numbers times vectors, with its block of
-// results in registers. A node's statistics are the same for all pairs of a tile: they count as part of the first bias.
+// A tile's arrays have a pair's features side by side (all but its context), and features, hidden units or outputs, lie in
+// vector lanes: every product, forward, backward or by the weights, is then one small kernel that adds broadcast numbers times
+// vectors, with its block of results in registers. A node's statistics are the same for all pairs of a tile: they count as part
+// of the first bias.
 #pragma once
 
 #include "dualwalk/activation.hpp"
@@ -14,19 +15,25 @@ namespace dualwalk {
 namespace DUALWALK_LEVEL {
 namespace {
 
-constexpr std::size_t PRODUCT_ROWS = VECTOR_BYTES == 64 ? 12 : 6;  // rows of results in registers, two vectors each
-constexpr std::size_t PAIRS = 48;                                 // pairs in a tile: what they need stays in the nearest cache
+// Rows of results in registers: of two vectors each, or of one.
+template <std::size_t Vectors>
+constexpr std::size_t PRODUCT_ROWS = VECTOR_BYTES == 64 ? (Vectors == 2 ? 12 : 16) : (Vectors == 2 ? 6 : 8);
+constexpr std::size_t PAIRS = 48;  // pairs in a tile: what they need stays in the nearest cache
 
-// c[i, :] (+)= sum_k a[i, k] b[k, :], `Vectors` vectors wide; a[i, k] is at a + i * a_row + k * a_column.
-template <class T, std::size_t Rows, std::size_t Vectors, bool Add>
+// What a product adds to: nothing, what is there already, or the same row (of biases) for every row of results.
+enum class From { nothing, results, row };
+
+// c[i, :] = start + sum_k a[i, k] b[k, :], `Vectors` vectors wide; a[i, k] is at a + i * a_row + k * a_column.
+template <class T, std::size_t Rows, std::size_t Vectors, From Start>
 DUALWALK_FN void product_block(const T* a, std::size_t a_row, std::size_t a_column, const T* b, std::size_t b_row,
-                               std::size_t depth, T* c, std::size_t c_row) {
+                               std::size_t depth, T* c, std::size_t c_row, const T* start) {
   using V = Vector<T>;
   V sum[Rows][Vectors];
 #pragma GCC unroll 16
   for (std::size_t i = 0; i < Rows; ++i)
 #pragma GCC unroll 2
-    for (std::size_t v = 0; v < Vectors; ++v) sum[i][v] = Add ? load<V>(c + i * c_row + v * LANES<T>) : V{};
+    for (std::size_t v = 0; v < Vectors; ++v)
+      sum[i][v] = Start == From::nothing ? V{} : load<V>((Start == From::row ? start : c + i * c_row) + v * LANES<T>);
   for (std::size_t k = 0; k < depth; ++k) {
     V right[Vectors];
 #pragma GCC unroll 2
@@ -44,26 +51,28 @@ DUALWALK_FN void product_block(const T* a, std::size_t a_row, std::size_t a_colu
     for (std::size_t v = 0; v < Vectors; ++v) store(c + i * c_row + v * LANES<T>, sum[i][v]);
 }
 
-template <class T, std::size_t Vectors, bool Add>
-void product_columns(const T* a, std::size_t a_row, std::size_t a_column, const T* b, std::size_t b_row, std::size_t depth, T* c,
-                     std::size_t c_row, std::size_t rows) {
+template <class T, std::size_t Vectors, From Start>
+void product_columns(const T* a, std::size_t a_row, std::size_t a_column, const T* b, std::size_t b_row, std::size_t depth,
+                     T* c, std::size_t c_row, std::size_t rows, const T* start) {
+  constexpr std::size_t many = PRODUCT_ROWS<Vectors>;
   std::size_t i = 0;
-  for (; i + PRODUCT_ROWS <= rows; i += PRODUCT_ROWS)
-    product_block<T, PRODUCT_ROWS, Vectors, Add>(a + i * a_row, a_row, a_column, b, b_row, depth, c + i * c_row, c_row);
+  for (; i + many <= rows; i += many)
+    product_block<T, many, Vectors, Start>(a + i * a_row, a_row, a_column, b, b_row, depth, c + i * c_row, c_row, start);
   for (; i + 4 <= rows; i += 4)
-    product_block<T, 4, Vectors, Add>(a + i * a_row, a_row, a_column, b, b_row, depth, c + i * c_row, c_row);
-  for (; i < rows; ++i) product_block<T, 1, Vectors, Add>(a + i * a_row, a_row, a_column, b, b_row, depth, c + i * c_row, c_row);
+    product_block<T, 4, Vectors, Start>(a + i * a_row, a_row, a_column, b, b_row, depth, c + i * c_row, c_row, start);
+  for (; i < rows; ++i)
+    product_block<T, 1, Vectors, Start>(a + i * a_row, a_row, a_column, b, b_row, depth, c + i * c_row, c_row, start);
 }
 
 // The same over `columns`, a multiple of the vector length.
-template <class T, bool Add>
+template <class T, From Start>
 void product(const T* a, std::size_t a_row, std::size_t a_column, const T* b, std::size_t b_row, std::size_t depth, T* c,
-             std::size_t c_row, std::size_t rows, std::size_t columns) {
+             std::size_t c_row, std::size_t rows, std::size_t columns, const T* start = nullptr) {
   std::size_t j = 0;
   for (; j + 2 * LANES<T> <= columns; j += 2 * LANES<T>)
-    product_columns<T, 2, Add>(a, a_row, a_column, b + j, b_row, depth, c + j, c_row, rows);
+    product_columns<T, 2, Start>(a, a_row, a_column, b + j, b_row, depth, c + j, c_row, rows, start + j);
   for (; j < columns; j += LANES<T>)
-    product_columns<T, 1, Add>(a, a_row, a_column, b + j, b_row, depth, c + j, c_row, rows);
+    product_columns<T, 1, Start>(a, a_row, a_column, b + j, b_row, depth, c + j, c_row, rows, start + j);
 }
 
 // sum[j] += sum_i a[i, j]
@@ -178,7 +187,7 @@ class NodeRoom {
     for (std::size_t i = 0; i < shape_.context; ++i) {
       const T* const from = data.context + (tile.node * shape_.context + i) * data.n_rows;
       const T sign = tile.sign(data.codes[i]);
-      for (std::size_t p = 0; p < tile.n; ++p) context[p * shape_.context + i] = sign * from[tile.row(p)];
+      for (std::size_t p = 0; p < tile.n; ++p) context[i * PAIRS + p] = sign * from[tile.row(p)];
     }
     const T* const own = packed + shape_.inputs() * shape_.hidden;
     const T* const statistics = data.statistics + tile.node * shape_.statistics;
@@ -191,10 +200,20 @@ class NodeRoom {
     }
   }
 
+  // Asks for a tile's rows before they are needed: they lie far apart.
+  static void prefetch(const NodeTile<T>& tile) {
+    const NodeData<T>& data = tile.data;
+    const T* from = data.child + tile.node * data.n_rows;
+    for (std::size_t p = 0; p < tile.n; ++p) __builtin_prefetch(from + tile.row(p));
+    from = data.context + tile.node * data.n_context * data.n_rows;
+    for (std::size_t i = 0; i < data.n_context; ++i, from += data.n_rows)
+      for (std::size_t p = 0; p < tile.n; ++p) __builtin_prefetch(from + tile.row(p));
+  }
+
   // The first layer's sums of `context` for n pairs, into hidden[0].
   void first_layer(const T* packed, std::size_t n) {
-    fill(hidden[0], n, shape_.hidden, bias);
-    product<T, true>(context, shape_.context, 1, packed, shape_.hidden, shape_.context, hidden[0], shape_.hidden, n, shape_.hidden);
+    const std::size_t width = shape_.hidden;
+    product<T, From::row>(context, 1, PAIRS, packed, width, shape_.context, hidden[0], width, n, width, bias);
   }
 
   // From the first layer's sums in hidden[0] to the outputs; hidden layers and their slopes are left behind.
@@ -202,20 +221,19 @@ class NodeRoom {
     const std::size_t width = shape_.hidden;
     activate(0, n);
     const T* const second = packed + shape_.layer[1];
-    fill(hidden[1], n, width, second + width * width);
-    product<T, true>(hidden[0], width, 1, second, width, width, hidden[1], width, n, width);
+    product<T, From::row>(hidden[0], width, 1, second, width, width, hidden[1], width, n, width, second + width * width);
     activate(1, n);
     const T* const last = packed + shape_.layer[2];
-    fill(outputs, n, shape_.padded, last + width * shape_.padded);
-    product<T, true>(hidden[1], width, 1, last, shape_.padded, width, outputs, shape_.padded, n, shape_.padded);
+    const std::size_t padded = shape_.padded;
+    product<T, From::row>(hidden[1], width, 1, last, padded, width, outputs, padded, n, padded, last + width * padded);
   }
 
   // From by_output back to back[0], the gradient by the first layer's sums.
   void backward(const T* turned, std::size_t n) {
     const std::size_t width = shape_.hidden;
-    product<T, false>(by_output, shape_.padded, 1, turned + width * width, width, shape_.outputs, back[1], width, n, width);
+    product<T, From::nothing>(by_output, shape_.padded, 1, turned + width * width, width, shape_.outputs, back[1], width, n, width);
     scale(back[1], slope[1], n * width);
-    product<T, false>(back[1], width, 1, turned, width, width, back[0], width, n, width);
+    product<T, From::nothing>(back[1], width, 1, turned, width, width, back[0], width, n, width);
     scale(back[0], slope[0], n * width);
   }
 
@@ -223,10 +241,10 @@ class NodeRoom {
   void add_upper_gradient(T* gradient, std::size_t n) {
     const std::size_t width = shape_.hidden, padded = shape_.padded;
     T* const last = gradient + shape_.layer[2];
-    product<T, true>(hidden[1], 1, width, by_output, padded, n, last, padded, width, padded);
+    product<T, From::results>(hidden[1], 1, width, by_output, padded, n, last, padded, width, padded);
     add_rows(by_output, n, padded, last + width * padded);
     T* const second = gradient + shape_.layer[1];
-    product<T, true>(hidden[0], 1, width, back[1], width, n, second, width, width, width);
+    product<T, From::results>(hidden[0], 1, width, back[1], width, n, second, width, width, width);
     add_rows(back[1], n, width, second + width * width);
   }
 
@@ -234,7 +252,7 @@ class NodeRoom {
   void add_first_gradient(const NodeTile<T>& tile, const T* by_sum, T* gradient) {
     using V = Vector<T>;
     const std::size_t width = shape_.hidden;
-    product<T, true>(context, 1, shape_.context, by_sum, width, tile.n, gradient, width, shape_.context, width);
+    product<T, From::results>(context, PAIRS, 1, by_sum, width, tile.n, gradient, width, shape_.context, width);
     std::memset(sums, 0, width * sizeof(T));
     add_rows(by_sum, tile.n, width, sums);
     const T* const statistics = tile.data.statistics + tile.node * shape_.statistics;
@@ -249,15 +267,12 @@ class NodeRoom {
   // Adds the gradient by context and child, (n, turned_inputs()), from back[0].
   void add_input_gradient(const T* turned, std::size_t n, T* out) {
     const std::size_t width = shape_.hidden, columns = shape_.turned_inputs();
-    product<T, true>(back[0], width, 1, turned + (width + shape_.padded) * width, columns, width, out, columns, n, columns);
+    product<T, From::results>(back[0], width, 1, turned + (width + shape_.padded) * width, columns, width, out, columns, n, columns);
   }
 
   T *bias, *sums, *context, *hidden[2], *slope[2], *back[2], *outputs, *by_output;
 
  private:
-  static void fill(T* rows, std::size_t n, std::size_t width, const T* row) {
-    for (std::size_t p = 0; p < n; ++p) std::memcpy(rows + p * width, row, width * sizeof(T));
-  }
   void activate(std::size_t l, std::size_t n) {
     using V = Vector<T>;
     for (std::size_t i = 0; i < n * shape_.hidden; i += LANES<T>) {

@@ -56,7 +56,7 @@ class TilePass {
     for (std::size_t shift = 0; shift <= n_shifts_; ++shift) {
       lanes_.gather(tile, shift);
       std::memcpy(room_.hidden[0], kept_, numbers * sizeof(T));
-      product<T, true>(lanes_.child, 1, 1, packed_ + child_row * width, width, 1, room_.hidden[0], width, tile.n, width);
+      product<T, From::results>(lanes_.child, 1, 1, packed_ + child_row * width, width, 1, room_.hidden[0], width, tile.n, width);
       room_.forward(packed_, tile.n);
       for (std::size_t p = 0; p < PAIRS; ++p) lanes_.value[p] = p < tile.n ? room_.outputs[p * shape_.padded] : T{0};
       if (base_) add_base_log_ratio(lanes_);
@@ -66,7 +66,7 @@ class TilePass {
       if (!gradient) continue;
       room_.backward(turned_, tile.n);
       room_.add_upper_gradient(gradient, tile.n);
-      product<T, true>(lanes_.child, 1, 1, room_.back[0], width, tile.n, gradient + child_row * width, width, 1, width);
+      product<T, From::results>(lanes_.child, 1, 1, room_.back[0], width, tile.n, gradient + child_row * width, width, 1, width);
       for (std::size_t i = 0; i < numbers; ++i) summed_[i] += room_.back[0][i];
     }
     if (gradient) room_.add_first_gradient(tile, summed_, gradient);
@@ -127,16 +127,20 @@ class NodeTrainer {
     std::memset(gradient, 0, shape_.size * sizeof(T));
     const std::size_t per_node = (job_.batch_rows + PAIRS - 1) / PAIRS, n_tiles = job_.batch_nodes * per_node;
     const T factor = T{-1} / static_cast<T>(job_.batch_nodes * job_.batch_rows);
-    for (std::size_t t = n_tiles * group / GROUPS; t < n_tiles * (group + 1) / GROUPS; ++t) {
+    const auto tile_at = [&](std::size_t t) {
       const std::size_t node = step * job_.batch_nodes + t / per_node, first = t % per_node * PAIRS;
-      const NodeTile<T> tile{job_.data,
-                             static_cast<std::size_t>(job_.nodes[node]),
-                             smaller(PAIRS, job_.batch_rows - first),
-                             job_.rows + step * job_.batch_rows,
-                             first,
-                             job_.flips[node],
-                             job_.batch_rows};
-      pass.run(tile, factor, gradient);
+      return NodeTile<T>{job_.data,
+                         static_cast<std::size_t>(job_.nodes[node]),
+                         smaller(PAIRS, job_.batch_rows - first),
+                         job_.rows + step * job_.batch_rows,
+                         first,
+                         job_.flips[node],
+                         job_.batch_rows};
+    };
+    const std::size_t end = n_tiles * (group + 1) / GROUPS;
+    for (std::size_t t = n_tiles * group / GROUPS; t < end; ++t) {
+      if (t + 1 < end) NodeRoom<T>::prefetch(tile_at(t + 1));
+      pass.run(tile_at(t), factor, gradient);
     }
   }
 
