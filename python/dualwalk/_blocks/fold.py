@@ -23,6 +23,8 @@ STRENGTHS = (0.25, 0.5, 0.75, 1.0, 1.25)
 
 _VALIDATION_SHARE = 0.15
 _NARROW = 2  # columns of both blocks
+_ROWS_FOR_EDGES = 100  # validation rows, below which long training learns noise
+_SURE = 2.0  # standard errors; the rows that judge critics have also chosen when to stop them
 _N_SPLITS = 3
 _WIDEST = 128  # columns of a block that are looked at one by one
 _GRID_ROWS = 1024
@@ -82,7 +84,8 @@ def fit_term(
     parts, core = splits(rest)
     blocks = (reduction(z[core], columns[0]), reduction(z[core], columns[1]))
     x, y = (block.of(z) for block in blocks)
-    plan = plan or (NARROW if x.shape[1] + y.shape[1] <= _NARROW else CriticPlan())
+    narrow = x.shape[1] + y.shape[1] <= _NARROW and len(parts[0][1]) >= _ROWS_FOR_EDGES
+    plan = plan or (NARROW if narrow else CriticPlan())
 
     def train(choice: Choice, number: int, rich: bool) -> _Member:
         rows, held = parts[number]
@@ -135,7 +138,7 @@ def _features(x: Floats, y: Floats, rich: bool) -> tuple[Features, Features]:
 def _strength(x: Floats, y: Floats, members: list[_Member]) -> float:
     """The factor on the critics with the largest mean log-ratio over the rows each of them held out.
 
-    It is 0 unless that is better than no critic by more than a standard error.
+    It is 0 unless that is better than no critic by more than two standard errors.
     """
     values: list[list[Floats]] = [[] for _ in (0.0, *STRENGTHS)]
     for member in members:
@@ -151,4 +154,4 @@ def _strength(x: Floats, y: Floats, members: list[_Member]) -> float:
     f = np.array([np.concatenate(some) for some in values])
     best = int(f.mean(axis=1).argmax())
     gain = f[best] - f[0]
-    return (0.0, *STRENGTHS)[best] if gain.mean() > gain.std(ddof=1) / np.sqrt(len(gain)) else 0.0
+    return (0.0, *STRENGTHS)[best] if gain.mean() > _SURE * gain.std(ddof=1) / np.sqrt(len(gain)) else 0.0
