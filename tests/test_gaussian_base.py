@@ -56,10 +56,20 @@ def test_factor_analysis_is_as_likely_as_scikit_learns(rng: np.random.Generator)
     theirs = FactorAnalysis(2, max_iter=2000, tol=1e-8).fit(z).get_covariance()
     scale = np.sqrt(np.diag(theirs))
     best = log_ratio_of(theirs / np.outer(scale, scale), z).mean()
-    sample = gb.correlation(z)
-    for inner in (sample, None):  # through columns and through rows
-        ours = LowRank.of(*gb.factor_analysis(z, inner, 2, gb._leading(z, inner, 2)))
+    rows = gb.Rows(z)
+    for inner in (rows.sample, None):  # through columns and through rows
+        ours = LowRank.of(*gb.factor_analysis(rows.unit, inner, 2, rows.spectrum))
         assert abs(log_ratio(ours, z).mean() - best) < 0.03
+
+
+@pytest.mark.parametrize(("n", "d"), [(60, 9), (20, 45)])
+def test_shrinkage_is_scored_as_it_is_fitted(rng: np.random.Generator, n: int, d: int) -> None:
+    rows, held = gb.Rows(factor_rows(rng, n, d)), factor_rows(rng, 30, d)
+    values, vectors = rows.spectrum
+    np.testing.assert_allclose((vectors * values) @ vectors.T, rows.sample, atol=1e-10)
+    for share in gb.SHRINKAGE:
+        fitted = gb.fit_candidate(f"shrinkage {share:g}", rows)
+        assert gb._shrunk_log_ratio(share, rows, held) == pytest.approx(log_ratio(fitted, held).mean())
 
 
 def test_dense_and_low_rank_are_regressions_on_all_earlier_columns(rng: np.random.Generator) -> None:
@@ -134,23 +144,26 @@ def test_greedy_net_in_blocks_of_columns_is_the_same(rng: np.random.Generator, m
 def test_every_candidate_is_a_density(rng: np.random.Generator, n: int, d: int) -> None:
     z = rng.standard_normal((n, d))
     z[:, 0] = 0.0  # a column that never varies among these rows
-    sample = gb.correlation(z)
-    names = []
-    for name, conditionals in gb.candidates(z, sample):
-        names.append(name)
+    rows = gb.Rows(z)
+    names = gb.names(n, d)
+    assert len(set(names)) == len(names)
+    assert "independent" in names
+    for name in names:
+        try:
+            conditionals = gb.fit_candidate(name, rows)
+        except np.linalg.LinAlgError:
+            assert gb._share(name, rows) is not None
+            continue
         assert (conditionals.scale > 0).all(), name
         assert (conditionals.scale < 1.5).all(), name
         assert np.isfinite(log_ratio(conditionals, z)).all(), name
-        again = dict(gb.candidates(z, sample, only=name))[name]
-        np.testing.assert_allclose(again.mean(z), conditionals.mean(z), atol=1e-10)
-    assert len(set(names)) == len(names)
-    assert "independent" in names
 
 
 def test_choice_is_the_best_held_out_and_beats_ledoit_wolf_where_columns_are_many(rng: np.random.Generator) -> None:
     train, held = factor_rows(rng, 120, 60), factor_rows(rng, 60, 60)
     name, (fitted,) = gb.choose_base([(train, held)])
-    scores = {key: log_ratio(one, held).mean() for key, one in gb.candidates(train, gb.correlation(train))}
+    rows = gb.Rows(train)
+    scores = {key: log_ratio(gb.fit_candidate(key, rows), held).mean() for key in gb.names(*train.shape)}
     assert name == max(scores, key=scores.__getitem__)
     assert log_ratio(fitted, held).mean() == pytest.approx(scores[name])
     assert scores[name] > scores["ledoit-wolf"] + 1
@@ -168,4 +181,4 @@ def test_singular_candidates_are_left_out(rng: np.random.Generator) -> None:
     name, fitted = gb.choose_base([(z[:20], z[20:]), (z[10:], z[:10])])
     assert len(fitted) == 2
     assert np.isfinite(log_ratio(gb.fit_base(name, z), z)).all()
-    assert (gb.fit_base("no such base", z).scale == 1).all()
+    assert (gb.fit_base("shrinkage 0", z).scale == 1).all()  # singular

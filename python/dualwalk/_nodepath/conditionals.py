@@ -90,7 +90,7 @@ class LowRank:
         write = loading / unique[:, None]
         precision = np.broadcast_to(np.eye(q), (d, q, q)).copy()
         precision[1:] += np.cumsum(write[:-1, :, None] * loading[:-1, None, :], axis=0)
-        read: Floats = np.linalg.solve(precision, loading[:, :, None])[:, :, 0]
+        read = np.asarray(np.linalg.solve(precision, loading[:, :, None])[:, :, 0], np.float64)
         return cls(read, write, np.sqrt(unique + (loading * read).sum(axis=1)))
 
     def mean(self, z: Floats) -> Floats:

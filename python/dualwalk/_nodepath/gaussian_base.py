@@ -1,12 +1,14 @@
 """The Gaussian base: which linear conditionals along the path describe rows that were held out best.
 
 The sample correlation is useless where columns are as many as rows. Four families of remedies compete, and held-out
-log-likelihood picks: Ledoit-Wolf and fixed linear shrinkage, factor analysis, and sparse networks.
+log-likelihood picks: Ledoit-Wolf and fixed linear shrinkage, factor analysis, and sparse networks. One spectrum serves the
+first three, one greedy network the last.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,16 +31,18 @@ _EM_STEPS = 60
 def correlation(z: Floats) -> Floats:
     """Correlations of columns that are centred and scaled by construction (normal scores): second moments, rescaled.
 
-    A column that does not vary has correlation 0 with all others.
+    A column that does not vary has correlation 0 with all others. Single precision where columns are very many.
     """
-    second = z.T @ z
-    second /= len(z)
-    scale = np.sqrt(np.diag(second))
-    scale[scale < 1e-9] = 1.0
-    second /= scale
-    second /= scale[:, None]
+    unit = _unit(z).astype(np.float64 if z.shape[1] <= DENSE_COLUMNS else np.float32)
+    second = unit.T @ unit
     np.fill_diagonal(second, 1.0)
     return second
+
+
+def _unit(z: Floats) -> Floats:
+    """Columns of length 1, or 0 where a column does not vary."""
+    length = np.sqrt((z**2).sum(axis=0))
+    return np.asarray(z / np.where(length < 1e-9, np.inf, length))
 
 
 def ledoit_wolf(z: Floats) -> float:
@@ -75,52 +79,82 @@ def factor_analysis(z: Floats, sample: Floats | None, n_factors: int, start: tup
     return loading, unique
 
 
-def _leading(z: Floats, sample: Floats | None, n_vectors: int) -> tuple[Floats, Floats]:
-    """Largest eigenvalues and eigenvectors of the sample correlation, through rows where `sample` is None."""
-    if sample is not None:
-        values, vectors = np.linalg.eigh(sample)
-        return values[::-1][:n_vectors].copy(), vectors[:, ::-1][:, :n_vectors].copy()
-    values, rows = np.linalg.eigh(z @ z.T / len(z))
-    values, rows = values[::-1][:n_vectors], rows[:, ::-1][:, :n_vectors]
-    return values.copy(), z.T @ rows / np.sqrt(np.maximum(values, 1e-12) * len(z))
+@dataclass(frozen=True)
+class Rows:
+    """Rows `z` (n, d), columns in path order, and what the candidates share of them."""
+
+    z: Floats
+
+    @cached_property
+    def sample(self) -> Floats:
+        """Their correlation, (d, d)."""
+        return correlation(self.z)
+
+    @cached_property
+    def unit(self) -> Floats:
+        """Their columns scaled to variance 1."""
+        return np.asarray(_unit(self.z) * np.sqrt(len(self.z)))
+
+    @cached_property
+    def spectrum(self) -> tuple[Floats, Floats]:
+        """Eigenvalues, largest first, and eigenvectors (columns) of the correlation: all of them, or the n that are not 0."""
+        n, d = self.z.shape
+        if d <= n:
+            values, vectors = np.linalg.eigh(self.sample)
+            return values[::-1].copy(), vectors[:, ::-1].copy()
+        values, rows = np.linalg.eigh(self.unit @ self.unit.T / n)
+        values, rows = values[::-1], rows[:, ::-1]
+        kept = values > 1e-9 * max(1.0, values[0])
+        values, rows = values[kept], rows[:, kept]
+        return values, self.unit.T @ (rows / np.sqrt(values * n))
+
+    @cached_property
+    def net(self) -> GreedyNet:
+        """The network that all sparse candidates are cut from."""
+        return GreedyNet.grow(self.sample, len(self.z), min(_MOST_PARENTS, len(self.z) // 4))
 
 
-def candidates(z: Floats, sample: Floats, only: str | None = None) -> Iterator[tuple[str, Conditionals]]:
-    """Every candidate for rows `z` (n_rows, d), columns in path order, as (name, conditionals), or the one that is named.
-
-    `sample` is their correlation. A candidate that is singular to rounding is left out; "independent" is always there.
-    """
-    n, d = z.shape
-
-    def wanted(name: str) -> bool:
-        return only is None or only == name
-
-    if wanted("independent"):
-        yield "independent", independent(d)
-    shares = {f"shrinkage {share:g}": share for share in SHRINKAGE if d <= DENSE_COLUMNS and wanted(f"shrinkage {share:g}")}
-    if d <= DENSE_COLUMNS and wanted("ledoit-wolf"):
-        shares["ledoit-wolf"] = ledoit_wolf(z)
-    for name, share in shares.items():
-        try:
-            yield name, Dense.of((1 - share) * sample + share * np.eye(d))
-        except np.linalg.LinAlgError:
-            continue
-    factors = [k for k in N_FACTORS if k < min(d / 2, n) and wanted(f"{k} factors")]
-    if factors:
-        unit = z / np.maximum(np.sqrt((z**2).mean(axis=0)), 1e-9)
-        inner = sample if d <= n else None
-        start = _leading(unit, inner, max(factors))
-        for k in factors:
-            yield f"{k} factors", LowRank.of(*factor_analysis(unit, inner, k, start))
+def names(n: int, d: int) -> list[str]:
+    """All candidates for n rows of d columns."""
+    linear = ["ledoit-wolf", *(f"shrinkage {share:g}" for share in SHRINKAGE)] if 1 < d <= DENSE_COLUMNS else []
+    factors = [f"{k} factors" for k in N_FACTORS if k < min(d / 2, n)]
     nets = [f"{k} parents" for k in N_PARENTS if k < d] + [f"parents beyond {t:g} se" for t in SIGNIFICANCE if d > 1]
-    if any(map(wanted, nets)):
-        net = GreedyNet.grow(sample, n, min(_MOST_PARENTS, n // 4))
-        for k in N_PARENTS:
-            if k < d and wanted(f"{k} parents"):
-                yield f"{k} parents", net.first(k)
-        for t in SIGNIFICANCE:
-            if wanted(f"parents beyond {t:g} se"):
-                yield f"parents beyond {t:g} se", net.significant(t)
+    return ["independent", *linear, *factors, *nets]
+
+
+def fit_candidate(name: str, rows: Rows) -> Conditionals:
+    """The candidate called `name`, fitted to `rows`; np.linalg.LinAlgError where it is singular to rounding."""
+    n, d = rows.z.shape
+    share = _share(name, rows)
+    if share is not None:
+        return Dense.of((1 - share) * rows.sample + share * np.eye(d))
+    if name.endswith("factors"):
+        values, vectors = rows.spectrum
+        inner = rows.sample if d <= n else None
+        return LowRank.of(*factor_analysis(rows.unit, inner, int(name.split()[0]), (values, vectors)))
+    if name.startswith("parents beyond"):
+        return rows.net.significant(float(name.split()[2]))
+    if name.endswith("parents"):
+        return rows.net.first(int(name.split()[0]))
+    return independent(d)
+
+
+def _share(name: str, rows: Rows) -> float | None:
+    """The weight of the identity in a linear shrinkage; None for the other families."""
+    if name == "ledoit-wolf":
+        return ledoit_wolf(rows.unit)
+    return float(name.split()[1]) if name.startswith("shrinkage") else None
+
+
+def _shrunk_log_ratio(share: float, rows: Rows, held: Floats) -> float:
+    """Mean of log N(z; 0, (1 - share) S + share I) - log N(z; 0, I) over rows `held`, from the spectrum of S alone."""
+    values, vectors = rows.spectrum
+    spread = (1 - share) * np.maximum(values, 0.0) + share
+    along = (held @ vectors) ** 2
+    total = (held**2).sum(axis=1)
+    beyond = (total - along.sum(axis=1)) / share if held.shape[1] > len(values) else 0.0
+    log_det = np.log(spread).sum() + (held.shape[1] - len(values)) * np.log(share)
+    return float(0.5 * (total - (along / spread).sum(axis=1) - beyond).mean() - 0.5 * log_det)
 
 
 def choose_base(parts: list[tuple[Floats, Floats]]) -> tuple[str, list[Conditionals]]:
@@ -128,18 +162,27 @@ def choose_base(parts: list[tuple[Floats, Floats]]) -> tuple[str, list[Condition
 
     Returns its name and its conditionals fitted to each part's training rows. Columns in path order.
     """
-    fitted: dict[str, list[tuple[float, Conditionals]]] = {}
-    for train, held in parts:
-        for name, conditionals in candidates(train, correlation(train)):
-            fitted.setdefault(name, []).append((float(log_ratio(conditionals, held).mean()), conditionals))
-    whole = {name: runs for name, runs in fitted.items() if len(runs) == len(parts)}
-    best = max(whole, key=lambda name: sum(score for score, _ in whole[name]))
-    return best, [conditionals for _, conditionals in whole[best]]
+    train = [Rows(rows) for rows, _ in parts]
+    n, d = parts[0][0].shape
+    best, best_score, best_fits = "independent", 0.0, [fit_candidate("independent", rows) for rows in train]
+    for name in names(n, d)[1:]:
+        fits: list[Conditionals] = []
+        score = 0.0
+        for rows, (_, held) in zip(train, parts, strict=True):
+            share = _share(name, rows)
+            if share is not None and share > 0:
+                score += _shrunk_log_ratio(share, rows, held) / len(parts)
+                continue
+            fits.append(fit_candidate(name, rows))
+            score += float(log_ratio(fits[-1], held).mean()) / len(parts)
+        if score > best_score:
+            best, best_score, best_fits = name, score, fits
+    return best, best_fits or [fit_candidate(best, rows) for rows in train]
 
 
 def fit_base(name: str, z: Floats) -> Conditionals:
-    """The candidate called `name`, fitted to `z` (columns in path order); independent columns if that is singular."""
-    sample = correlation(z)
-    for _, conditionals in candidates(z, sample, only=name):
-        return conditionals
-    return independent(z.shape[1])
+    """The candidate called `name`, fitted to `z` (columns in path order); independent columns if it is singular there."""
+    try:
+        return fit_candidate(name, Rows(z))
+    except np.linalg.LinAlgError:
+        return independent(z.shape[1])

@@ -37,8 +37,9 @@ class GreedyNet:
         parents = np.zeros((d, most), dtype=np.intp)
         partial = np.zeros((d, most))
         width = min(d, _MOST_CANDIDATES)
-        for start in range(0, d, max(1, _BLOCK // (width * (most + 4)))):
-            block = slice(start, min(d, start + max(1, _BLOCK // (width * (most + 4)))))
+        at_once = max(1, _BLOCK // (width * (most + 4) + d))
+        for start in range(0, d, at_once):
+            block = slice(start, min(d, start + at_once))
             parents[block], partial[block] = _grow_block(correlation, np.arange(d)[block], width, most)
         return cls(parents, partial, correlation, n_rows)
 
@@ -60,7 +61,7 @@ class GreedyNet:
         gram = self.correlation[parents[:, :, None], parents[:, None, :]] * (used[:, :, None] & used[:, None, :])
         gram[:, np.arange(width), np.arange(width)] = 1.0
         target = self.correlation[parents, np.arange(d)[:, None]] * used
-        weights: Floats = np.linalg.solve(gram, target[:, :, None])[:, :, 0] * used
+        weights = np.asarray(np.linalg.solve(gram, target[:, :, None])[:, :, 0] * used, np.float64)
         left = np.maximum(1.0 - (weights * target).sum(axis=1), _LEAST_VARIANCE)
         k = used.sum(axis=1)
         # Akaike's final prediction error: k weights fitted to n rows leave more for new rows than for those

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..backends._reference_nodes import N_COMPONENTS, N_FREE, N_OUTPUTS, N_TIED, layers, n_weights
 
-N_HIDDEN = 32
+N_HIDDEN = 16
 BY_PARENT, BY_CHILD, BY_THIRD = 1, 2, 4  # bits of `NodeData.codes`
 FIRST_CONTEXT, FIRST_STATISTIC = (BY_PARENT, BY_CHILD), 0  # parent and conditional mean; log of the conditional scale
 

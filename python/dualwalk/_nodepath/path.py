@@ -33,15 +33,19 @@ CODES = np.array(
 )
 
 
+_SINGLE_PRECISION_BEYOND = 1024  # columns: products of all pairs are then most of the work
+
+
 def dependence(z: Floats) -> Floats:
     """sqrt(corr(z_a, z_b)^2 + corr(|z_a|, |z_b|)^2), zero on the diagonal: (d, d).
 
     The second correlation sees what the first cannot: columns that share a scale, or a sign that is lost.
     """
-    total = np.zeros((z.shape[1], z.shape[1]))
-    for feature in (z, np.abs(z)):
+    rows = z.astype(np.float64 if z.shape[1] <= _SINGLE_PRECISION_BEYOND else np.float32)
+    total = np.zeros((z.shape[1], z.shape[1]), rows.dtype)
+    for feature in (rows, np.abs(rows)):
         unit = feature - feature.mean(axis=0)
-        unit /= np.maximum(unit.std(axis=0), 1e-9) * np.sqrt(len(z))
+        unit /= np.maximum(unit.std(axis=0), 1e-6) * np.sqrt(len(z), dtype=rows.dtype)
         product = unit.T @ unit
         total += np.multiply(product, product, out=product)
     np.fill_diagonal(total, 0.0)

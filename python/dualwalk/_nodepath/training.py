@@ -25,11 +25,11 @@ Kind = Literal["density", "contrastive"]
 class TrainingPlan:
     """How to train. `learning_rate` is one number, or one for each of `n_steps` steps."""
 
-    n_steps: int = 800
+    n_steps: int = 2000
     n_rows: int = 96  # rows and nodes a step
     n_nodes: int = 32
     n_hidden: int = N_HIDDEN  # a multiple of 16
-    learning_rate: float | NDArray[np.float64] = 5e-3
+    learning_rate: float | NDArray[np.float64] = 1e-2
     weight_decay: float = 1e-2
     gradient_norm: float = 5.0  # a gradient is scaled down to this length
     check_every: int = 20
