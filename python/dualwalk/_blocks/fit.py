@@ -42,6 +42,16 @@ class FittedBlocks:
     dual: BlocksDual
 
 
+@dataclass(frozen=True)
+class _Job:
+    """One term of one fold: f of its test rows, the mean of f over rows it was trained on, its share of the estimate."""
+
+    fitted: BlockTerm
+    f: Floats
+    seen: float
+    estimate: float
+
+
 @one_blas_thread()
 def fit_blocks(
     z: Floats,
@@ -68,7 +78,7 @@ def fit_blocks(
     shares = np.zeros(len(jobs))
     stopped = threading.Event()
 
-    def work(number: int, on_main: bool) -> tuple[BlockTerm, Rows]:
+    def work(number: int, on_main: bool) -> _Job:
         fold, term = jobs[number]
 
         def tell(share: float) -> None:
@@ -78,11 +88,11 @@ def fit_blocks(
             if on_main and report is not None:
                 report(float(shares.mean()))
 
-        result = fit_term(
-            z, pairs[term], parts[fold][0], seed=seed, path=("fold", fold, "block", term + 1), plan=plan, report=tell
-        )
+        rest, test = parts[fold]
+        fitted, core = fit_term(z, pairs[term], rest, seed=seed, path=("fold", fold, "block", term + 1), plan=plan, report=tell)
+        f, seen = fitted.values(z[test]), fitted.values(z[core], seen=True)
         tell(1.0)
-        return result
+        return _Job(fitted, f, float(seen.mean()), _estimate(fitted, z, f, test, seen, core))
 
     if n_threads == 1 or len(jobs) < 2:
         results = [work(number, True) for number in range(len(jobs))]
@@ -104,15 +114,14 @@ def fit_blocks(
             results = [future.result() for future in running]
 
     held_out, estimate, trained, own_part = np.zeros(len(z)), 0.0, 0.0, 0.0
-    for (fold, _), (fitted, core) in zip(jobs, results, strict=True):
+    for (fold, _), job in zip(jobs, results, strict=True):
         _, test = parts[fold]
-        f, seen = fitted.values(z[test]), fitted.values(z[core], seen=True)
-        held_out[test] += f
         share = len(test) / len(z)
-        trained += share * float(seen.mean())
-        own_part += share * float(fitted.own_part(f).mean())
-        estimate += share * _estimate(fitted, z, f, test, seen, core)
-    folds = [[fitted for (k, _), (fitted, _) in zip(jobs, results, strict=True) if k == fold] for fold in range(len(parts))]
+        held_out[test] += job.f
+        trained += share * job.seen
+        own_part += share * float(job.fitted.own_part(job.f).mean())
+        estimate += share * job.estimate
+    folds = [[job.fitted for (k, _), job in zip(jobs, results, strict=True) if k == fold] for fold in range(len(parts))]
     return FittedBlocks(estimate, held_out, trained, own_part, BlocksDual(folds, z.shape[1]))
 
 
