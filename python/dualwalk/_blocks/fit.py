@@ -29,7 +29,8 @@ class FittedBlocks:
     `estimate`: the midpoint of held-out and training mean, where over- and underfitting nearly cancel, with a row's own
     partner counted by half (see `own_part`). Where own partners weigh more than half a nat, the rows do not support a term:
     if it is a plain copula, its part of the estimate is then what that model says of the rows, without a guarantee.
-    `held_out` (n,): f of every row from the fold that tested on it. `trained`: the mean of f over rows trained on.
+    `held_out` (n,): f of every row from the fold that tested on it. `trained`: the mean of f over rows trained on,
+    and `trained_values` those values.
     `own_part`: by how much f is lower, in the mean, because a row's own partner counts among its negatives. With it, f is a
     lower bound; without it, f would read as much too high (by half the variance of a mean of exp f over the grid).
     `dual`: the average over folds.
@@ -38,17 +39,18 @@ class FittedBlocks:
     estimate: float
     held_out: Floats
     trained: float
+    trained_values: Floats
     own_part: float
     dual: BlocksDual
 
 
 @dataclass(frozen=True)
 class _Job:
-    """One term of one fold: f of its test rows, the mean of f over rows it was trained on, its share of the estimate."""
+    """One term of one fold: f of its test rows, f of rows it was trained on (a fold's own), its share of the estimate."""
 
     fitted: BlockTerm
     f: Floats
-    seen: float
+    seen: Floats
     estimate: float
 
 
@@ -92,7 +94,7 @@ def fit_blocks(
         fitted, core = fit_term(z, pairs[term], rest, seed=seed, path=("fold", fold, "block", term + 1), plan=plan, report=tell)
         f, seen = fitted.values(z[test]), fitted.values(z[core], seen=True)
         tell(1.0)
-        return _Job(fitted, f, float(seen.mean()), _estimate(fitted, z, f, test, seen, core))
+        return _Job(fitted, f, seen, _estimate(fitted, z, f, test, seen, core))
 
     if n_threads == 1 or len(jobs) < 2:
         results = [work(number, True) for number in range(len(jobs))]
@@ -118,11 +120,13 @@ def fit_blocks(
         _, test = parts[fold]
         share = len(test) / len(z)
         held_out[test] += job.f
-        trained += share * job.seen
+        trained += share * float(job.seen.mean())
         own_part += share * float(job.fitted.own_part(job.f).mean())
         estimate += share * job.estimate
     folds = [[job.fitted for (k, _), job in zip(jobs, results, strict=True) if k == fold] for fold in range(len(parts))]
-    return FittedBlocks(estimate, held_out, trained, own_part, BlocksDual(folds, z.shape[1]))
+    seen = [sum(job.seen for (k, _), job in zip(jobs, results, strict=True) if k == fold) for fold in range(len(parts))]
+    trained_values = np.concatenate(seen) if pairs else np.zeros(len(z))
+    return FittedBlocks(estimate, held_out, trained, trained_values, own_part, BlocksDual(folds, z.shape[1]))
 
 
 def _estimate(fitted: BlockTerm, z: Floats, f: Floats, test: Rows, seen: Floats, core: Rows) -> float:
