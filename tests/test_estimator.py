@@ -46,7 +46,8 @@ def test_estimate_is_near_and_the_limit_below(seed: int) -> None:
     assert abs(model.divergence_ - f.mean()) < 0.3
     assert model.divergence_lower_ < 2.0
     assert 0 < model.divergence_se_ < 0.3
-    assert model.divergence_lower_ == pytest.approx(model.divergence_held_out_ - 1.6449 * model.divergence_se_, abs=1e-4)
+    limit = model.divergence_held_out_ - model.rank_noise_ - 1.6449 * model.divergence_se_
+    assert model.divergence_lower_ == pytest.approx(limit, abs=1e-4)
 
 
 def test_lost_signs_are_seen() -> None:
@@ -318,7 +319,8 @@ def test_more_columns_than_rows() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         model = DualDivergence(cv=2, n_fits=1, random_state=0).fit(X)
-    assert abs(model.divergence_) < 0.3
+    assert -0.05 < model.divergence_ / (300 / 32) < 0.1  # what 32 independent columns may read
+    assert model.divergence_lower_ < 0.1
     with pytest.warns(SmallSampleWarning, match="collect at least 92 samples"):
         DualDivergence(cv=2, n_fits=1, random_state=0).fit(np.random.default_rng(0).standard_normal((60, 520)))
 

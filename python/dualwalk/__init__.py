@@ -16,20 +16,29 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _MODULE_OF = {
+    "DependenceGraph": "_nodepath.graph",
     "DualDivergence": "estimator",
     "DualSampler": "sampler",
+    "IndependenceTest": "independence",
+    "InfiniteDivergenceWarning": "_infinite",
+    "JointClusters": "joint",
     "LocalDual": "duals.local",
     "MLPDual": "duals.mlp",
+    "MutualInformation": "mutual_information",
     "NodeDual": "duals.node",
     "NormalScores": "normal_scores",
     "NotFittedError": "_estimator",
     "Objective": "objective",
     "SmallSampleWarning": "_estimator",
+    "UnsupportedEstimateWarning": "_single.calibration",
     "WalkResult": "walks",
     "donsker_varadhan": "objective",
+    "independence_test": "independence",
+    "joint_clusters": "joint",
     "load_japanese_vowels": "datasets",
     "log_mean_exp": "objective",
     "logistic": "objective",
+    "mutual_information": "mutual_information",
     "permute_marginals": "marginals",
     "show_config": "_config",
     "walk": "walks",
@@ -40,12 +49,18 @@ __all__ = list(_MODULE_OF)
 if TYPE_CHECKING:
     from ._config import show_config
     from ._estimator import NotFittedError, SmallSampleWarning
+    from ._infinite import InfiniteDivergenceWarning
+    from ._nodepath.graph import DependenceGraph
+    from ._single.calibration import UnsupportedEstimateWarning
     from .datasets import load_japanese_vowels
     from .duals.local import LocalDual
     from .duals.mlp import MLPDual
     from .duals.node import NodeDual
     from .estimator import DualDivergence
+    from .independence import IndependenceTest, independence_test
+    from .joint import JointClusters, joint_clusters
     from .marginals import permute_marginals
+    from .mutual_information import MutualInformation, mutual_information
     from .normal_scores import NormalScores
     from .objective import Objective, donsker_varadhan, log_mean_exp, logistic
     from .sampler import DualSampler

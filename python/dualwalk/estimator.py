@@ -83,10 +83,10 @@ class DualDivergence(Estimator):
         over rows trained on, which reads high by as much, less `rank_noise_`. Infinite where continuous columns determine each
         other (`determined_` names them, and `InfiniteDivergenceWarning` is given).
     divergence_held_out_, divergence_training_ : the two means. divergence_se_ : standard error of the held-out one.
-    divergence_lower_ : float, nats, one-sided lower limit, from held-out rows alone: `divergence_held_out_ - z se`. Covered: the
-        luck of the held-out rows, judged by the spread of f over them. Not covered: rows that depend on each other, such as
-        several windows of one recording (thin them out first). It is no two-sided interval: what the nodes do not see is
-        missing from the estimate, so there is no upper limit to give.
+    divergence_lower_ : float, nats, one-sided lower limit from held-out rows: `divergence_held_out_ - rank_noise_ - z se`.
+        Covered: the luck of the held-out rows, judged by the spread of f over them. Not covered: rows that depend on each
+        other, such as several windows of one recording (thin them out first), and the error of `rank_noise_` itself. It is no
+        two-sided interval: what the nodes do not see is missing from the estimate, so there is no upper limit to give.
     rank_noise_ : float, nats, 0 or below: by how much f falls because scores are ranks among n rows (a bootstrap).
     p_value_ : float or None, of the permutation test for zero divergence.
     reverse_divergence_, reverse_divergence_se_, reverse_divergence_lower_ : KL(q || p), nats, where `reverse` was set.
@@ -256,7 +256,8 @@ class DualDivergence(Estimator):
         self.divergence_training_ = float(fit.trained.mean())
         self.divergence_ = np.inf if self.determined_ else fit.estimate
         self.divergence_se_ = float(held_out.std(ddof=1) / np.sqrt(len(held_out)))
-        self.divergence_lower_ = self.divergence_held_out_ - NormalDist().inv_cdf(level) * self.divergence_se_
+        limit = NormalDist().inv_cdf(level) * self.divergence_se_
+        self.divergence_lower_ = self.divergence_held_out_ - fit.rank_noise - limit
         space = dualspace.find_clusters(held_out)
         self.cuts_, self.cut_valleys_ = space.cuts, space.valleys
         self.labels_ = dualspace.assign(fit.held_out, space.cuts)

@@ -33,10 +33,10 @@ def correlation(z: Floats) -> Floats:
 
     A column that does not vary has correlation 0 with all others. Single precision where columns are very many.
     """
-    unit = _unit(z).astype(np.float64 if z.shape[1] <= DENSE_COLUMNS else np.float32)
+    unit: NDArray = _unit(z).astype(np.float64 if z.shape[1] <= DENSE_COLUMNS else np.float32)
     second = unit.T @ unit
     np.fill_diagonal(second, 1.0)
-    return second
+    return np.asarray(second)
 
 
 def _unit(z: Floats) -> Floats:
