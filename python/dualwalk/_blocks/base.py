@@ -45,13 +45,14 @@ class Side:
 
 @dataclass(frozen=True)
 class EllipticalBase:
-    """A fitted base: `whiten` of each block (d, d), directions `to_lead` (d, rank) from columns, correlations (rank,)."""
+    """A fitted base: of each block the `centre` (d,), `whiten` (d, d) and the canonical `directions` (d, min(dx, dy))."""
 
     degrees: float
     lifted: bool
     correlations: Floats  # all of them, (min(dx, dy),), largest first
     rank: int
-    whiten: tuple[Floats, Floats]  # w = a @ whiten
+    centre: tuple[Floats, Floats]
+    whiten: tuple[Floats, Floats]  # w = (a - centre) @ whiten
     directions: tuple[Floats, Floats]  # u = w @ directions, (d, min(dx, dy))
 
     @property
@@ -64,12 +65,15 @@ class EllipticalBase:
 
     def side(self, z: Floats, block: int) -> Side:
         """Rows `z` of block 0 (x) or 1 (y), normal scores."""
-        white = seen_columns(z, self.degrees, self.lifted) @ self.whiten[block]
+        white = self._white(z, block)
         r = self.correlations[: self.rank]
         leading = white @ self.directions[block][:, : self.rank]
         own = np.einsum("ij,ij->i", white, white)
         gain = r / (1 - r * r)
         return Side(own + (leading**2) @ (r * gain), own, leading * np.sqrt(gain))
+
+    def _white(self, z: Floats, block: int) -> Floats:
+        return np.asarray((seen_columns(z, self.degrees, self.lifted) - self.centre[block]) @ self.whiten[block])
 
     def pairs(self, x: Side, y: Side) -> Floats:
         """f of every row of x with every row of y: (n_x, n_y)."""
@@ -127,7 +131,7 @@ class EllipticalBase:
 
     def _pull(self, z: Floats, block: int, by_size: Floats, by_own: Floats, by_lead: Floats) -> Floats:
         """From derivatives by a side's parts to those by its normal scores."""
-        white = seen_columns(z, self.degrees, self.lifted) @ self.whiten[block]
+        white = self._white(z, block)
         directions = self.directions[block][:, : self.rank]
         r = self.correlations[: self.rank]
         gain = r / (1 - r * r)
@@ -153,27 +157,35 @@ def _magnitude_slope(z: Floats) -> Floats:
     return np.asarray(z / np.sqrt(z * z + 0.25) / _MAGNITUDE_SD)
 
 
-def scatter(a: Floats, degrees: float) -> Floats:
-    """Scatter matrix of a centred multivariate t with `degrees` of freedom, by expectation maximization from the identity.
+def scatter(a: Floats, degrees: float) -> tuple[Floats, Floats]:
+    """Centre (d,) and scatter matrix (d, d) of a multivariate t with `degrees` of freedom, by expectation maximization.
 
-    Fewer rows than columns would make it singular: a little of the identity stays in every step.
+    Normal scores have mean 0 over all rows, but not over those at hand: with the known centre, cross moments of a fold's rows
+    would tell of the means of the rows left out, which have the opposite sign. Fewer rows than columns would make the matrix
+    singular: a little of the identity stays in every step.
     """
     n, d = a.shape
+    centre = a.mean(axis=0) if math.isinf(degrees) else np.zeros(d)
     if math.isinf(degrees):
-        return np.asarray(a.T @ a / n)
+        return centre, np.asarray((a - centre).T @ (a - centre) / n)
     matrix = np.eye(d)
     for _ in range(_EM_STEPS):
-        white = np.linalg.solve(np.linalg.cholesky(matrix + 1e-3 * np.trace(matrix) / d * np.eye(d)), a.T)
+        away = (a - centre).T
+        white = np.linalg.solve(np.linalg.cholesky(matrix + 1e-3 * np.trace(matrix) / d * np.eye(d)), away)
         weight = (degrees + d) / (degrees + np.einsum("ij,ij->j", white, white))
-        matrix = (a.T * weight) @ a / n
-    return matrix
+        matrix = (away * weight) @ away.T / n
+        centre = weight @ a / weight.sum()
+    return centre, matrix
 
 
-def fit_elliptical(matrix: Floats, n_first: int, degrees: float, shrinkage: float, *, lifted: bool = False) -> EllipticalBase:
-    """The base of full rank from the scatter `matrix` of both blocks' seen columns, shrunk towards its own diagonal.
+def fit_elliptical(
+    moments: tuple[Floats, Floats], n_first: int, degrees: float, shrinkage: float, *, lifted: bool = False
+) -> EllipticalBase:
+    """The base of full rank from centre and scatter of both blocks' seen columns, shrunk towards the scatter's diagonal.
 
     `n_first`: how many of them are the first block's.
     """
+    centre, matrix = moments
     scale = np.sqrt(np.maximum(np.diag(matrix), 1e-12))
     shrunk = (1 - shrinkage) * matrix + shrinkage * np.diag(scale**2)
     shrunk[np.diag_indices(len(matrix))] += 1e-6 * scale**2
@@ -181,4 +193,12 @@ def fit_elliptical(matrix: Floats, n_first: int, degrees: float, shrinkage: floa
     whiten = tuple(np.linalg.inv(np.linalg.cholesky(shrunk[part, part])).T for part in (first, second))
     left, correlations, right = np.linalg.svd(whiten[0].T @ shrunk[first, second] @ whiten[1], full_matrices=False)
     correlations = np.minimum(correlations, _LARGEST_CORRELATION)
-    return EllipticalBase(degrees, lifted, correlations, len(correlations), (whiten[0], whiten[1]), (left, right.T))
+    return EllipticalBase(
+        degrees,
+        lifted,
+        correlations,
+        len(correlations),
+        (centre[first], centre[second]),
+        (whiten[0], whiten[1]),
+        (left, right.T),
+    )

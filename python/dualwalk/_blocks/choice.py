@@ -46,12 +46,12 @@ class Choice:
 
 def fit_choice(x: Floats, y: Floats, choice: Choice) -> EllipticalBase:
     """The chosen kind of base, fitted to rows (x, y)."""
-    matrix, n_first = _scatter(x, y, choice.degrees, choice.lifted)
-    return fit_elliptical(matrix, n_first, choice.degrees, choice.shrinkage, lifted=choice.lifted).cut(choice.rank)
+    moments, n_first = _moments(x, y, choice.degrees, choice.lifted)
+    return fit_elliptical(moments, n_first, choice.degrees, choice.shrinkage, lifted=choice.lifted).cut(choice.rank)
 
 
-def _scatter(x: Floats, y: Floats, degrees: float, lifted: bool) -> tuple[Floats, int]:
-    """The scatter matrix of what a base sees of both blocks, and how many of its columns are the first block's."""
+def _moments(x: Floats, y: Floats, degrees: float, lifted: bool) -> tuple[tuple[Floats, Floats], int]:
+    """Centre and scatter of what a base sees of both blocks, and how many of its columns are the first block's."""
     first, second = (seen_columns(part, degrees, lifted) for part in (x, y))
     return scatter(np.hstack([first, second]), degrees), first.shape[1]
 
@@ -97,10 +97,10 @@ def _best(
     """The best shrinkage and rank for a kind of base."""
     values: list[list[Floats]] = [[] for _ in range(len(shrinkages) * len(ranks))]
     for train, held in parts:
-        matrix, n_first = _scatter(x[train], y[train], degrees, lifted)
+        moments, n_first = _moments(x[train], y[train], degrees, lifted)
         grid = train[: max(64, _PAIRS // len(held))]
         for i, shrinkage in enumerate(shrinkages):
-            full = fit_elliptical(matrix, n_first, degrees, shrinkage, lifted=lifted)
+            full = fit_elliptical(moments, n_first, degrees, shrinkage, lifted=lifted)
             for j, rank in enumerate(ranks):
                 values[i * len(ranks) + j].append(_values(full.cut(rank), x, y, held, grid))
     chosen: Choice | None = None
