@@ -15,6 +15,7 @@ from dualwalk._nodepath.gaussian_base import correlation
 from dualwalk._nodepath.path import CODES, MEAN, N_CONTEXT, PAIR, PARENT, SIZE, NodePath, dependence, fit_path, spanning_tree
 from dualwalk._nodepath.rank_noise import resampled_scores
 from dualwalk._nodepath.screen import Triples, screen_triples
+from dualwalk._nodepath.tables import choose_tables, count_tables
 from dualwalk._nodepath.ties import tie_blur, tie_share
 
 D = 6
@@ -115,9 +116,44 @@ def test_values_that_occur_once_are_not_blurred() -> None:
 
 
 def test_resampled_scores_are_mid_ranks_among_the_rows_drawn(rng: np.random.Generator) -> None:
-    z = rng.integers(0, 9, (25, 3)).astype(float)
+    z = rng.standard_normal((25, 3))
+    z[:10, 2] = 0.5  # ties keep their score
     weight, scores = resampled_scores(z, rng)
     assert weight.sum() == 25
     drawn = np.repeat(np.arange(25), weight)
     expected = norm.ppf((rankdata(z[drawn], axis=0) - 0.5) / 25)
-    np.testing.assert_allclose(scores[drawn], expected, atol=1e-9)
+    np.testing.assert_allclose(scores[drawn, :2], expected[:, :2], atol=1e-9)
+    np.testing.assert_allclose(scores[drawn, 2], np.where(drawn < 10, 0.5, expected[:, 2]), atol=1e-9)
+
+
+def test_tables_are_conditional_log_ratios(rng: np.random.Generator) -> None:
+    every = np.column_stack([rng.integers(0, 3, 300), rng.integers(0, 2, 300), rng.standard_normal(300)]).astype(float)
+    every[:120, 2] = 0.0  # an inflated column: one atom and the rest
+    found = count_tables(every[:200], every, np.array([0, 1]), 3.0)
+    assert found is not None
+    np.testing.assert_array_equal(found.node, [0, 1])
+    for table, place in zip(found.log_ratio, found.child.tolist(), strict=True):
+        values = found.values[place]
+        share = np.array([(every[:, place] == value).mean() for value in values])
+        share = np.append(share, 1 - share.sum())
+        np.testing.assert_allclose(np.exp(table) @ share, 1.0)
+    counts = np.histogram2d(every[:200, 0], every[:200, 1], bins=(3, 2))[0]
+    q = np.array([(every[:, 1] == value).mean() for value in (0, 1)])
+    expected = np.log((counts + 3 * q) / (counts.sum(1, keepdims=True) + 3) / q)
+    np.testing.assert_allclose(found.log_ratio[0][:3, :2], expected)
+    a, b = every[5, :2].astype(int)
+    assert found.terms(every[5:6])[0, 0] == pytest.approx(expected[a, b])
+
+
+def test_tables_are_chosen_where_counts_say_more_and_not_where_nothing_depends(rng: np.random.Generator) -> None:
+    bit = rng.integers(0, 2, (400, 1))
+    noisy = np.where(rng.random((400, 3)) < 0.1, 1 - bit, bit).astype(float)
+    parent, nothing = np.array([0, 0]), np.zeros((2, 100))
+    chosen = choose_tables([(noisy[:300], noisy[300:], nothing)], noisy[:300], noisy, parent)
+    assert chosen is not None
+    assert chosen.blend(noisy, np.zeros((2, 400)))[0].mean() > 0.2
+    shuffled = rng.permuted(noisy, axis=0)
+    few = choose_tables([(shuffled[:300], shuffled[300:], nothing)], shuffled[:300], shuffled, parent)
+    assert few is None or np.abs(few.blend(shuffled, np.zeros((2, 400)))[0]).mean() < 0.05
+    continuous = rng.standard_normal((400, 3))
+    assert choose_tables([(continuous[:300], continuous[300:], nothing)], continuous, continuous, parent) is None

@@ -30,7 +30,7 @@ class FittedPaths:
 
     `held_out` (n,): f of every row from the fold that tested on it; rows that no fold tested on have their trained value.
     `trained` (n,): f of every row from a fold that was trained on it. `rank_noise`: by how much f falls when rows are ranked
-    among themselves (see `rank_noise.py`), 0 or below. `terms` (n_features,): every column's mean held-out term.
+    among themselves (see `rank_noise.py`), between 0 and minus the held-out mean. `terms` (n_features,): every column's mean held-out term.
     """
 
     paths: list[FittedPath]
@@ -121,7 +121,7 @@ def fit_paths(
     n_tested = sum(len(test) for _, test in parts)
     held_out = np.where(np.isnan(held_out), trained, held_out)
     trained = np.where(np.isnan(trained), held_out, trained)
-    noise = min(0.0, float(falls / weights)) if weights else 0.0
+    noise = float(np.clip(falls / weights, -max(0.0, np.nanmean(held_out)), 0.0)) if weights else 0.0
     return FittedPaths([path for path, *_ in results], held_out, trained, noise, terms / n_tested)
 
 

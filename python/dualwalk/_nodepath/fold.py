@@ -16,6 +16,7 @@ from .gaussian_base import choose_base, fit_base
 from .network import NodeData
 from .path import N_CONTEXT, SIZE, SIZE_SCALE, NodePath, dependence, fit_path, spanning_tree
 from .screen import screen_triples
+from .tables import choose_tables
 from .ties import tie_blur, tie_share
 from .training import Kind, TrainedNodes, TrainingPlan, train_nodes
 
@@ -81,7 +82,7 @@ def fit_fold(
     `grid` (n_features, n_quantiles) holds every column's marginal. Order, parents and triples come from the rows that no
     member validates on; a member's Gaussian base and statistics come from its own training rows, and those that test rows
     meet from all of `rest`. Held-out rows choose the base, whether nodes are told the sizes of residuals, the temperature,
-    and whether a mixture of clusters refines f.
+    and whether tables of levels or a mixture of clusters refine f.
     """
     parts, core = splits(rest, n_fits)
     tree, parent = spanning_tree(dependence(z[np.ix_(core, columns)]))
@@ -136,13 +137,16 @@ def fit_fold(
     sizes = fit_base(size_base, size((whole - final.mean(whole)) / final.scale))
     path = fit_path(z[rest], order, parent, final, sizes, triples)
     fitted = FittedPath(path, np.concatenate([part.weights for part in nodes]), alpha, grid[order[1:]], kind, base)
-    if not alpha or tie_share(ordered).max() > _MOST_TIES:
+    if not alpha:
         return fitted
-    held_out = [
-        (z[train][:, order], z[held][:, order], replace(one, alpha=alpha).value(z[held]))
-        for one, (train, held) in zip(trained, parts, strict=True)
-    ]
-    return replace(fitted, refinement=choose_refinement(held_out, whole, seed=seed))
+    members = [replace(one, alpha=alpha) for one in trained]
+    if tie_share(ordered).max() > _MOST_TIES:
+        terms = [
+            (ordered[train], ordered[held], one.node_terms(z[held])) for one, (train, held) in zip(members, parts, strict=True)
+        ]
+        return replace(fitted, tables=choose_tables(terms, whole, ordered, parent))
+    values = [(ordered[train], ordered[held], one.value(z[held])) for one, (train, held) in zip(members, parts, strict=True)]
+    return replace(fitted, refinement=choose_refinement(values, whole, seed=seed))
 
 
 def _with_statistics(unseen: tuple[int, ...]) -> tuple[int, ...]:

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import _checks
 from .._nodepath.path import NodePath
+from .._nodepath.tables import Tables
 from .._nodepath.training import Kind
 from .._refine.choice import Refinement
 from ..backends import job
@@ -20,7 +21,7 @@ Floats = NDArray[np.float64]
 @dataclass(frozen=True)
 class FittedPath:
     """What one fold learned: its `path`, the members' `weights` (n_members, W), one temperature `alpha`, every node's marginal
-    `grid` (n_nodes, n_quantiles), and the mixture of clusters that refines it, where there is one."""
+    `grid` (n_nodes, n_quantiles), and where they help, tables for columns of levels and a mixture of clusters that refines f."""
 
     path: NodePath
     weights: NDArray
@@ -28,6 +29,7 @@ class FittedPath:
     grid: Floats
     kind: Kind = "density"
     base: str = ""
+    tables: Tables | None = None
     refinement: Refinement | None = None
 
     def terms_at(self, z: Floats, alphas: Floats, dtype: Any = np.float32, n_threads: int = 1) -> NDArray:
@@ -41,22 +43,25 @@ class FittedPath:
         """Contrastive nodes stand on the Gaussian base's own log-ratio where there is a base."""
         return () if self.kind == "density" else (stands_on_base(self.base),)
 
+    def node_terms(self, z: Floats, dtype: Any = np.float32, n_threads: int = 1) -> Floats:
+        """Terms of the path's nodes, before any refinement: (n_nodes, n_rows), nats."""
+        if not self.alpha:
+            return np.zeros((len(self.grid), len(z)))
+        terms = self.terms_at(z, np.array([self.alpha]), dtype, n_threads)[0].astype(np.float64)
+        return terms if self.tables is None else self.tables.blend(z[:, self.path.order], terms)[0]
+
     def terms(self, z: Floats, dtype: Any = np.float32, n_threads: int = 1) -> Floats:
         """Each column's term of f for rows `z` (n_rows, n_features), nats, in the shape of z."""
         total = np.zeros_like(z)
-        if self.alpha:
-            total[:, self.path.column] = self.terms_at(z, np.array([self.alpha]), dtype, n_threads)[0].T
+        total[:, self.path.column] = self.node_terms(z, dtype, n_threads).T
         if self.refinement is not None:
             order = self.path.order
-            inner = self.refinement.terms(z[:, order], np.arange(len(order)), total[:, order])
-            total[:, order] = inner
+            total[:, order] = self.refinement.terms(z[:, order], np.arange(len(order)), total[:, order])
         return total
 
     def value(self, z: Floats, dtype: Any = np.float32, n_threads: int = 1) -> Floats:
         """f of rows `z`, (n_rows,), nats."""
-        if not self.alpha:
-            return np.zeros(len(z))
-        f = self.terms_at(z, np.array([self.alpha]), dtype, n_threads)[0].sum(axis=0, dtype=np.float64)
+        f = self.node_terms(z, dtype, n_threads).sum(axis=0)
         return f if self.refinement is None else self.refinement.value(z[:, self.path.order], f)
 
     def value_and_gradient(self, z: Floats, dtype: Any) -> tuple[Floats, Floats]:
@@ -66,9 +71,13 @@ class FittedPath:
         weights, grid = self.weights.astype(dtype), self.grid.astype(dtype)
         slopes = job(f"{self.kind}_slopes")(weights, self.path.data(z, dtype), grid, self.alpha, *self._on_base, 1)
         terms, by_child, by_context = (part.astype(np.float64) for part in slopes)
+        order = self.path.order
+        if self.tables is not None:  # counts do not change with a small step
+            terms, kept = self.tables.blend(z[:, order], terms)
+            by_child[self.tables.node] *= kept
+            by_context[self.tables.node] *= kept[:, None]
         f, gradient = terms.sum(axis=0), self.path.pull(z, by_child, by_context)
         if self.refinement is not None:
-            order = self.path.order
             f, gradient[:, order] = self.refinement.value_and_gradient(z[:, order], f, gradient[:, order])
         return f, gradient
 
