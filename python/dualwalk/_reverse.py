@@ -50,8 +50,7 @@ def reverse_divergence(
     If f is log p/q, then KL(q || p) = -E_q[f]: no log-mean-exp at all, so any size can be read. But f is asked where p has few
     rows or none. It is trustworthy as far as the model of p is in its tails: on Gaussians of 8 and 32 columns (3 to 13 nats) it
     was off by 6 to 17 % on average and 36 % at most, above or below, at n = 200, by 6 to 15 % and 26 % at n = 500.
-    `se` does not cover that, and where p is 0 and
-    q is not, the truth is infinite and the value is not.
+    `se` does not cover that; and where p is 0 and q is not, the truth is infinite and the value is not.
 
     The lower limit needs no trust in f. By Donsker and Varadhan, for g = min(-f, M),
 
