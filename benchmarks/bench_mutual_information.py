@@ -28,7 +28,7 @@ from pathlib import Path
 import numpy as np
 from _timing import Table, header
 
-from dualwalk.mutual_information import MutualInformation, mutual_information
+from dualwalk.information import MutualInformation, mutual_information
 
 Peer = Callable[[np.ndarray, np.ndarray], float]
 Draw = Callable[[int, np.random.Generator], tuple[np.ndarray, np.ndarray, np.ndarray]]  # x, y, true f

@@ -10,7 +10,7 @@ import pytest
 
 from dualwalk._estimator import SmallSampleWarning
 from dualwalk._single.calibration import UnsupportedEstimateWarning
-from dualwalk.mutual_information import MutualInformation, mutual_information
+from dualwalk.information import MutualInformation, mutual_information
 
 
 def estimate(x: np.ndarray, y: np.ndarray, **options: int) -> MutualInformation:

@@ -24,7 +24,7 @@ _MODULE_OF = {
     "JointClusters": "joint",
     "LocalDual": "duals.local",
     "MLPDual": "duals.mlp",
-    "MutualInformation": "mutual_information",
+    "MutualInformation": "information",
     "NodeDual": "duals.node",
     "NormalScores": "normal_scores",
     "NotFittedError": "_estimator",
@@ -38,7 +38,7 @@ _MODULE_OF = {
     "load_japanese_vowels": "datasets",
     "log_mean_exp": "objective",
     "logistic": "objective",
-    "mutual_information": "mutual_information",
+    "mutual_information": "information",
     "permute_marginals": "marginals",
     "show_config": "_config",
     "walk": "walks",
@@ -58,9 +58,9 @@ if TYPE_CHECKING:
     from .duals.node import NodeDual
     from .estimator import DualDivergence
     from .independence import IndependenceTest, independence_test
+    from .information import MutualInformation, mutual_information
     from .joint import JointClusters, joint_clusters
     from .marginals import permute_marginals
-    from .mutual_information import MutualInformation, mutual_information
     from .normal_scores import NormalScores
     from .objective import Objective, donsker_varadhan, log_mean_exp, logistic
     from .sampler import DualSampler

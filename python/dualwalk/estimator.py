@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import _checks, dualspace
 from ._blas import one_blas_thread
-from ._blocks.fit import fit_blocks
+from ._blocks.fit import fit_blocks, warn_unsupported
 from ._estimator import Estimator, SmallSampleWarning
 from ._infinite import InfiniteDivergenceWarning, determined_columns
 from ._nodepath.fit import fit_paths
@@ -207,7 +207,8 @@ class DualDivergence(Estimator):
             fit = _Fit(one_shot.dual, one_shot.held_out, one_shot.trained, float(one_shot.held_out.mean()))
         elif labels is not None and not alone:
             blocks = fit_blocks(z, labels, parts, seed=seed, n_threads=n_threads, report=report)
-            fit = _Fit(blocks.dual, blocks.held_out, np.full(1, blocks.trained), blocks.estimate)
+            fit = _Fit(blocks.dual, blocks.held_out, blocks.trained_values, blocks.estimate)
+            warn_unsupported(blocks.own_part, len(rows), stacklevel=4)
         else:
             found = fit_paths(
                 rows,

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import threading
+import warnings
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._blas import one_blas_thread
+from .._single.calibration import UnsupportedEstimateWarning
+from .._threads import Note, run_jobs
 from .critic import CriticPlan
 from .dual import BlocksDual
 from .fold import fit_term
@@ -19,7 +20,8 @@ from .term import BlockTerm
 Floats = NDArray[np.float64]
 Rows = NDArray[np.intp]
 
-_UNSUPPORTED = 0.5  # nats
+_UNSUPPORTED = 0.5  # nats that a row's own partner may take from f before the estimate rests on the copula's model alone ...
+_WORTH_A_WARNING = 0.2  # ... and before it is said
 
 
 @dataclass(frozen=True)
@@ -77,48 +79,20 @@ def fit_blocks(
     columns = [np.flatnonzero(label == b) for b in range(len(names))]
     pairs = [(np.concatenate(columns[:b]), columns[b]) for b in range(1, len(names))]
     jobs = [(fold, term) for fold in range(len(parts)) for term in range(len(pairs))]
-    shares = np.zeros(len(jobs))
-    stopped = threading.Event()
 
-    def work(number: int, on_main: bool) -> _Job:
+    def work(number: int, note: Note) -> _Job:
         fold, term = jobs[number]
-
-        def tell(share: float) -> None:
-            if stopped.is_set():
-                raise InterruptedError("another fold failed or the fit was interrupted")
-            shares[number] = share
-            if on_main and report is not None:
-                report(float(shares.mean()))
-
         rest, test = parts[fold]
-        fitted, core = fit_term(z, pairs[term], rest, seed=seed, path=("fold", fold, "block", term + 1), plan=plan, report=tell)
+        fitted, core = fit_term(z, pairs[term], rest, seed=seed, path=("fold", fold, "block", term + 1), plan=plan, report=note)
         f, seen = fitted.values(z[test]), fitted.values(z[core], seen=True)
-        tell(1.0)
         return _Job(fitted, f, seen, _estimate(fitted, z, f, test, seen, core))
 
-    if n_threads == 1 or len(jobs) < 2:
-        results = [work(number, True) for number in range(len(jobs))]
-    else:
-        with ThreadPoolExecutor(min(n_threads, len(jobs)), thread_name_prefix="dualwalk") as pool:
-            running = [pool.submit(work, number, False) for number in range(len(jobs))]
-            waiting = set(running)
-            try:
-                while waiting:
-                    done, waiting = wait(waiting, timeout=0.1, return_when=FIRST_COMPLETED)
-                    for future in done:
-                        future.result()
-                    if report is not None:
-                        report(float(shares.mean()))
-            except BaseException:
-                stopped.set()
-                pool.shutdown(cancel_futures=True)
-                raise
-            results = [future.result() for future in running]
-
+    results = run_jobs(work, len(jobs), n_threads, report)
+    tested = np.concatenate([test for _, test in parts])
     held_out, estimate, trained, own_part = np.zeros(len(z)), 0.0, 0.0, 0.0
     for (fold, _), job in zip(jobs, results, strict=True):
         _, test = parts[fold]
-        share = len(test) / len(z)
+        share = len(test) / len(tested)
         held_out[test] += job.f
         trained += share * float(job.seen.mean())
         own_part += share * float(job.fitted.own_part(job.f).mean())
@@ -126,7 +100,10 @@ def fit_blocks(
     folds = [[job.fitted for (k, _), job in zip(jobs, results, strict=True) if k == fold] for fold in range(len(parts))]
     seen = [sum(job.seen for (k, _), job in zip(jobs, results, strict=True) if k == fold) for fold in range(len(parts))]
     trained_values = np.concatenate(seen) if pairs else np.zeros(len(z))
-    return FittedBlocks(estimate, held_out, trained, trained_values, own_part, BlocksDual(folds, z.shape[1]))
+    dual = BlocksDual(folds, z.shape[1])
+    others = np.setdiff1d(np.arange(len(z)), tested)  # with one split: rows that no fold tests on
+    held_out[others] = dual.value(z[others])
+    return FittedBlocks(estimate, held_out, trained, trained_values, own_part, dual)
 
 
 def _estimate(fitted: BlockTerm, z: Floats, f: Floats, test: Rows, seen: Floats, core: Rows) -> float:
@@ -137,3 +114,14 @@ def _estimate(fitted: BlockTerm, z: Floats, f: Floats, test: Rows, seen: Floats,
             return 0.5 * float(models[0].mean() + models[1].mean())
     correction = 0.5 * float(fitted.own_part(f, 0.5).mean() + fitted.own_part(seen, 0.5).mean())
     return 0.5 * float(f.mean() + seen.mean()) + correction
+
+
+def warn_unsupported(own_part: float, n_rows: int, *, stacklevel: int) -> None:
+    """Say so where a row's own partner takes more than .2 nats from f: the rows do not support what there is to read."""
+    if own_part > _WORTH_A_WARNING:
+        text = (
+            f"the divergence between the blocks is above what {n_rows} rows support: held-out values and the lower limit read "
+            f"low by {own_part:.1f} nats or more, and the estimate rests on a model of the copula (collect more rows, or "
+            "columns that say less)"
+        )
+        warnings.warn(text, UnsupportedEstimateWarning, stacklevel=stacklevel)

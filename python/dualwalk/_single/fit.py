@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 import warnings
 from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +13,7 @@ from .. import _random
 from .._blas import one_blas_thread
 from .._critic import convolution
 from .._critic.network import Network, initial_weights, layers
+from .._threads import Note, run_jobs
 from ..duals.conv import ConvDual
 from ..duals.mlp import MLPDual
 from .calibration import Calibration, UnsupportedEstimateWarning, best_scale, calibrate, why_unsupported
@@ -74,15 +73,8 @@ def fit_single(
     shape = convolution.ConvShape.of(feature_shape)
     scores = np.ascontiguousarray(z, np.float32)
     marginal = negatives(scores, min(_NEGATIVES, max(2048, _NEGATIVE_VALUES // z.shape[1])), _stream(seed, "calibration"))
-    shares = np.zeros(len(parts))
-    cancelled = threading.Event()
 
-    def work(k: int) -> tuple[Critic, Floats, Floats, Calibration]:
-        def note(share: float) -> None:
-            if cancelled.is_set():
-                raise InterruptedError("another fold failed or the fit was interrupted")
-            shares[k] = share
-
+    def work(k: int, note: Note) -> tuple[Critic, Floats, Floats, Calibration]:
         rest, test = parts[k]
         held = max(2, round(_VALIDATION_SHARE * len(rest)))
         network = _new_critic(critic, z.shape[1], shape, _random.generator(seed, "single", k, "weights"))
@@ -95,27 +87,11 @@ def fit_single(
         last = _last_layer(network)
         last *= calibration.scale
         last[-1] -= calibration.constant
-        shares[k] = 1.0
         return network, values(network, scores[test]), values(network, train), calibration
 
-    with ThreadPoolExecutor(min(n_threads, len(parts)), thread_name_prefix="dualwalk") as pool:
-        running = [pool.submit(work, k) for k in range(len(parts))]
-        try:
-            waiting = set(running)
-            while waiting:
-                done, waiting = wait(waiting, timeout=0.1, return_when=FIRST_COMPLETED)
-                if report is not None:
-                    report(float(shares.mean()))
-                for future in done:
-                    future.result()
-            results = [future.result() for future in running]
-        except BaseException:
-            cancelled.set()
-            pool.shutdown(cancel_futures=True)
-            raise
+    results = run_jobs(work, len(parts), n_threads, report)
     dual = _average([result[0] for result in results], shape)
-    tested = np.zeros(len(z), dtype=bool)
-    held_out = np.empty(len(z))
+    held_out, tested = np.empty(len(z)), np.zeros(len(z), dtype=bool)
     for (_, test), (_, found, _, _) in zip(parts, results, strict=True):
         held_out[test], tested[test] = found, True
     if not tested.all():

@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _checks
-from ._blocks.fit import fit_blocks
+from ._blocks.fit import fit_blocks, warn_unsupported
 from ._estimator import SmallSampleWarning
 from ._nodepath.fold import folds
-from ._single.calibration import UnsupportedEstimateWarning
 from ._threads import resolve_n_threads
 from .normal_scores import NormalScores
 
@@ -22,7 +21,6 @@ Floats = NDArray[np.float64]
 
 _FEW_ROWS = 50
 _SURELY_EQUAL_ROWS = 24  # two columns with equal ranks in as many rows are no accident
-_UNSUPPORTED = 0.2  # nats that a log-mean-exp's own row may take from the estimate without a warning
 
 
 @dataclass(frozen=True)
@@ -135,12 +133,7 @@ def mutual_information(
     scores = np.ascontiguousarray(np.hstack([part[:, columns] for part, columns in zip(z, varying, strict=True)]))
     labels = np.repeat([0, 1], [len(columns) for columns in varying])
     fitted = fit_blocks(scores, labels, folds(n, cv, seed), seed=seed, n_threads=threads)
-    if fitted.own_part > _UNSUPPORTED:
-        text = (
-            f"the mutual information is above what {n} rows support: `held_out` and `lower` read low by {fitted.own_part:.1f} "
-            "nats or more, and `estimate` rests on a model of the copula (collect more rows, or columns that say less)"
-        )
-        warnings.warn(text, UnsupportedEstimateWarning, stacklevel=2)
+    warn_unsupported(fitted.own_part, n, stacklevel=3)
     held_out = float(fitted.held_out.mean())
     se = float(fitted.held_out.std(ddof=1) / np.sqrt(n))
     lower = held_out - NormalDist().inv_cdf(level) * se
