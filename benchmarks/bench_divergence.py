@@ -48,7 +48,6 @@ from dualwalk.independence import independence_test
 FOUR = ("chain", "factors", "signs 85 %", "fair signs")
 SAMPLE_FAMILIES = (*FOUR, "tree", "chain d=8")
 PEER_FAMILIES = (*FOUR, "tree", "chain d=8", "factors d=128", "triples", "scales", "levels", *UNTUNED, "independent")
-REACH = 0.2  # nats: the error at which nothing more is asked of the one-shot critic
 
 
 @dataclass(frozen=True)

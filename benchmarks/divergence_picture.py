@@ -27,7 +27,7 @@ def draw(curves: list[Curves], path: Path) -> str | None:
     columns = min(3, len(curves))
     n_rows = -(-len(curves) // columns)
     figure = Figure(figsize=(3.4 * columns, 2.7 * n_rows), layout="constrained")
-    axes = figure.subplots(n_rows, columns, squeeze=False, sharex=True)
+    axes = figure.subplots(n_rows, columns, squeeze=False, sharex=True, sharey=True)
     for axis in axes.flat[len(curves) :]:
         axis.set_axis_off()
     for axis, family in zip(axes.flat, curves, strict=False):
