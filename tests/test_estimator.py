@@ -272,6 +272,19 @@ def test_contrastive_nodes_find_the_same() -> None:
     np.testing.assert_allclose(model.dual_.value(scores + step) - value, (step * gradient).sum(1), rtol=0.2, atol=1e-2)
 
 
+def test_sign_triples_are_found() -> None:
+    z = np.random.default_rng(20).standard_normal((300, 9))
+    z[:, 2::3] = np.abs(z[:, 2::3]) * np.sign(z[:, 0::3] * z[:, 1::3])
+    model = DualDivergence(cv=3, random_state=0).fit(z)
+    truth = 3 * np.log(2)
+    assert 0.7 * truth < model.divergence_ < truth + 0.1
+    assert 0.5 * truth < model.divergence_lower_ < truth
+    kinds = {path.kind for path in model.dual_.paths}
+    assert kinds <= {"density", "contrastive"}
+    plain = DualDivergence(cv=3, random_state=0, nodes="density").fit(z)
+    assert model.divergence_held_out_ >= plain.divergence_held_out_ - 0.02
+
+
 def test_the_single_critic_is_the_foil() -> None:
     z, _ = chain(400, 3.0, 14)
     with warnings.catch_warnings():
@@ -355,7 +368,7 @@ def test_confidence_level_moves_the_limit(fitted: tuple[DualDivergence, np.ndarr
         ({"confidence_level": 1.0}, "confidence_level must be below 1; got 1"),
         ({"confidence_level": 0.0}, "confidence_level must be greater than 0; got 0"),
         ({"method": "both"}, "method must be one of 'path', 'single'; got 'both'"),
-        ({"nodes": "tree"}, "nodes must be one of 'density', 'contrastive'; got 'tree'"),
+        ({"nodes": "tree"}, "nodes must be one of 'auto', 'density', 'contrastive'; got 'tree'"),
         ({"blocks": [0, 1, 2]}, "blocks must hold one label a feature"),
         ({"blocks": [0, 1], "method": "single"}, 'blocks need method="path"'),
         ({"n_threads": 0}, "n_threads must be at least 1; got 0"),

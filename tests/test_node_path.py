@@ -58,6 +58,8 @@ def test_contexts_say_what_they_promise(rng: np.random.Generator) -> None:
     np.testing.assert_allclose(data.context[2, SIZE], 0.2 * features.size(residual[:, 0]))
     product = ordered[:, 1] * ordered[:, 0]
     np.testing.assert_allclose(data.context[2, PAIR], np.sign(product) * np.sqrt(np.abs(product)))
+    nearer = np.sign(product) * np.minimum(np.abs(ordered[:, 1]), np.abs(ordered[:, 0]))
+    np.testing.assert_allclose(data.context[2, PAIR + 1 :], np.tanh([2 * nearer, 8 * nearer]))
     assert (data.context[:2, PAIR:] == 0).all()
     assert data.context.shape[1] == N_CONTEXT
     assert len(CODES) == N_CONTEXT + data.statistics.shape[1]

@@ -20,7 +20,6 @@ from ._infinite import InfiniteDivergenceWarning, determined_columns
 from ._nodepath.fit import fit_paths
 from ._nodepath.fold import folds
 from ._nodepath.graph import DependenceGraph
-from ._nodepath.training import Kind
 from ._reverse import reverse_divergence
 from ._single.fit import fit_single
 from ._threads import resolve_n_threads
@@ -33,7 +32,7 @@ Floats = NDArray[np.float64]
 Progress = Callable[[int, int, str], None]
 
 _UNITS = 100  # progress units of a fit
-_NODES = ("density", "contrastive")
+_NODES = ("auto", "density", "contrastive")
 
 
 @dataclass(frozen=True)
@@ -65,8 +64,9 @@ class DualDivergence(Estimator):
     n_fits : networks trained in a fold, each with other rows held out for its choices; their densities are averaged.
     method : "path", the path of nodes above, or "single", one critic for the whole of x: the literature's one-shot estimate,
         here as a foil. It cannot read more than about log of the number of its shuffled rows, and says so by a warning.
-    nodes : of the path: "density" (a mixture of Gaussians for the column given its context, maximum likelihood) or
-        "contrastive" (a critic of column and context, logistic loss against shifted rows).
+    nodes : of the path: "density" (a mixture of Gaussians for the column given its context, maximum likelihood),
+        "contrastive" (a critic of column and context, logistic loss against shifted rows), or "auto": density nodes, and
+        where a product of two columns moves a third, whichever of the two is better on held-out rows.
     critic, loss : of the single method: "mlp" or "conv"; "dv" (Donsker-Varadhan), "logistic" or "max".
     blocks : None, or integer labels, one a feature or one a channel: the divergence from the product of the BLOCKS' marginals.
         Dependence inside a block then does not count. Two blocks: their mutual information.
@@ -135,7 +135,7 @@ class DualDivergence(Estimator):
         cv: int = 5,
         n_fits: int = 2,
         method: str = "path",
-        nodes: str = "density",
+        nodes: str = "auto",
         critic: str = "mlp",
         loss: str = "dv",
         blocks: ArrayLike | None = None,
@@ -216,7 +216,7 @@ class DualDivergence(Estimator):
                 columns,
                 parts,
                 n_fits=n_fits,
-                kind=cast(Kind, self.nodes),
+                kind=cast(Any, self.nodes),
                 seed=seed,
                 n_threads=n_threads,
                 report=report,

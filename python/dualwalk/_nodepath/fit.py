@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,7 +72,7 @@ def fit_paths(
     parts: list[tuple[Rows, Rows]],
     *,
     n_fits: int,
-    kind: Kind,
+    kind: Kind | Literal["auto"],
     seed: int,
     n_threads: int,
     report: Note | None = None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,7 +73,7 @@ def fit_fold(
     n_fits: int,
     seed: int,
     fold: int,
-    kind: Kind = "density",
+    kind: Kind | Literal["auto"] = "auto",
     plan: TrainingPlan | None = None,
     report: Callable[[float], None] | None = None,
     n_threads: int = 1,
@@ -105,11 +106,11 @@ def fit_fold(
     ]
     # told sizes that carry nothing, the network is the worse for it; told none that matter, it loses most of their nats
     inputs = [(), (SIZE,)] if size_base != "independent" else [(SIZE,)]
-    plan = replace(plan or TrainingPlan(), base=stands_on_base(base))
-    n_runs = len(parts) + len(inputs) - 1
+    kinds: list[Kind] = [kind] if kind != "auto" else ["density", "contrastive"] if len(triples.child) else ["density"]
+    n_runs = len(kinds) * (len(parts) + len(inputs) - 1)
     done = 0
 
-    def train(part: int, unseen: tuple[int, ...]) -> TrainedNodes:
+    def train(kind: Kind, part: int, unseen: tuple[int, ...]) -> TrainedNodes:
         nonlocal done
         run, done = done, done + 1
         return train_nodes(
@@ -118,28 +119,34 @@ def fit_fold(
             seed=seed,
             path=("fold", fold, "split", part),
             kind=kind,
-            plan=plan,
+            plan=replace(plan or TrainingPlan(), base=stands_on_base(base)),
             unseen=_with_statistics(unseen),
             report=None if report is None else lambda share: report((run + share) / n_runs),
             n_threads=n_threads,
         )
 
-    first = {unseen: train(0, unseen) for unseen in inputs}
-    unseen = max(first, key=lambda some: first[some].validation.mean())
-    nodes = [first[unseen], *(train(part, unseen) for part in range(1, len(parts)))]
-    trained = [
-        FittedPath(path, part.weights, 1.0, grid[order[1:]], kind, base) for path, part in zip(paths, nodes, strict=True)
-    ]
-    alpha = choose_alpha([(fitted, z[held]) for fitted, (_, held) in zip(trained, parts, strict=True)])
+    def learn(kind: Kind) -> tuple[float, float, list[FittedPath]]:
+        """The held-out value of nodes of one kind, their temperature, and one fitted path for each of `parts`."""
+        first = {unseen: train(kind, 0, unseen) for unseen in inputs}
+        unseen = max(first, key=lambda some: first[some].validation.mean())
+        nodes = [first[unseen], *(train(kind, part, unseen) for part in range(1, len(parts)))]
+        fitted = [
+            FittedPath(path, part.weights, 1.0, grid[order[1:]], kind, base) for path, part in zip(paths, nodes, strict=True)
+        ]
+        alpha, value = choose_alpha([(one, z[held]) for one, (_, held) in zip(fitted, parts, strict=True)])
+        return value, alpha, [replace(one, alpha=alpha) for one in fitted]
+
+    # a product's sign jumps: a critic can jump too, a mixture of Gaussians is slow to; elsewhere it has never won
+    _, alpha, members = max(map(learn, kinds), key=lambda learned: learned[0])
 
     whole = ordered[rest]
     final = fit_base(base, whole)
     sizes = fit_base(size_base, size((whole - final.mean(whole)) / final.scale))
     path = fit_path(z[rest], order, parent, final, sizes, triples)
-    fitted = FittedPath(path, np.concatenate([part.weights for part in nodes]), alpha, grid[order[1:]], kind, base)
+    weights = np.concatenate([one.weights for one in members])
+    fitted = FittedPath(path, weights, alpha, grid[order[1:]], members[0].kind, base)
     if not alpha:
         return fitted
-    members = [replace(one, alpha=alpha) for one in trained]
     if tie_share(ordered).max() > _MOST_TIES:
         terms = [
             (ordered[train], ordered[held], one.node_terms(z[held])) for one, (train, held) in zip(members, parts, strict=True)
@@ -160,8 +167,9 @@ def _nodes(path: NodePath, z: Floats, blurred: Floats) -> NodeData:
     return replace(data, child=np.ascontiguousarray(blurred.T[path.column], dtype=data.child.dtype))
 
 
-def choose_alpha(held_out: list[tuple[FittedPath, Floats]]) -> float:
-    """The temperature with the largest mean f over rows held out by each of some paths; 0 where no dependence holds up.
+def choose_alpha(held_out: list[tuple[FittedPath, Floats]]) -> tuple[float, float]:
+    """The temperature with the largest mean f over rows held out by each of some paths, and that mean; 0 where no dependence
+    holds up.
 
     With fewer than 8 such rows, that mean must also exceed its standard error.
     """
@@ -169,8 +177,8 @@ def choose_alpha(held_out: list[tuple[FittedPath, Floats]]) -> float:
     best = int(f.mean(axis=1).argmax())
     count = f.shape[1]
     if count < _FEW_VALIDATION_ROWS and f[best].mean() <= f[best].std(ddof=1) / np.sqrt(count):
-        return 0.0
-    return ALPHAS[best]
+        return 0.0, 0.0
+    return ALPHAS[best], float(f[best].mean())
 
 
 def _tempered(fitted: FittedPath, rows: Floats) -> Floats:

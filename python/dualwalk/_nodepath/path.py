@@ -1,8 +1,8 @@
 """The path from the product of marginals to the data: which column comes when, and what each one is told of its past.
 
-Chain rule: TC = sum_k I(x_k ; earlier columns). A node is one column but the first. It is told five values of the row (its
+Chain rule: TC = sum_k I(x_k ; earlier columns). A node is one column but the first. It is told six values of the row (its
 context): one parent's value, the Gaussian conditional mean given ALL earlier columns, the size that earlier residuals let
-expect, and what a pair of earlier columns says where the screen found one. Seven values of its own (its statistics) tell the
+expect, and what a pair of earlier columns says where the screen found one: the product, and how sure its sign is. Seven values of its own (its statistics) tell the
 network, which all nodes share, what kind of dependence this node has.
 """
 
@@ -21,12 +21,12 @@ from .screen import Triples, pair_feature
 Floats = NDArray[np.float64]
 Places = NDArray[np.intp]
 
-PARENT, MEAN, SIZE, PAIR, PAIR_SIGN = range(5)  # the context
-N_CONTEXT = 5
+PARENT, MEAN, SIZE, PAIR = range(4)  # the context; PAIR is the first of three
+N_CONTEXT = 6
 SIZE_SCALE = 1  # the statistic that belongs to SIZE
 CODES = np.array(
     [
-        *(BY_PARENT, BY_CHILD, 0, BY_THIRD, BY_THIRD),
+        *(BY_PARENT, BY_CHILD, 0, BY_THIRD, BY_THIRD, BY_THIRD),
         *(0, 0, BY_PARENT | BY_CHILD, BY_PARENT, BY_CHILD, 0, BY_CHILD | BY_THIRD),
     ],
     np.uint8,
@@ -34,6 +34,14 @@ CODES = np.array(
 
 
 _SINGLE_PRECISION_BEYOND = 1024  # columns: products of all pairs are then most of the work
+
+
+_STEEPNESS = (2.0, 8.0)  # of the two steps from one sign of a pair to the other
+
+
+def _signed_smaller(a: Floats, b: Floats) -> Floats:
+    """sign(a b) min(|a|, |b|): the sign of a product is as sure as its smaller factor is far from 0, ranks being noisy."""
+    return np.asarray(np.sign(a * b) * np.minimum(np.abs(a), np.abs(b)))
 
 
 def dependence(z: Floats) -> Floats:
@@ -113,13 +121,16 @@ class NodePath:
         context[:, MEAN] = mean.T[1:]
         context[:, SIZE] = self.sizes.mean(size((ordered - mean) / self.base.scale)).T[1:]
         node = self.triples.child - 1
-        context[node, PAIR] = pair_feature(ordered[:, self.triples.first], ordered[:, self.triples.second]).T
-        context[node, PAIR_SIGN] = np.sign(context[node, PAIR])
+        first, second = ordered[:, self.triples.first].T, ordered[:, self.triples.second].T
+        context[node, PAIR] = pair_feature(first, second)
+        nearer = _signed_smaller(first, second)
+        for step, steepness in enumerate(_STEEPNESS, start=1):
+            context[node, PAIR + step] = np.tanh(steepness * nearer)
         child: NDArray = np.ascontiguousarray(ordered.T[1:], dtype=dtype)
         return NodeData(child, context, self.statistics.astype(dtype), CODES)
 
     def pull(self, z: Floats, by_child: Floats, by_context: Floats) -> Floats:
-        """The gradient by rows `z` (n_rows, n_features), from that by the children (N, n_rows) and contexts (N, 5, n_rows)."""
+        """The gradient by rows `z` (n_rows, n_features), from that by the children (N, n_rows) and contexts (N, 6, n_rows)."""
         ordered = z[:, self.order]
         residual = (ordered - self.base.mean(ordered)) / self.base.scale
         by_mean, by_size = np.zeros_like(ordered), np.zeros_like(ordered)
@@ -130,9 +141,16 @@ class NodePath:
         slope[1:] += by_child
         np.add.at(slope, self.parent, by_context[:, PARENT])
         first, second = ordered[:, self.triples.first].T, ordered[:, self.triples.second].T
-        by_product = by_context[self.triples.child - 1, PAIR] * 0.5 / np.sqrt(np.maximum(np.abs(first * second), 1e-12))
-        np.add.at(slope, self.triples.first, by_product * second)
-        np.add.at(slope, self.triples.second, by_product * first)
+        node = self.triples.child - 1
+        by_product = by_context[node, PAIR] * 0.5 / np.sqrt(np.maximum(np.abs(first * second), 1e-12))
+        nearer = _signed_smaller(first, second)
+        by_nearer = sum(
+            by_context[node, PAIR + step] * steepness / np.cosh(steepness * nearer) ** 2
+            for step, steepness in enumerate(_STEEPNESS, start=1)
+        )
+        closer = np.abs(first) < np.abs(second)
+        np.add.at(slope, self.triples.first, by_product * second + by_nearer * np.where(closer, np.sign(second), 0.0))
+        np.add.at(slope, self.triples.second, by_product * first + by_nearer * np.where(closer, 0.0, np.sign(first)))
         gradient = np.zeros_like(z)
         gradient[:, self.order] = slope.T
         return gradient
