@@ -85,10 +85,11 @@ def fit_paths(
     """
     few = len(z) < FEW_ROWS
     draws = [] if few else [resampled_scores(z, _random.generator(seed, "ranks", b)) for b in range(_DRAWS)]
-    inner_threads = max(1, n_threads // len(parts))
+    last_round = len(parts) - len(parts) % n_threads  # folds from here on share the threads that the others leave idle
 
     def work(k: int, note: Note) -> tuple[FittedPath, Floats, Floats, Rows, tuple[float, float]]:
         rest, test = parts[k]
+        inner_threads = n_threads // (len(parts) - last_round) if k >= last_round else 1
         scores = z
         if few:
             own = NormalScores()

@@ -22,7 +22,7 @@ Parts = list[tuple[Floats, Floats, Floats]]
 WEIGHTS = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9, 0.98)
 MOST_COLUMNS = 256  # covariances cost the cube of the columns, and clusters of so wide rows were never worth it
 _FEWEST_ROWS = 60
-_FIRST_STEPS, _STEPS = 8, 20
+_FIRST_STEPS, _STEPS = 4, 20
 _LEAST = 0.01  # nats a row that a refinement must be worth
 _SIGNIFICANCE = 1.5  # standard errors of the gain over held-out rows
 
