@@ -35,7 +35,7 @@ from pathlib import Path
 import numpy as np
 from _timing import Table, header
 from divergence_picture import Curves, draw
-from families import FAMILIES, UNTUNED
+from families import FAMILIES, ADDED
 from numpy.typing import NDArray
 from peers import PEERS, missing, one_shot, scores
 
@@ -47,7 +47,7 @@ from dualwalk.independence import independence_test
 
 FOUR = ("chain", "factors", "signs 85 %", "fair signs")
 SAMPLE_FAMILIES = (*FOUR, "tree", "chain d=8")
-PEER_FAMILIES = (*FOUR, "tree", "chain d=8", "factors d=128", "triples", "scales", "levels", *UNTUNED, "independent")
+PEER_FAMILIES = (*FOUR, "tree", "chain d=8", "factors d=128", "triples", "scales", "levels", *ADDED, "independent")
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ GOALS = (
     Goal(("triples",), {200: None, 500: 0.8}),
     Goal(("scales",), {400: None}, share=0.88),
     Goal(("levels",), {200: None, 500: None}, share=0.9),
-    Goal(("blocks", "bits", *UNTUNED), {200: None, 500: None}),
+    Goal(("blocks", "bits", *ADDED), {200: None, 500: None}),
 )
 
 

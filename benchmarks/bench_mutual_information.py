@@ -1,4 +1,4 @@
-"""How near `mutual_information` comes to known values: the BMI tasks with three peers, and families nobody tuned for.
+"""How near `mutual_information` comes to known values: the BMI tasks with three peers, and families of its own.
 
     python benchmarks/bench_mutual_information.py [DATA_FOLDER] [--quick] [--no-peers] [--threads 2] [--output FILE]
 
