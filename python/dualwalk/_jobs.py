@@ -49,11 +49,10 @@ def _print_divergence(divergence: DualDivergence, p_value: float | None = None) 
         "divergence",
         f"{words.estimate(divergence, '+-')} (total correlation: how strongly a sample's values depend on each other)",
     )
-    both = words.held_out_and_training(divergence)
-    if both is not None:
-        held_out, training = (words.with_error(part, divergence.divergence_se_)[0] for part in both)
-        _row("made of", f"{held_out} nats on samples that were held out, {training} on those trained on")
-    if getattr(divergence, "determined_", ()):
+    held_out, _ = words.with_error(divergence.divergence_held_out_, divergence.divergence_se_)
+    training, _ = words.with_error(divergence.divergence_training_, divergence.divergence_se_)
+    _row("made of", f"{held_out} nats on samples that were held out, {training} on those trained on")
+    if divergence.determined_:
         _row("infinite", words.determined(divergence, divergence.feature_shape_))
     _row("lower limit", f"{lower} nats with {level} confidence")
     if p_value is not None:
@@ -139,17 +138,17 @@ def estimate(options: argparse.Namespace) -> None:
         print(f"dualwalk {__version__}: {options.file}, {len(X)} samples of {words.shape(X.shape[1:])}")
         _print_divergence(divergence, p_value)
         return
-    both, graph = words.held_out_and_training(divergence), graph_of(divergence)
+    graph = graph_of(divergence)
     content = {
         "file": str(options.file),
         "n_samples": len(X),
         "feature_shape": list(X.shape[1:]),
         "divergence": divergence.divergence_ if np.isfinite(divergence.divergence_) else None,
-        "determined": [[int(k) for k in group] for group in getattr(divergence, "determined_", ())],
+        "determined": [[int(k) for k in group] for group in divergence.determined_],
         "divergence_se": divergence.divergence_se_,
         "divergence_lower": divergence.divergence_lower_,
-        "divergence_held_out": None if both is None else both[0],
-        "divergence_training": None if both is None else both[1],
+        "divergence_held_out": divergence.divergence_held_out_,
+        "divergence_training": divergence.divergence_training_,
         "confidence_level": divergence.confidence_level,
         "p_value": p_value,
         "false_alarm_rate": false_alarm_rate(words.n_held_out(divergence), divergence.confidence_level),

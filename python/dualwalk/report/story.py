@@ -88,13 +88,14 @@ def tell(
 
 def _p_value(divergence: DualDivergence, X: NDArray[Any]) -> float:
     """The model's own test for zero divergence, or one made here."""
-    known: float | None = getattr(divergence, "p_value_", None)
-    return independence_test(X, random_state=0).p_value if known is None else known
+    if divergence.p_value_ is None:
+        return independence_test(X, random_state=0).p_value
+    return divergence.p_value_
 
 
 def graph_of(divergence: DualDivergence) -> DependenceGraph | None:
     """Its dependence graph; None where no column leans on another."""
-    graph: DependenceGraph | None = getattr(divergence, "dependence_graph_", None)
+    graph = divergence.dependence_graph_
     return graph if graph is not None and len(graph.edges(0.0)) else None
 
 

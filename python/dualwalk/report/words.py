@@ -124,27 +124,23 @@ def strongest_edges(graph: DependenceGraph, feature_shape: tuple[int, ...], limi
     ]
 
 
-def held_out_and_training(model: DualDivergence) -> tuple[float, float] | None:
-    """The mean of f over held-out rows and over the rows it was trained on, where the model tells them."""
-    held_out, training = (getattr(model, f"divergence_{rows}_", None) for rows in ("held_out", "training"))
-    return None if held_out is None or training is None else (float(held_out), float(training))
-
-
 def divergence(story: Story) -> list[str]:
     """The estimate, what it is made of, and whether there is anything to estimate: a paragraph each."""
-    model, both = story.divergence, held_out_and_training(story.divergence)
-    text = []
-    if both is not None:
-        (held_out, error), (training, _) = with_error(both[0], model.divergence_se_), with_error(both[1], model.divergence_se_)
-        value, _ = with_error(model.divergence_, model.divergence_se_)
-        cost, _ = with_error(-getattr(model, "rank_noise_", 0.0), model.divergence_se_)
-        ranks = f"That f works with ranks among few samples costs another {cost}. " if float(cost) > 0 else ""
-        text.append(
+    model = story.divergence
+    held_out, error = with_error(model.divergence_held_out_, model.divergence_se_)
+    training, _ = with_error(model.divergence_training_, model.divergence_se_)
+    value, _ = with_error(model.divergence_, model.divergence_se_)
+    cost, _ = with_error(-model.rank_noise_, model.divergence_se_)
+    ranks = f"That f works with ranks among few samples costs another {cost}. " if float(cost) > 0 else ""
+    text = [
+        (
             f"Samples that f never saw read {held_out} ± {error} nats on average, those it was trained on {training}. "
             "The first is too low by about as much as the second is too high: what f learned of the luck of its samples. "
-            f"{ranks}The estimate, {value}{' nats' * math.isfinite(model.divergence_)}, allows for that; the lower limit rests on unseen samples alone."
+            f"{ranks}The estimate, {value}{' nats' * math.isfinite(model.divergence_)}, allows for that; the lower limit is that of "
+            "unseen samples."
         )
-    if getattr(model, "determined_", ()):
+    ]
+    if model.determined_:
         text.append(determined(model, story.X.shape[1:]))
     if story.p_value <= 0.05:
         text.append(f"The values do depend on each other: {p_value(story.p_value)}.")
@@ -165,7 +161,7 @@ def determined(model: DualDivergence, feature_shape: tuple[int, ...]) -> str:
 
 def n_held_out(model: DualDivergence) -> int:
     """How many rows the end points rest on."""
-    return int(np.sum(getattr(model, "held_out_", np.ones(len(model.dual_values_), dtype=bool))))
+    return int(model.held_out_.sum())
 
 
 def p_value(p: float) -> str:
