@@ -367,6 +367,7 @@ def test_confidence_level_moves_the_limit(fitted: tuple[DualDivergence, np.ndarr
         ({"n_fits": 0}, "n_fits must be at least 1; got 0"),
         ({"confidence_level": 1.0}, "confidence_level must be below 1; got 1"),
         ({"confidence_level": 0.0}, "confidence_level must be greater than 0; got 0"),
+        ({"n_permutations": 5}, "n_permutations must be 0 .no test. or at least 19; got 5"),
         ({"method": "both"}, "method must be one of 'path', 'single'; got 'both'"),
         ({"nodes": "tree"}, "nodes must be one of 'auto', 'density', 'contrastive'; got 'tree'"),
         ({"blocks": [0, 1, 2]}, "blocks must hold one label a feature"),

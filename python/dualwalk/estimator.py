@@ -24,7 +24,7 @@ from ._reverse import reverse_divergence
 from ._single.fit import fit_single
 from ._threads import resolve_n_threads
 from .duals.node import NodeDual
-from .independence import independence_test
+from .independence import FEWEST_PERMUTATIONS, independence_test
 from .marginals import blocks_of_columns
 from .normal_scores import NormalScores
 
@@ -174,6 +174,10 @@ class DualDivergence(Estimator):
         _checks.choice(self.critic, "critic", ("mlp", "conv"))
         _checks.choice(self.loss, "loss", ("dv", "logistic", "max"))
         n_permutations = _checks.count(self.n_permutations, "n_permutations", minimum=0)
+        if 0 < n_permutations < FEWEST_PERMUTATIONS:
+            raise ValueError(
+                f"n_permutations must be 0 (no test) or at least {FEWEST_PERMUTATIONS}; got {n_permutations} (199 is enough)"
+            )
         level = _checks.real(self.confidence_level, "confidence_level", above=0.0)
         if level >= 1:
             raise ValueError(f"confidence_level must be below 1; got {level:g} (pass 0.95 for 95 %)")

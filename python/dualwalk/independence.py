@@ -17,6 +17,8 @@ from ._threads import parallel_ranges, resolve_n_threads
 from .marginals import blocks_of_columns, permute_marginals
 from .normal_scores import NormalScores
 
+FEWEST_PERMUTATIONS = 19  # for a p-value of .05
+
 
 @dataclass(frozen=True)
 class IndependenceTest:
@@ -95,7 +97,7 @@ def independence_test(
     """
     rows, shape = _checks.samples(X)
     label = blocks_of_columns(blocks, shape)
-    n_permutations = _checks.count(n_permutations, "n_permutations", minimum=19)
+    n_permutations = _checks.count(n_permutations, "n_permutations", minimum=FEWEST_PERMUTATIONS)
     threads = resolve_n_threads(n_threads)
     seed = _checks.seed(random_state, "random_state")
 
