@@ -83,7 +83,7 @@ class DualDivergence(Estimator):
         over rows trained on, which reads high by as much, less `rank_noise_`. Infinite where continuous columns determine each
         other (`determined_` names them, and `InfiniteDivergenceWarning` is given).
     divergence_held_out_, divergence_training_ : the two means. divergence_se_ : standard error of the held-out one.
-    divergence_lower_ : float, nats, one-sided lower limit from held-out rows: `divergence_held_out_ - rank_noise_ - z se`.
+    divergence_lower_ : float, nats, one-sided lower limit: `divergence_held_out_ - rank_noise_ - z se`, at most the former.
         Covered: the luck of the held-out rows, judged by the spread of f over them. Not covered: rows that depend on each
         other, such as several windows of one recording (thin them out first), and the error of `rank_noise_` itself. It is no
         two-sided interval: what the nodes do not see is missing from the estimate, so there is no upper limit to give.
@@ -261,8 +261,9 @@ class DualDivergence(Estimator):
         self.divergence_training_ = float(fit.trained.mean())
         self.divergence_ = np.inf if self.determined_ else fit.estimate
         self.divergence_se_ = float(held_out.std(ddof=1) / np.sqrt(len(held_out)))
-        limit = NormalDist().inv_cdf(level) * self.divergence_se_
-        self.divergence_lower_ = self.divergence_held_out_ - fit.rank_noise - limit
+        luck = NormalDist().inv_cdf(level) * self.divergence_se_
+        # what ranks cost may make up for the luck of the rows, but lift no limit above what held-out rows show
+        self.divergence_lower_ = self.divergence_held_out_ - max(luck + fit.rank_noise, min(luck, 0.0))
         space = dualspace.find_clusters(held_out)
         self.cuts_, self.cut_valleys_ = space.cuts, space.valleys
         self.labels_ = dualspace.assign(fit.held_out, space.cuts)
