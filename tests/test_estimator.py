@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pickle
 import threading
 import warnings
 
 import numpy as np
 import pytest
 
+from dualwalk._copies import CopiedRowsWarning
 from dualwalk._estimator import NotFittedError, SmallSampleWarning
 from dualwalk._infinite import InfiniteDivergenceWarning
 from dualwalk._single.calibration import UnsupportedEstimateWarning
@@ -125,6 +127,11 @@ def test_node_terms_sum_to_the_score_in_the_shape_of_x() -> None:
     assert model.feature_shape_ == (2, 4)
     np.testing.assert_allclose(terms.sum((1, 2)), model.score_samples(X[:7]))
     np.testing.assert_array_equal(X, before)
+    scores = model.normal_scores_.transform(X[:7])
+    assert scores.shape == X[:7].shape
+    np.testing.assert_allclose(model.dual_.value(scores.reshape(7, 8)), model.score_samples(X[:7]))
+    again = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(again.score_samples(X), model.score_samples(X))
     with pytest.raises(ValueError, match=r"X must have samples of the shape seen in fit, \(2, 4\)"):
         model.predict(z)
 
@@ -212,6 +219,29 @@ def test_tied_columns() -> None:
     truth = 3 * np.log(2) + 2 * p[0] * np.log(p[0]) + 6 * p[1] * np.log(p[1])
     assert abs(model.divergence_ - truth) < 2 * model.divergence_se_ + 0.05
     assert model.divergence_lower_ < truth
+
+
+def test_copies_of_rows_count_once() -> None:
+    z, _ = chain(60, 2.0, 22)
+    order = np.random.default_rng(0).permutation(np.repeat(np.arange(60), 3))
+    first = np.sort(np.unique(order, return_index=True)[1])
+    with pytest.warns(CopiedRowsWarning, match="120 of 180 samples are copies"):
+        copied = DualDivergence(cv=2, random_state=0).fit(z[order])
+    plain = DualDivergence(cv=2, random_state=0).fit(z[order][first])
+    assert copied.divergence_ == plain.divergence_
+    assert copied.divergence_se_ == plain.divergence_se_
+    assert copied.dual_values_.shape == copied.labels_.shape == (180,)
+    np.testing.assert_array_equal(copied.dual_values_[first], plain.dual_values_)
+    assert len(np.unique(copied.dual_values_)) == 60
+    with pytest.raises(ValueError, match="at least 8 different samples; got 5 and 15 copies"):
+        DualDivergence().fit(np.repeat(z[:5], 4, axis=0))
+
+
+def test_equal_rows_of_levels_are_no_copies() -> None:
+    bits = np.random.default_rng(1).integers(0, 2, (200, 3))
+    model = DualDivergence(cv=2, random_state=0).fit(bits)
+    assert abs(model.divergence_) < 0.05
+    assert model.held_out_.all()
 
 
 def test_zero_inflated_columns() -> None:

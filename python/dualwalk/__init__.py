@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _MODULE_OF = {
+    "CopiedRowsWarning": "_copies",
     "DependenceGraph": "_nodepath.graph",
     "DualDivergence": "estimator",
     "DualSampler": "sampler",
@@ -48,6 +49,7 @@ __all__ = list(_MODULE_OF)
 
 if TYPE_CHECKING:
     from ._config import show_config
+    from ._copies import CopiedRowsWarning
     from ._estimator import NotFittedError, SmallSampleWarning
     from ._infinite import InfiniteDivergenceWarning
     from ._nodepath.graph import DependenceGraph

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from . import _checks, dualspace
 from ._blas import one_blas_thread
 from ._blocks.fit import fit_blocks, warn_unsupported
+from ._copies import CopiedRowsWarning, distinct_rows
 from ._estimator import Estimator, SmallSampleWarning
 from ._infinite import InfiniteDivergenceWarning, determined_columns
 from ._nodepath.fit import fit_paths
@@ -31,6 +32,7 @@ from .normal_scores import NormalScores
 Floats = NDArray[np.float64]
 Progress = Callable[[int, int, str], None]
 
+_FEWEST_ROWS = 8
 _UNITS = 100  # progress units of a fit
 _NODES = ("auto", "density", "contrastive")
 
@@ -100,7 +102,8 @@ class DualDivergence(Estimator):
         which read higher: the gap is why end points must come from held-out rows.
     dependence_graph_ : `DependenceGraph`: order, parents and nats of every column (the path without blocks only).
     determined_ : groups of continuous columns that determine each other exactly.
-    dual_ : f on normal scores, the average over folds. normal_scores_ : the fitted `NormalScores`.
+    dual_ : f on normal scores, the average over folds. normal_scores_ : the fitted `NormalScores`, of the shape of X
+        (flatten its result for `dual_`: `model.normal_scores_.transform(X).reshape(len(X), -1)`).
     base_names_ : the Gaussian base each fold chose. n_features_in_, feature_shape_.
 
     X is (n_samples, n_features) or (n_samples, n_channels, n_times), at least 8 finite samples of any real dtype; it is
@@ -110,7 +113,7 @@ class DualDivergence(Estimator):
 
     The same int `random_state` and X give the same bits on one machine and backend, whatever `n_threads`; another BLAS may
     round differently. `SmallSampleWarning` is given for fewer than 50 samples, or fewer than 4 times the square root of the
-    number of columns that vary: the estimate then reads low.
+    number of columns that vary: the estimate then reads low. Copies of rows count once, with a `CopiedRowsWarning`.
 
     Raises TypeError or ValueError for an X or a parameter that cannot be used, before any work.
 
@@ -188,13 +191,16 @@ class DualDivergence(Estimator):
         seed = _checks.seed(self.random_state, "random_state")
         if progress is None and self.verbose:
             progress = _printer()
+        keep, of = distinct_rows(rows)
+        if len(keep) < len(rows):
+            rows = _without_copies(rows, keep)
 
         def report(share: float) -> None:
             if progress is not None:
                 progress(int(_UNITS * share), _UNITS, "estimating the divergence")
 
-        scores = NormalScores().fit(rows)
-        z = scores.transform(rows)
+        scores = NormalScores()
+        z: Floats = scores.fit_transform(rows.reshape(len(rows), *shape)).reshape(len(rows), -1)
         columns = np.flatnonzero(rows.min(axis=0) < rows.max(axis=0))
         alone = labels is None or len(np.unique(labels[columns])) == len(columns)
         self._warn_if_small(len(rows), len(columns))
@@ -232,31 +238,30 @@ class DualDivergence(Estimator):
         self.n_features_in_ = rows.shape[1]
         self.feature_shape_ = shape
         self.determined_ = determined
-        self._keep(fit, parts, level)
+        is_held_out = np.zeros(len(rows), dtype=bool)
+        is_held_out[np.concatenate([test for _, test in parts])] = True
+        held_out = fit.held_out[is_held_out]
+        self._keep(fit, held_out, level)
+        self.dual_values_, self.held_out_ = fit.held_out[of], is_held_out[of]
+        self.labels_ = dualspace.assign(self.dual_values_, self.cuts_)
         self.p_value_ = None
         if n_permutations:
             test = independence_test(rows, blocks=labels, n_permutations=n_permutations, random_state=seed, n_threads=n_threads)
             self.p_value_ = test.p_value
         if self.reverse:
-            other = reverse_divergence(
-                self.dual_, z, seed, held_out=self.dual_values_[self.held_out_], confidence_level=level, blocks=labels
-            )
+            other = reverse_divergence(self.dual_, z, seed, held_out=held_out, confidence_level=level, blocks=labels)
             self.reverse_divergence_, self.reverse_divergence_se_ = other.value, other.se
             self.reverse_divergence_lower_ = other.lower
         if determined:
             self._warn_infinite()
         return self
 
-    def _keep(self, fit: _Fit, parts: list[tuple[NDArray[np.intp], NDArray[np.intp]]], level: float) -> None:
-        """Set the attributes that every method gives."""
+    def _keep(self, fit: _Fit, held_out: Floats, level: float) -> None:
+        """Set the attributes that do not go by row; `held_out` is f of the rows that were held out."""
         self.dual_ = fit.dual
         self.base_names_ = fit.base_names
         self.dependence_graph_ = fit.graph
         self.rank_noise_ = fit.rank_noise
-        self.dual_values_ = fit.held_out
-        self.held_out_ = np.zeros(len(fit.held_out), dtype=bool)
-        self.held_out_[np.concatenate([test for _, test in parts])] = True
-        held_out = fit.held_out[self.held_out_]
         self.divergence_held_out_ = float(held_out.mean())
         self.divergence_training_ = float(fit.trained.mean())
         self.divergence_ = np.inf if self.determined_ else fit.estimate
@@ -266,7 +271,6 @@ class DualDivergence(Estimator):
         self.divergence_lower_ = self.divergence_held_out_ - max(luck + fit.rank_noise, min(luck, 0.0))
         space = dualspace.find_clusters(held_out)
         self.cuts_, self.cut_valleys_ = space.cuts, space.valleys
-        self.labels_ = dualspace.assign(fit.held_out, space.cuts)
         self.end_points_ = dualspace.end_points(held_out, level)
         self.training_end_points_ = dualspace.end_points(fit.trained, level)
 
@@ -294,7 +298,7 @@ class DualDivergence(Estimator):
     def _scores(self, X: ArrayLike) -> Floats:
         self._check_fitted("dual_")
         rows, _ = _checks.samples(X, min_samples=0, feature_shape=self.feature_shape_)
-        return self.normal_scores_.transform(rows)
+        return self.normal_scores_.transform(rows.reshape(len(rows), *self.feature_shape_)).reshape(rows.shape)
 
     @staticmethod
     def _warn_if_small(n: int, d: int) -> None:
@@ -313,6 +317,19 @@ class DualDivergence(Estimator):
             "all but one of an exact sum, and fit again); divergence_lower_ and the dual values are those of a finite model"
         )
         warnings.warn(text, InfiniteDivergenceWarning, stacklevel=4)
+
+
+def _without_copies(rows: Floats, keep: NDArray[np.intp]) -> Floats:
+    if len(keep) < _FEWEST_ROWS:
+        raise ValueError(
+            f"X must have at least {_FEWEST_ROWS} different samples; got {len(keep)} and {len(rows) - len(keep)} copies of them "
+            "(collect more samples: copies tell nothing new)"
+        )
+    text = (
+        f"{len(rows) - len(keep)} of {len(rows)} samples are copies of others: the divergence is that of the {len(keep)} others"
+    )
+    warnings.warn(f"{text} (leave copies out of X)", CopiedRowsWarning, stacklevel=5)
+    return np.asarray(rows[keep])
 
 
 def _printer() -> Progress:

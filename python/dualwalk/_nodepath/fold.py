@@ -30,6 +30,7 @@ _ONE_SPLIT_TEST = 20  # percent of the rows
 _MOST_SPLITS = 3
 _FEW_VALIDATION_ROWS = 8
 _MOST_TIES = 0.01  # share of equal pairs beyond which a column is one of levels: no mixture of densities refines f there
+_MANY_TRIPLES = 0.2  # share of the nodes from which critics, which cost several times as much, are worth a try
 _ALPHA_PAIRS = 24_000  # at most as many (node, row) pairs decide on the temperature
 
 
@@ -106,7 +107,8 @@ def fit_fold(
     ]
     # told sizes that carry nothing, the network is the worse for it; told none that matter, it loses most of their nats
     inputs = [(), (SIZE,)] if size_base != "independent" else [(SIZE,)]
-    kinds: list[Kind] = [kind] if kind != "auto" else ["density", "contrastive"] if len(triples.child) else ["density"]
+    many_triples = len(triples.child) >= _MANY_TRIPLES * len(parent)
+    kinds: list[Kind] = [kind] if kind != "auto" else ["density", "contrastive"] if many_triples else ["density"]
     n_runs = len(kinds) * (len(parts) + len(inputs) - 1)
     done = 0
 
