@@ -35,7 +35,7 @@ from pathlib import Path
 import numpy as np
 from _timing import Table, header
 from divergence_picture import Curves, draw
-from families import FAMILIES, ADDED
+from families import ADDED, FAMILIES
 from numpy.typing import NDArray
 from peers import PEERS, missing, one_shot, scores
 
