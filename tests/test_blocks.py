@@ -204,9 +204,9 @@ def test_a_critic_learns_what_the_base_cannot(rng: np.random.Generator) -> None:
     assert after - before > 0.5
 
 
-def fit(rows: np.ndarray, labels: np.ndarray, n_threads: int = 1) -> FittedBlocks:
+def fit(rows: np.ndarray, labels: np.ndarray) -> FittedBlocks:
     z = NormalScores().fit_transform(rows)
-    return fit_blocks(z, labels, folds(len(z), 3, 5), seed=5, n_threads=n_threads)
+    return fit_blocks(z, labels, folds(len(z), 3, 5), seed=5)
 
 
 def equicorrelated(rng: np.random.Generator, n: int, d: int, r: float) -> np.ndarray:
@@ -237,11 +237,11 @@ def test_dependence_inside_a_block_does_not_count(rng: np.random.Generator) -> N
     assert abs((fitted.held_out.mean() + fitted.trained) / 2) < 0.03
 
 
-def test_same_bits_for_any_number_of_threads(rng: np.random.Generator) -> None:
+def test_same_seed_same_bits(rng: np.random.Generator) -> None:
     x = rng.standard_normal((240, 2))
     rows = np.hstack([x, np.sin(2 * x[:, :1]) + 0.3 * rng.standard_normal((240, 1)), rng.standard_normal((240, 1))])
     labels = np.array([0, 0, 1, 2])
-    one, two = fit(rows, labels, 1), fit(rows, labels, 2)
+    one, two = fit(rows, labels), fit(rows, labels)
     assert one.held_out.tobytes() == two.held_out.tobytes()
     assert one.trained == two.trained
 
@@ -279,5 +279,5 @@ def test_a_report_that_raises_stops_the_work(rng: np.random.Generator) -> None:
 
     z = NormalScores().fit_transform(rows)
     with pytest.raises(KeyboardInterrupt):
-        fit_blocks(z, np.array([0, 0, 1, 1]), folds(200, 3, 0), seed=0, n_threads=1, report=report)
+        fit_blocks(z, np.array([0, 0, 1, 1]), folds(200, 3, 0), seed=0, report=report)
     assert shares == sorted(shares)

@@ -218,7 +218,7 @@ class DualDivergence(Estimator):
             )
             fit = _Fit(one_shot.dual, one_shot.held_out, one_shot.trained, float(one_shot.held_out.mean()))
         elif labels is not None and not alone:
-            blocks = fit_blocks(z, labels, parts, seed=seed, n_threads=n_threads, report=report)
+            blocks = fit_blocks(z, labels, parts, seed=seed, report=report)
             fit = _Fit(blocks.dual, blocks.held_out, blocks.trained_values, blocks.estimate)
             warn_unsupported(blocks.own_part, len(rows), stacklevel=4)
         else:

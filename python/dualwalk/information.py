@@ -77,7 +77,7 @@ def mutual_information(
     confidence_level : float in (0, 1)
         Of `lower`.
     random_state : None (fresh entropy), an int, or a NumPy Generator
-    n_threads : folds fitted at a time; None reads DUALWALK_NUM_THREADS, then the processors. Results do not depend on it.
+    n_threads : checked, and not used so far: the steps are so small that one thread is quickest.
 
     Returns
     -------
@@ -119,7 +119,7 @@ def mutual_information(
     if level >= 1:
         raise ValueError(f"confidence_level must be below 1; got {level:g} (pass 0.95 for 95 %)")
     seed = _checks.seed(random_state, "random_state")
-    threads = resolve_n_threads(n_threads)
+    resolve_n_threads(n_threads)
 
     z = [NormalScores().fit_transform(rows) for rows in (first, second)]
     varying = [np.flatnonzero(np.ptp(rows, axis=0) > 0) for rows in (first, second)]
@@ -132,7 +132,7 @@ def mutual_information(
         return MutualInformation(0.0, 0.0, 0.0, 0.0, 0.0, level, np.zeros(n))
     scores = np.ascontiguousarray(np.hstack([part[:, columns] for part, columns in zip(z, varying, strict=True)]))
     labels = np.repeat([0, 1], [len(columns) for columns in varying])
-    fitted = fit_blocks(scores, labels, folds(n, cv, seed), seed=seed, n_threads=threads)
+    fitted = fit_blocks(scores, labels, folds(n, cv, seed), seed=seed)
     warn_unsupported(fitted.own_part, n, stacklevel=3)
     held_out = float(fitted.held_out.mean())
     se = float(fitted.held_out.std(ddof=1) / np.sqrt(n))

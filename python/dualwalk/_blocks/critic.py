@@ -36,13 +36,15 @@ class CriticPlan:
     learning_rate: float = 1e-2
     weight_decay: float = 3e-1
     warm_up: int = 20  # steps of growing rate
-    check_every: int = 8
-    patience: int = 8  # checks without improvement that end the training ...
-    longer: int = 5  # ... and as many once a check has shown that there is something to learn
+    check_every: int = 12
+    patience: int = 5  # checks without improvement that end the training ...
+    longer: int = 4  # ... and as many once a check has shown that there is something to learn
     validation_rows: int = 400
 
 
-NARROW = CriticPlan(n_steps=1500, weight_decay=1e-2, longer=15)  # few columns: edges are sharp and overfitting is slow
+NARROW = CriticPlan(
+    n_steps=1500, weight_decay=1e-2, check_every=16, patience=4, longer=7
+)  # few columns: edges are sharp and overfitting is slow
 
 
 @dataclass(frozen=True)
