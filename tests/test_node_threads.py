@@ -76,7 +76,8 @@ def test_a_forked_child_computes_the_same(backend: str) -> None:
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_ctrl_c_stops_training_within_a_second(backend: str, n_threads: int) -> None:
     program = textwrap.dedent(f"""
-        import sys
+        import signal, sys
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
         import numpy as np
         from dualwalk.backends import job
         from dualwalk.backends._reference_nodes import StepPlan

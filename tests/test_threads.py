@@ -73,7 +73,8 @@ def test_ctrl_c_stops_a_walk_within_a_second(backend: str, kind: str) -> None:
     if kind == "own" and backend != "reference":
         pytest.skip("the loop over anyone's dual is the reference's on every backend")
     program = textwrap.dedent(f"""
-        import sys
+        import signal, sys
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
         import numpy as np, dualwalk as dw
         rng = np.random.default_rng(0)
         x = rng.standard_normal((64, 200))
