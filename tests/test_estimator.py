@@ -426,4 +426,4 @@ def test_methods_need_a_fit() -> None:
         with pytest.raises(NotFittedError, match="call DualDivergence"):
             getattr(model, method)(np.zeros((10, 2)))
     assert repr(model) == "DualDivergence(cv=3)"
-    assert model.get_params()["n_fits"] is None
+    assert model.get_params()["n_fits"] == 2

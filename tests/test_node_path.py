@@ -151,11 +151,14 @@ def test_tables_are_chosen_where_counts_say_more_and_not_where_nothing_depends(r
     bit = rng.integers(0, 2, (400, 1))
     noisy = np.where(rng.random((400, 3)) < 0.1, 1 - bit, bit).astype(float)
     parent, nothing = np.array([0, 0]), np.zeros((2, 100))
-    chosen = choose_tables([(noisy[:300], noisy[300:], nothing)], noisy[:300], noisy, parent)
+    recipe = choose_tables([(noisy[:300], noisy[300:], nothing)], noisy, parent)
+    assert recipe is not None
+    chosen = recipe.counted(noisy[:300], noisy, parent)
     assert chosen is not None
     assert chosen.blend(noisy, np.zeros((2, 400)))[0].mean() > 0.2
     shuffled = rng.permuted(noisy, axis=0)
-    few = choose_tables([(shuffled[:300], shuffled[300:], nothing)], shuffled[:300], shuffled, parent)
+    recipe = choose_tables([(shuffled[:300], shuffled[300:], nothing)], shuffled, parent)
+    few = None if recipe is None else recipe.counted(shuffled[:300], shuffled, parent)
     assert few is None or np.abs(few.blend(shuffled, np.zeros((2, 400)))[0]).mean() < 0.05
     continuous = rng.standard_normal((400, 3))
-    assert choose_tables([(continuous[:300], continuous[300:], nothing)], continuous, continuous, parent) is None
+    assert choose_tables([(continuous[:300], continuous[300:], nothing)], continuous, parent) is None

@@ -33,7 +33,6 @@ Floats = NDArray[np.float64]
 Progress = Callable[[int, int, str], None]
 
 _FEWEST_ROWS = 8
-_MANY_ROWS = 300
 _UNITS = 100  # progress units of a fit
 _NODES = ("auto", "density", "contrastive")
 
@@ -64,8 +63,7 @@ class DualDivergence(Estimator):
     Parameters
     ----------
     cv : folds; every row is a test row once (fewer than 2 cv rows: n // 2 folds). 1: one split, a fifth of the rows held out.
-    n_fits : networks trained in a fold, each with other rows held out for its choices; their densities are averaged. None: 3
-        for fewer than 300 samples, where the third is worth it, else 2.
+    n_fits : networks trained in a fold, each with other rows held out for its choices; their densities are averaged.
     method : "path", the path of nodes above, or "single", one critic for the whole of x: the literature's one-shot estimate,
         here as a foil. It cannot read more than about log of the number of its shuffled rows, and says so by a warning.
     nodes : of the path: "density" (a mixture of Gaussians for the column given its context, maximum likelihood),
@@ -138,7 +136,7 @@ class DualDivergence(Estimator):
         self,
         *,
         cv: int = 5,
-        n_fits: int | None = None,
+        n_fits: int = 2,
         method: str = "path",
         nodes: str = "auto",
         critic: str = "mlp",
@@ -173,7 +171,7 @@ class DualDivergence(Estimator):
         """
         rows, shape = _checks.samples(X)
         cv = _checks.count(self.cv, "cv", minimum=1)
-        n_fits = None if self.n_fits is None else _checks.count(self.n_fits, "n_fits", minimum=1)
+        n_fits = _checks.count(self.n_fits, "n_fits", minimum=1)
         _checks.choice(self.method, "method", ("path", "single"))
         _checks.choice(self.nodes, "nodes", _NODES)
         _checks.choice(self.critic, "critic", ("mlp", "conv"))
@@ -227,7 +225,7 @@ class DualDivergence(Estimator):
                 z,
                 columns,
                 parts,
-                n_fits=n_fits or (3 if len(rows) < _MANY_ROWS else 2),
+                n_fits=n_fits,
                 kind=cast(Any, self.nodes),
                 seed=seed,
                 n_threads=n_threads,

@@ -16,7 +16,7 @@ from .features import size
 from .gaussian_base import choose_base, fit_base
 from .network import NodeData
 from .path import N_CONTEXT, SIZE, SIZE_SCALE, NodePath, dependence, fit_path, spanning_tree
-from .screen import screen_triples
+from .screen import Triples, screen_triples
 from .tables import choose_tables
 from .ties import tie_blur, tie_share
 from .training import Kind, TrainedNodes, TrainingPlan, train_nodes
@@ -81,16 +81,14 @@ def fit_fold(
 ) -> FittedPath:
     """Learn the path through `columns` (two or more) of normal scores `z` from the rows `rest`.
 
-    `grid` (n_features, n_quantiles) holds every column's marginal. Order, parents and triples come from the rows that no
-    member validates on; a member's Gaussian base and statistics come from its own training rows, and those that test rows
-    meet from all of `rest`. Held-out rows choose the base, whether nodes are told the sizes of residuals, the temperature,
+    `grid` (n_features, n_quantiles) holds every column's marginal. For training, order, parents and triples come from the rows
+    that no member validates on, a member's Gaussian base and statistics from its own training rows; those that test rows meet
+    come from all of `rest`. Held-out rows choose the base, whether nodes are told the sizes of residuals, the temperature,
     and whether tables of levels or a mixture of clusters refine f.
     """
     parts, core = splits(rest, n_fits)
-    tree, parent = spanning_tree(dependence(z[np.ix_(core, columns)]))
-    order = columns[tree]
+    order, parent, triples = _structure(z, core, columns)
     ordered = z[:, order]
-    triples = screen_triples(ordered[core])
     base, bases = choose_base([(ordered[train], ordered[held]) for train, held in parts])
     residuals = [(ordered - fitted.mean(ordered)) / fitted.scale for fitted in bases]
     size_base, size_bases = choose_base(
@@ -141,21 +139,40 @@ def fit_fold(
     # a product's sign jumps: a critic can jump too, a mixture of Gaussians is slow to; elsewhere it has never won
     _, alpha, members = max(map(learn, kinds), key=lambda learned: learned[0])
 
-    whole = ordered[rest]
-    final = fit_base(base, whole)
-    sizes = fit_base(size_base, size((whole - final.mean(whole)) / final.scale))
-    path = fit_path(z[rest], order, parent, final, sizes, triples)
-    weights = np.concatenate([one.weights for one in members])
-    fitted = FittedPath(path, weights, alpha, grid[order[1:]], members[0].kind, base)
-    if not alpha:
-        return fitted
-    if tie_share(ordered).max() > _MOST_TIES:
+    tables = refinement = None
+    if alpha and tie_share(ordered).max() > _MOST_TIES:
         terms = [
             (ordered[train], ordered[held], one.node_terms(z[held])) for one, (train, held) in zip(members, parts, strict=True)
         ]
-        return replace(fitted, tables=choose_tables(terms, whole, ordered, parent))
-    values = [(ordered[train], ordered[held], one.value(z[held])) for one, (train, held) in zip(members, parts, strict=True)]
-    return replace(fitted, refinement=choose_refinement(values, whole, seed=seed))
+        tables = choose_tables(terms, ordered, parent)
+
+    # what was learned goes by what nodes are told, not by which they are: test rows meet the structure of all of `rest`
+    final_order, final_parent, triples = _structure(z, rest, columns)
+    whole = z[np.ix_(rest, final_order)]
+    if alpha and tie_share(ordered).max() <= _MOST_TIES:
+        values = [
+            (ordered[train], ordered[held], one.value(z[held])) for one, (train, held) in zip(members, parts, strict=True)
+        ]
+        refinement = choose_refinement(values, whole, seed=seed)
+    final = fit_base(base, whole)
+    sizes = fit_base(size_base, size((whole - final.mean(whole)) / final.scale))
+    return FittedPath(
+        fit_path(z[rest], final_order, final_parent, final, sizes, triples),
+        np.concatenate([one.weights for one in members]),
+        alpha,
+        grid[final_order[1:]],
+        members[0].kind,
+        base,
+        None if tables is None else tables.counted(whole, z[:, final_order], final_parent),
+        refinement,
+    )
+
+
+def _structure(z: Floats, rows: Rows, columns: Rows) -> tuple[Rows, Rows, Triples]:
+    """Order of the columns, places of the parents, and triples, from some rows of `z`."""
+    tree, parent = spanning_tree(dependence(z[np.ix_(rows, columns)]))
+    order = columns[tree]
+    return order, parent, screen_triples(z[np.ix_(rows, order)])
 
 
 def _with_statistics(unseen: tuple[int, ...]) -> tuple[int, ...]:

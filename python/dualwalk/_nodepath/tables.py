@@ -91,10 +91,23 @@ def count_tables(train: Floats, every: Floats, parent: Places, pseudo_count: flo
     return Tables(node, node + 1, parent[node], used, tuple(tables), 1.0)
 
 
-def choose_tables(parts: list[tuple[Floats, Floats, Floats]], rows: Floats, every: Floats, parent: Places) -> Tables | None:
-    """The tables and the weight that held-out rows ask for, counted on `rows`; None where they ask for none.
+@dataclass(frozen=True)
+class TableRecipe:
+    """How tables are counted and how much they weigh."""
 
-    `parts` holds (train (m, d), held out (h, d), the path's terms there (N, h)), `rows` and `every` are (n, d); path order.
+    pseudo_count: float
+    weight: float
+
+    def counted(self, train: Floats, every: Floats, parent: Places) -> Tables | None:
+        """`count_tables` with this weight."""
+        found = count_tables(train, every, parent, self.pseudo_count)
+        return None if found is None else replace(found, weight=self.weight)
+
+
+def choose_tables(parts: list[tuple[Floats, Floats, Floats]], every: Floats, parent: Places) -> TableRecipe | None:
+    """The tables that held-out rows ask for; None where they ask for none.
+
+    `parts` holds (train (m, d), held out (h, d), the path's terms there (N, h)), `every` is (n, d); path order.
     """
     best, chosen = 0.0, None
     for pseudo_count in PSEUDO_COUNTS:
@@ -108,8 +121,5 @@ def choose_tables(parts: list[tuple[Floats, Floats, Floats]], rows: Floats, ever
                 if one is not None
             )
             if gain > best:
-                best, chosen = gain, (pseudo_count, weight)
-    if chosen is None:
-        return None
-    counted = count_tables(rows, every, parent, chosen[0])
-    return None if counted is None else replace(counted, weight=chosen[1])
+                best, chosen = gain, TableRecipe(pseudo_count, weight)
+    return chosen
