@@ -170,6 +170,7 @@ def test_other_shapes_and_labels(tmp_path, shape):
     ids=["copies", "constant", "one column", "heavy tails"],
 )
 @pytest.mark.filterwarnings("ignore::dualwalk._estimator.SmallSampleWarning")
+@pytest.mark.filterwarnings("ignore:.* samples are copies of others:dualwalk._copies.CopiedRowsWarning")
 def test_odd_data(tmp_path, X):
     pytest.importorskip("matplotlib")
     model = DualDivergence(cv=2, n_fits=1, random_state=0).fit(X)
