@@ -1,1 +1,1 @@
-"""Critics that are trained here: a small multilayer perceptron on NumPy's matrix products, and the losses it is trained with."""
+"""Critics that are trained here: a multilayer perceptron and a convolutional network on NumPy's matrix products, and their losses."""

@@ -1,5 +1,7 @@
 """The path of small dual functions behind DualDivergence: one node a column, one network for all of them.
 
-`gaussian_base` is the copula that the nodes start from, `path` the order of the columns and what each node is told, `network`
-and `training` the shared network, `density` the normalized dual function of a node, `fold` one fold of all that.
+`fit` runs all folds, `fold` one. What nodes are told: `path` (order and contexts), from `gaussian_base` (with `conditionals` and
+`greedy_net`), `screen` (triples) and `features`. What reads it: `network` and `training`, the shared network; `density`, the grid
+that terms are normalized over; `tables`, counts for columns of levels (`ties`). `rank_noise` is what ranks cost, `graph` what the
+nodes found.
 """

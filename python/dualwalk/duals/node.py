@@ -90,9 +90,10 @@ def stands_on_base(base: str) -> bool:
 class NodeDual:
     """A fitted node path as a dual function on normal scores: the average over folds of f(z) = sum_k f_k(z_k, context_k).
 
-    Every f_k is a conditional log-ratio log p(z_k | context) - log q(z_k), from a mixture of Gaussians shared by all nodes,
-    and the context is one parent column plus the Gaussian conditional mean given all earlier columns. f is in nats and
-    approximates log p(z) - sum_k log q_k(z_k) where the data have density p and marginals q_k.
+    Every f_k is a conditional log-ratio log p(z_k | context) - log q(z_k) from one network shared by all nodes: a mixture of
+    Gaussians, or a critic. The context is one parent column, the Gaussian conditional mean and the expected size given all
+    earlier columns, and a pair of them where their product matters; tables of levels or a mixture of clusters may refine it.
+    f is in nats and approximates log p(z) - sum_k log q_k(z_k) where the data have density p and marginals q_k.
 
     Made by `DualDivergence.fit` (its attribute `dual_`); walked by `dualwalk.walk`.
 
