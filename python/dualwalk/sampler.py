@@ -6,7 +6,7 @@ import math
 import secrets
 import warnings
 from os import PathLike
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,16 +14,13 @@ from numpy.typing import ArrayLike, NDArray
 from . import _checks
 from ._blas import one_blas_thread
 from ._estimator import Estimator, SmallSampleWarning
-from ._ladder.choice import Choice, Progress, Ticker, Tried
-from ._ladder.classes import SMALLEST_CLASS, Verdict, climb_classes, compare, small_class
-from ._ladder.covariance import NoiseModel, choose_noise_model
-from ._ladder.criterion import SMALL_DATA, partition
-from ._ladder.rung import Rung, Walker, balanced_starts
-from ._ladder.search import GLOBAL_RUNGS, LOCAL_RUNGS, N_REFINEMENTS, Candidate, Ladder
+from ._ladder.choice import Choice, Progress, Tried
+from ._ladder.classes import Verdict
+from ._ladder.fit import fit_ladder, fit_local
+from ._ladder.rung import balanced_starts
 from ._neighbors import column_scale, squared_distances
 from ._random import generator
 from ._surroundings import Attribution, Surroundings
-from .normal_scores import NormalScores
 from .walks import WalkResult
 
 Float = NDArray[np.float64]
@@ -32,14 +29,6 @@ Index = NDArray[np.intp]
 WALKS = ("auto", "local")
 # Fewer samples than this share of the (varying) features: 40 x 600 fails, 117 x 336 is fine.
 SMALL_SAMPLE_SHARE = 1 / 8
-
-
-class _Part(NamedTuple):
-    """Training rows (indices, sorted) that share a walker and a rung."""
-
-    members: Index
-    walker: Walker
-    rung: Rung
 
 
 class DualSampler(Estimator):
@@ -163,84 +152,15 @@ class DualSampler(Estimator):
         self._warn_if_small()
         self._surroundings: Surroundings | None = None
         if mode == "local":
-            self._fit_local(min(n_neighbors, len(rows) - 1))
+            self._ladder = fit_local(rows, shape, self._codes, min(n_neighbors, len(rows) - 1))
         else:
-            self._fit_ladder(seed, progress)
+            self._ladder = fit_ladder(rows, shape, self._codes, group_codes, seed, name_of=self._label, progress=progress)
+        self.choice_, self.choices_ = self._ladder.choice, self._ladder.choices
+        self.criteria_, self.class_criteria_ = self._ladder.criteria, self._ladder.verdict
         return self
-
-    def _fit_local(self, n_neighbors: int) -> None:
-        rung = Rung(n_neighbors=n_neighbors)
-        self._parts = [self._part(np.arange(len(self._rows)), rung, NoiseModel("diagonal"))]
-        self._part_of_code = self._part_of_label = np.zeros(len(np.unique(self._codes)), dtype=np.intp)
-        self.choice_ = Choice.of(rung, False, None)
-        self.choices_ = {None: self.choice_}
-        self.criteria_ = []
-        self.class_criteria_ = None
-        self._dual_neighbors = n_neighbors
-
-    def _fit_ladder(self, seed: int, progress: Progress | None) -> None:
-        rows, shape, codes = self._rows, self.feature_shape_, self._codes
-        n, n_classes = len(rows), int(codes.max()) + 1
-        per_ladder = len(LOCAL_RUNGS) + len(GLOBAL_RUNGS) + N_REFINEMENTS
-        tick = Ticker(progress, 1 + per_ladder * (1 + (n_classes if n_classes > 1 else 0)))
-        tick("covariance shared by all rows")
-        model = choose_noise_model(NormalScores()._fit_rows(rows), shape, seed)
-        stratify = codes if n_classes > 1 else None
-        n_partitions = 2 if rows.size < SMALL_DATA else 1
-        folds = [f for p in range(n_partitions) for f in partition(n, seed, p, labels=stratify, groups=self._group_codes)]
-        ladder = Ladder(rows, shape, folds, model, seed, groups=self._group_codes)
-        best_pooled = ladder.climb(tick)
-        pooled = best_pooled.rung
-        tried = list(ladder.candidates)
-        self.class_criteria_ = None
-        rungs: dict[int, Candidate] = {}
-        if n_classes > 1:
-            rungs, class_tried = climb_classes(rows, shape, codes, folds, model, seed, self._group_codes, tick)
-            tried.extend(class_tried)
-            if rungs:
-                self.class_criteria_ = compare(rows, shape, codes, pooled, rungs, model, seed, self._group_codes)
-                if self.class_criteria_.pooled <= self.class_criteria_.per_class:
-                    rungs = {}
-        self.criteria_ = [Tried.of(candidate, self._label(candidate.label)) for candidate in tried]
-        self.choice_ = Choice.of(pooled, bool(rungs), best_pooled.score.criterion)
-        self._parts = [self._part(np.arange(n), pooled, model)]
-        self._set_classes(rungs, model)
-        self._dual_neighbors = pooled.n_neighbors or n - 1
-        tick.finish()
-
-    def _set_classes(self, rungs: dict[int, Candidate], model: NoiseModel) -> None:
-        """Which part makes the rows of which class; `rungs` is empty where all rows share one ladder.
-
-        A class too small for a ladder keeps to itself where its label is asked for, or where every class has its own rung.
-        """
-        sizes = np.bincount(self._codes)
-        self._part_of_code = np.zeros(len(sizes), dtype=np.intp)
-        self._part_of_label = np.zeros(len(sizes), dtype=np.intp)
-        self.choices_ = {None: self.choice_}
-        if len(sizes) == 1:
-            return
-        of_class = dict.fromkeys(range(len(sizes)), self.choice_)
-        for code, size in enumerate(sizes):
-            if code in rungs:
-                part = self._part(np.flatnonzero(self._codes == code), rungs[code].rung, model)
-                of_class[code] = Choice.of(part.rung, True, rungs[code].score.criterion)
-            elif rungs or size < SMALLEST_CLASS:
-                part = self._part(*small_class(self._codes, code), model)
-                of_class[code] = Choice.of(part.rung, True, None)
-            else:
-                continue
-            self._part_of_label[code] = len(self._parts)
-            self._parts.append(part)
-        if rungs:
-            self._part_of_code = self._part_of_label
-            self.choice_ = of_class[int(np.argmax(sizes))]
-        self.choices_ = {self._label(code): choice for code, choice in of_class.items()}
 
     def _label(self, code: int | None) -> Any:
         return None if code is None else self.classes_[code].item()
-
-    def _part(self, members: Index, rung: Rung, model: NoiseModel) -> _Part:
-        return _Part(members, Walker(self._rows[members], self.feature_shape_, rung.space, model), rung)
 
     @one_blas_thread()
     def sample(self, n: int, y: Any = None, *, seed: Any = None) -> NDArray[Any]:
@@ -256,14 +176,7 @@ class DualSampler(Estimator):
         wanted = self._wanted_codes(y, n)
         stream_seed = self._stream_seed(seed)
         starts = self._starts(n, wanted, generator(stream_seed, "starts"))
-        part_of_class = self._part_of_code if wanted is None else self._part_of_label
-        part_of_row = part_of_class[self._codes[starts]]
-        rows = np.empty((n, self.n_features_in_))
-        for p, part in enumerate(self._parts):
-            places = np.flatnonzero(part_of_row == p)
-            if len(places):
-                local = np.searchsorted(part.members, starts[places])
-                rows[places] = part.walker.generate(part.rung, local, generator(stream_seed, "noise", p))
+        rows = self._ladder.generate(starts, self._codes[starts], stream_seed, labelled=wanted is not None)
         return self._shaped(rows)
 
     def _wanted_codes(self, y: Any, n: int) -> Index | None:
@@ -424,7 +337,7 @@ class DualSampler(Estimator):
 
     def _local_duals(self) -> Surroundings:
         if self._surroundings is None:
-            self._surroundings = Surroundings(self._rows, self._dual_neighbors)
+            self._surroundings = Surroundings(self._rows, self._ladder.n_neighbors)
         return self._surroundings
 
     def _warn_if_small(self) -> None:
