@@ -1,0 +1,66 @@
+"""Arrays of samples become rows in common units; where there are too many, a seeded part of them is taken."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .. import _checks
+from .._neighbors import column_scale
+from .._random import generator
+
+Float = NDArray[np.float64]
+
+
+def read(arrays: Mapping[str, ArrayLike], *, min_samples: int = 2) -> tuple[list[Float], tuple[int, ...]]:
+    """Every array as float64 rows, in the order given, and the one shape that their samples have."""
+    rows: list[Float] = []
+    shape: tuple[int, ...] | None = None
+    first = ""
+    for name, value in arrays.items():
+        found, own = _checks.samples(value, name, min_samples=min_samples)
+        if shape is None:
+            shape, first = own, name
+        elif own != shape:
+            raise ValueError(
+                f"{name} must have samples of the same shape as {first}, {shape}; got {own} "
+                "(select or reorder the same channels and times)"
+            )
+        rows.append(found)
+    assert shape is not None
+    return rows, shape
+
+
+def thin(rows: Float, n_max: int, seed: int, name: str) -> Float:
+    """At most n_max rows, drawn without replacement by a stream of their own; fewer rows stay as they are, in order."""
+    if len(rows) <= n_max:
+        return rows
+    kept = np.sort(generator(seed, "metrics", "rows", name).permutation(len(rows))[:n_max])
+    return rows[kept]
+
+
+def balance(a: Float, b: Float, seed: int) -> tuple[Float, Float]:
+    """As many rows on one side as on the other, so that a coin is right half of the time."""
+    n = min(len(a), len(b))
+    return thin(a, n, seed, "first side"), thin(b, n, seed, "second side")
+
+
+@dataclass(frozen=True)
+class Units:
+    """Where a column's zero is and how long its unit: its mean and deviation in the rows these units were taken from.
+
+    No unit is below a tenth of the median one, so that a nearly constant column does not rule all distances.
+    """
+
+    center: Float
+    scale: Float
+
+    @classmethod
+    def of(cls, rows: Float) -> Units:
+        return cls(rows.mean(axis=0), column_scale(rows))
+
+    def __call__(self, rows: Float) -> Float:
+        return (rows - self.center) / self.scale

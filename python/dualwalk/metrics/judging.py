@@ -1,0 +1,142 @@
+"""Two-sample tests by a classifier: how often it tells generated rows from real ones, and whether it can tell anything."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._random import generator
+from ._optional import scikit_learn
+from ._rows import Float, balance
+
+Index = NDArray[np.intp]
+
+SURE = 0.01  # a judge is trusted that tells noise from data at this level,
+CLEARLY = 0.6  # and at least this often
+
+
+class JudgeWarning(UserWarning):
+    """A judge that cannot tell noise from data says nothing about generated samples either."""
+
+
+class Classifier(Protocol):
+    """What a judge needs of a classifier."""
+
+    def fit(self, X: Any, y: Any) -> Any: ...
+
+    def predict(self, X: Any) -> Any: ...
+
+
+@dataclass(frozen=True)
+class TwoSample:
+    """What a judge found between real and generated rows; `float(result)` is the accuracy.
+
+    Attributes
+    ----------
+    accuracy : share of rows put on the right side by a judge that never saw them; .5 is perfect, for equal sides.
+    se : standard error of a share of `n_rows`, sqrt(a (1 - a) / n_rows).
+    p_value : chance that a coin is right as often or more often, binomial. Folds share rows, so it is not exact.
+    n_rows : rows judged, both sides together.
+    control_accuracy : the same judge between real rows and real rows whose columns were shuffled one by one (normal noise,
+        if there is one column). nan where no self-check was asked for.
+    trusted : whether it told that noise from data: control_accuracy at least .6, with a binomial p-value below .01. False
+        where no self-check was asked for.
+    judge : its name.
+    """
+
+    accuracy: float
+    se: float
+    p_value: float
+    n_rows: int
+    control_accuracy: float
+    trusted: bool
+    judge: str
+
+    def __float__(self) -> float:
+        return self.accuracy
+
+
+def judged(right: NDArray[np.bool_], judge: str, control: NDArray[np.bool_] | None = None) -> TwoSample:
+    """The result of a judge from where it was right, on the rows and on the control."""
+    n, correct = len(right), int(right.sum())
+    share = correct / n
+    control_accuracy, trusted = math.nan, False
+    if control is not None:
+        control_accuracy = float(control.mean())
+        trusted = control_accuracy >= CLEARLY and coin_p_value(int(control.sum()), len(control)) < SURE
+    return TwoSample(share, math.sqrt(share * (1 - share) / n), coin_p_value(correct, n), n, control_accuracy, trusted, judge)
+
+
+def warn_untrusted(*results: TwoSample) -> None:
+    """A `JudgeWarning` to the caller of a public function for the judges that did not pass their self-check."""
+    failed = [r for r in results if not r.trusted and not math.isnan(r.control_accuracy)]
+    if failed:
+        found = ", ".join(f"{r.judge} {r.control_accuracy:.2f} (on generated rows {r.accuracy:.2f})" for r in failed)
+        warnings.warn(
+            "these judges tell too few real rows from the same rows with every column shuffled, share of "
+            f"{failed[0].n_rows} told: {found}; give them more rows, or take another judge (columns that really are independent "
+            "cannot be told from shuffled ones)",
+            JudgeWarning,
+            stacklevel=4,  # past this function, the public one, and its `one_blas_thread`
+        )
+
+
+def coin_p_value(correct: int, n: int) -> float:
+    """P(at least `correct` heads in n throws of a fair coin)."""
+    heads = np.arange(correct, n + 1)
+    logs = np.array([math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) for k in heads.tolist()])
+    return float(min(1.0, np.exp(logs - n * math.log(2)).sum())) if len(logs) else 0.0
+
+
+def folds(sides: Index, cv: int, seed: int) -> Iterator[tuple[Index, Index]]:
+    """(rows to fit on, rows to judge), each fold with its share of both sides; no more folds than a side has rows."""
+    n_splits = max(2, min(cv, int(np.bincount(sides).min())))
+    splitter = scikit_learn("model_selection").StratifiedKFold(n_splits, shuffle=True, random_state=seed % 2**32)
+    yield from splitter.split(np.zeros((len(sides), 1)), sides)
+
+
+def told_apart(make: Callable[[], Classifier], real: Float, generated: Float, cv: int, seed: int) -> NDArray[np.bool_]:
+    """For every row, real ones first, whether a classifier fitted on the other folds puts it on its side."""
+    rows = np.concatenate([real, generated])
+    sides = np.repeat(np.array([0, 1], dtype=np.intp), [len(real), len(generated)])
+    right = np.zeros(len(rows), dtype=bool)
+    for fit, held in folds(sides, cv, seed):
+        classifier = make()
+        classifier.fit(rows[fit], sides[fit])
+        right[held] = np.asarray(classifier.predict(rows[held])) == sides[held]
+    return right
+
+
+def shuffled_columns(rows: Float, seed: int) -> Float:
+    """The control of every self-check: each column in an order of its own, so that all dependence is lost."""
+    stream = generator(seed, "metrics", "control")
+    if rows.shape[1] == 1:  # one column has no dependence to lose
+        return rows.mean() + max(float(rows.std()), 1e-12) * stream.standard_normal(rows.shape)
+    shuffled: Float = stream.permuted(rows, axis=0)
+    return shuffled
+
+
+def classifier_result(
+    make: Callable[[], Classifier],
+    real: Float,
+    generated: Float,
+    *,
+    cv: int,
+    seed: int,
+    judge: str,
+    features: Callable[[Float], Float] = lambda rows: rows,
+    self_check: bool = True,
+) -> TwoSample:
+    """A classifier's judgement of `features` of the rows, equal sides, and its self-check on as many real rows."""
+    a, b = balance(real, generated, seed)
+    right = told_apart(make, features(a), features(b), cv, seed)
+    control = None
+    if self_check:
+        control = told_apart(make, features(a), features(shuffled_columns(a, seed)), cv, seed)
+    return judged(right, judge, control)
