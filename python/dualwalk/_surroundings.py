@@ -21,6 +21,7 @@ Float = NDArray[np.float64]
 Index = NDArray[np.intp]
 
 MOST_NEIGHBORS = 80  # a factor has K + 1 rows of d numbers for every walk
+BLOCK = 32  # neighbourhoods at a time
 LEAST_SHRINKAGE, MOST_SHRINKAGE = 0.05, 0.95
 N_SHRINKAGE_SAMPLES = 32
 
@@ -66,9 +67,16 @@ class Surroundings:
     @cached_property
     def value_range(self) -> tuple[float, float]:
         """Smallest and largest f of the training rows, each in the neighbourhood that leaves it out."""
-        values = [self.dual(self.points[b : b + 32]).value(self.points[b : b + 32]) for b in range(0, len(self.points), 32)]
-        together = np.concatenate(values)
-        return float(together.min()), float(together.max())
+        values = self._values(self.points)
+        return float(values.min()), float(values.max())
+
+    def value(self, rows: Float) -> Float:
+        """f of every row (in data units), each in its own neighbourhood."""
+        return self._values(self.scores(rows))
+
+    def _values(self, z: Float) -> Float:
+        blocks = [z[begin : begin + BLOCK] for begin in range(0, len(z), BLOCK)]
+        return np.concatenate([self.dual(block).value(block) for block in blocks]) if blocks else np.empty(0)
 
     def scores(self, rows: Float) -> Float:
         return self._scores._scores(rows)

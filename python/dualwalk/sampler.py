@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import secrets
 import warnings
+from functools import cached_property
 from os import PathLike
 from typing import Any, Self
 
@@ -17,9 +18,9 @@ from ._estimator import Estimator, SmallSampleWarning
 from ._ladder.choice import Choice, Progress, Tried
 from ._ladder.classes import Verdict
 from ._ladder.fit import fit_ladder, fit_local
-from ._ladder.rung import balanced_starts
-from ._neighbors import column_scale, squared_distances
 from ._random import generator
+from ._sampler.novelty import Distances, SampleInfo, refill
+from ._sampler.starts import choose_starts, wanted_codes
 from ._surroundings import Attribution, Surroundings
 from .walks import WalkResult
 
@@ -65,6 +66,7 @@ class DualSampler(Estimator):
     classes_ : array
         The labels, sorted; only if y was given.
     X_, y_, groups_ : the training rows (shape and dtype as given; read-only), labels and groups (None if not given)
+    n_rejected_ : how many draws the last `sample` refused because of its min_novelty
     n_features_in_, feature_shape_ : number of features and shape of one sample
 
     X is (n_samples, n_features) or (n_samples, n_channels, n_times), float32, float64 or integer; generated samples are
@@ -99,6 +101,7 @@ class DualSampler(Estimator):
     criteria_: list[Tried]
     class_criteria_: Verdict | None
     classes_: NDArray[Any]
+    n_rejected_: int
     n_features_in_: int
     feature_shape_: tuple[int, ...]
 
@@ -150,7 +153,8 @@ class DualSampler(Estimator):
         if labels is not None:
             self.classes_, self._codes = np.unique(labels, return_inverse=True)
         self._warn_if_small()
-        self._surroundings: Surroundings | None = None
+        for made_of_rows in ("_local_duals", "_distances"):
+            self.__dict__.pop(made_of_rows, None)
         if mode == "local":
             self._ladder = fit_local(rows, shape, self._codes, min(n_neighbors, len(rows) - 1))
         else:
@@ -163,47 +167,43 @@ class DualSampler(Estimator):
         return None if code is None else self.classes_[code].item()
 
     @one_blas_thread()
-    def sample(self, n: int, y: Any = None, *, seed: Any = None) -> NDArray[Any]:
-        """n new samples, (n, *feature_shape_).
+    def sample(
+        self, n: int, y: Any = None, *, min_novelty: float | None = None, return_info: bool = False, seed: Any = None
+    ) -> Any:
+        """n new samples, (n, *feature_shape_); with return_info=True, (samples, SampleInfo).
 
         y : None draws labels in the proportions of the training rows (where y was given to `fit`); one label makes all n
             rows of that class; an array of n labels gives row i the label y[i].
+        min_novelty : rows whose novelty (see `SampleInfo`) is below it are drawn again, from another start of their class,
+            until none is; `n_rejected_` tells how many were refused, and a ValueError that the sampler does not reach so far.
+            0.3 or so keeps near-copies out; towards 1 it takes half of all rows away, and the closest of real ones with them.
+        return_info : whether to tell each row's f, nearest training row, novelty, start and label as well.
         seed : None uses the fit's own stream: the same call gives the same rows (fresh ones each time if random_state is
-            None). Another seed gives others. The result is a pure function of the fit, n, y and the seed.
+            None). Another seed gives others. The result is a pure function of the fit, the arguments and the seed.
         """
         self._check_fitted("choice_")
         n = _checks.count(n, "n")
-        wanted = self._wanted_codes(y, n)
+        wanted = wanted_codes(y, n, getattr(self, "classes_", None))
+        least = 0.0 if min_novelty is None else _checks.real(min_novelty, "min_novelty", minimum=0.0)
         stream_seed = self._stream_seed(seed)
-        starts = self._starts(n, wanted, generator(stream_seed, "starts"))
-        rows = self._ladder.generate(starts, self._codes[starts], stream_seed, labelled=wanted is not None)
-        return self._shaped(rows)
+        labelled = wanted is not None
 
-    def _wanted_codes(self, y: Any, n: int) -> Index | None:
-        if y is None:
-            return None
-        if self._labels is None:
-            raise ValueError(f"y must be None where fit got no labels; got {y!r} (call fit(X, y) first)")
-        given = np.asarray(y)
-        if given.ndim not in (0, 1) or (given.ndim == 1 and len(given) != n):
-            raise ValueError(f"y must be one label or {n} labels; got shape {given.shape} (pass n=len(y))")
-        given = np.broadcast_to(given, (n,))
-        known = np.isin(given, self.classes_)
-        if not known.all():
-            unknown = given[~known][0]
-            raise ValueError(
-                f"y must hold labels seen in fit, {self.classes_.tolist()}; got {unknown.item()!r} (fit with rows of that class)"
-            )
-        return np.searchsorted(self.classes_, given)
+        def draw(codes: Index | None, n_rows: int, draw_seed: int) -> tuple[Float, Index]:
+            began = choose_starts(self._codes, n_rows, codes, generator(draw_seed, "starts"))
+            return self._ladder.generate(began, self._codes[began], draw_seed, labelled=labelled), began
 
-    def _starts(self, n: int, wanted: Index | None, stream: np.random.Generator) -> Index:
-        if wanted is None:
-            return balanced_starts(np.arange(len(self._rows)), n, stream)
-        starts = np.empty(n, dtype=np.intp)
-        for code in np.unique(wanted):
-            places = np.flatnonzero(wanted == code)
-            starts[places] = balanced_starts(np.flatnonzero(self._codes == code), len(places), stream)
-        return starts
+        def redraw(began: Index, k: int) -> tuple[Float, Index]:
+            return draw(self._codes[began], len(began), int(generator(stream_seed, "again", k).integers(2**63)))
+
+        rows, starts = draw(wanted, n, stream_seed)
+        self.n_rejected_ = refill(rows, starts, least, self._distances, redraw) if least > 0 else 0
+        return (self._shaped(rows), self._info(rows, starts)) if return_info else self._shaped(rows)
+
+    def _info(self, rows: Float, starts: Index) -> SampleInfo:
+        nearest, distance = self._distances.nearest_one(rows)
+        label = None if self._labels is None else self.classes_[self._codes[starts]]
+        novelty = self._distances.novelty(distance)
+        return SampleInfo(self._local_duals.value(rows), nearest, distance, novelty, starts, label, self.n_rejected_)
 
     def _stream_seed(self, seed: Any) -> int:
         if seed is not None:
@@ -256,7 +256,7 @@ class DualSampler(Estimator):
         """
         self._check_fitted("choice_")
         rows, _ = _checks.samples(X0, "X0", min_samples=1, feature_shape=self.feature_shape_)
-        around = self._local_duals()
+        around = self._local_duals
         if target is not None:
             low, high = around.value_range
             wanted = _checks.real_array(target, "target").astype(np.float64)
@@ -279,7 +279,7 @@ class DualSampler(Estimator):
         the walk's own path.
         """
         self._check_fitted("choice_")
-        around = self._local_duals()
+        around = self._local_duals
         if X_to is None:
             trajectory = getattr(X_from, "trajectory", None)
             if trajectory is None:
@@ -307,26 +307,13 @@ class DualSampler(Estimator):
         """
         self._check_fitted("choice_")
         rows, _ = _checks.samples(X, min_samples=0, feature_shape=self.feature_shape_)
-        scaled, training = self._in_deviations(rows), self._in_deviations(self._rows)
-        index = np.argmin(squared_distances(scaled, training), axis=1)
-        distance: Float = np.sqrt(((scaled - training[index]) ** 2).sum(axis=1))
-        usual = float(np.median(self.training_distances()))
-        ratio = distance / usual if usual > 0 else np.where(distance > 0, np.inf, 0.0)
-        return index, distance, ratio
+        index, distance = self._distances.nearest_one(rows)
+        return index, distance, self._distances.novelty(distance)
 
     def training_distances(self) -> Float:
         """Every training row's distance to its nearest other one (of another group), (n_training,), in the units of `nearest`."""
         self._check_fitted("choice_")
-        training = self._in_deviations(self._rows)
-        between = squared_distances(training, training)
-        own = np.arange(len(training)) if self._group_codes is None else self._group_codes
-        between[own[:, None] == own] = np.inf
-        distance: Float = np.sqrt(((training - training[between.argmin(axis=1)]) ** 2).sum(axis=1))
-        return distance
-
-    def _in_deviations(self, rows: Float) -> Float:
-        scaled: Float = (rows - self._rows.mean(axis=0)) / column_scale(self._rows)
-        return scaled
+        return self._distances.among_training()
 
     def report(self, path: str | PathLike[str]) -> None:
         """Write a self-contained HTML report: real beside generated samples, the dual space, where dependence lives."""
@@ -335,10 +322,13 @@ class DualSampler(Estimator):
         self._check_fitted("choice_")
         write_report(path, sampler=self)
 
+    @cached_property
     def _local_duals(self) -> Surroundings:
-        if self._surroundings is None:
-            self._surroundings = Surroundings(self._rows, self._ladder.n_neighbors)
-        return self._surroundings
+        return Surroundings(self._rows, self._ladder.n_neighbors)
+
+    @cached_property
+    def _distances(self) -> Distances:
+        return Distances(self._rows, self._group_codes)
 
     def _warn_if_small(self) -> None:
         n, d = len(self._rows), int(np.count_nonzero(np.ptp(self._rows, axis=0)))

@@ -1,0 +1,140 @@
+"""How new a row is: its distance to the training rows, and draws repeated until every row is new enough."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._neighbors import column_scale, squared_distances
+
+Float = NDArray[np.float64]
+Index = NDArray[np.intp]
+
+BLOCK = 2**22  # distances at a time: 32 MiB
+N_TYPICAL = 2000  # rows that tell the typical distance, where there are more
+# Draws for a row that is not new enough yet, round by round: nearly always the first is, and after 193 there is no hope.
+DRAWS = (1, 1, 2, 4, 8, 16, 32, 64, 64)
+
+
+@dataclass(frozen=True)
+class SampleInfo:
+    """What `sample(..., return_info=True)` tells of every new row; all arrays are (n,).
+
+    f : the local dual function at the new row, made of its own nearest training rows, in nats
+    nearest : index of the nearest training row
+    distance : to it, in units of each column's standard deviation (at least a tenth of the median one)
+    novelty : that distance over the median distance of a training row to its nearest other one (of another group where groups
+        were given): 1 is what a new real row shows, 0 is a copy
+    start : index of the training row that the walk started from
+    label : the new row's label; None where fit got none
+    n_rejected : how many draws `min_novelty` refused, an int
+    """
+
+    f: Float
+    nearest: Index
+    distance: Float
+    novelty: Float
+    start: Index
+    label: NDArray[Any] | None
+    n_rejected: int
+
+
+class Distances:
+    """Distances to the training rows, in units of each column's standard deviation."""
+
+    def __init__(self, rows: Float, groups: Index | None) -> None:
+        self._center, self._scale = rows.mean(axis=0), column_scale(rows)
+        self._training = self._scaled(rows)
+        self._own = np.arange(len(rows)) if groups is None else groups
+
+    def _scaled(self, rows: Float) -> Float:
+        scaled: Float = (rows - self._center) / self._scale
+        return scaled
+
+    def nearest(self, rows: Float, k: int = 1) -> tuple[Index, Float]:
+        """The k nearest training rows of every row, nearest first, and their distances: (n, k) each."""
+        scaled = self._scaled(rows)
+        index = np.empty((len(rows), k), dtype=np.intp)
+        distance = np.empty((len(rows), k))
+        for part in self._blocks(len(rows)):
+            between = squared_distances(scaled[part], self._training)
+            if k == 1:
+                index[part] = between.argmin(axis=1)[:, None]
+            else:
+                index[part] = np.argsort(between, axis=1, kind="stable")[:, :k]
+            for j in range(k):  # from the differences: the matrix product rounds near copies
+                distance[part, j] = np.sqrt(((scaled[part] - self._training[index[part, j]]) ** 2).sum(axis=1))
+        return index, distance
+
+    def nearest_one(self, rows: Float) -> tuple[Index, Float]:
+        """The nearest training row of every row and its distance, (n,) each."""
+        index, distance = self.nearest(rows)
+        return index[:, 0], distance[:, 0]
+
+    def among_training(self, members: Index | None = None) -> Float:
+        """Every (or every named) training row's distance to its nearest other one, of another group where there are groups."""
+        of = np.arange(len(self._training)) if members is None else members
+        distance = np.empty(len(of))
+        for part in self._blocks(len(of)):
+            asked = of[part]
+            between = squared_distances(self._training[asked], self._training)
+            between[self._own[asked][:, None] == self._own] = np.inf
+            nearest = self._training[between.argmin(axis=1)]
+            distance[part] = np.sqrt(((self._training[asked] - nearest) ** 2).sum(axis=1))
+        return distance
+
+    @cached_property
+    def typical(self) -> float:
+        """Their median."""
+        n = len(self._training)
+        members = np.arange(n) if n <= N_TYPICAL else np.linspace(0, n - 1, N_TYPICAL).astype(np.intp)
+        return float(np.median(self.among_training(members)))
+
+    def novelty(self, distance: Float) -> Float:
+        """Distances over the typical one."""
+        return distance / self.typical if self.typical > 0 else np.where(distance > 0, np.inf, 0.0)
+
+    def _blocks(self, n_rows: int) -> list[slice]:
+        size = max(1, BLOCK // len(self._training))
+        return [slice(begin, begin + size) for begin in range(0, n_rows, size)]
+
+
+def refill(
+    rows: Float, starts: Index, min_novelty: float, distances: Distances, redraw: Callable[[Index, int], tuple[Float, Index]]
+) -> int:
+    """Replace, in place, every row (and its start) that is not new enough by later draws; returns how many were refused.
+
+    `redraw(starts, k)` makes round k's candidates, one for each of the rows that started there.
+    """
+    short = np.flatnonzero(_novelty(rows, distances) < min_novelty)
+    n_rejected = len(short)
+    seen: list[Float] = []
+    for k, n_draws in enumerate(DRAWS):
+        if not len(short):
+            return n_rejected
+        made, began = redraw(np.repeat(starts[short], n_draws), k)
+        novelty = _novelty(made, distances).reshape(len(short), n_draws)
+        seen.append(novelty.ravel())
+        good = novelty >= min_novelty
+        found, first = good.any(axis=1), good.argmax(axis=1)
+        picked = np.flatnonzero(found) * n_draws + first[found]
+        rows[short[found]], starts[short[found]] = made[picked], began[picked]
+        n_rejected += int(first[found].sum()) + n_draws * int((~found).sum())
+        short = short[~found]
+    if len(short):
+        drawn = np.concatenate(seen)
+        raise ValueError(
+            f"min_novelty must be within the sampler's reach; got {min_novelty:g}, and {len(short)} of {len(rows)} rows still "
+            f"fell short after {1 + sum(DRAWS)} draws each (redrawn rows have a novelty of {np.median(drawn):.3g} in the median "
+            f"and {drawn.max():.3g} at most; pass a smaller one, or fit with groups= if rows of X repeat each other)"
+        )
+    return n_rejected
+
+
+def _novelty(rows: Float, distances: Distances) -> Float:
+    return distances.novelty(distances.nearest_one(rows)[1])

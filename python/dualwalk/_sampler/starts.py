@@ -1,0 +1,42 @@
+"""Which training row every new row starts from, and the labels that were asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._ladder.rung import balanced_starts
+
+Index = NDArray[np.intp]
+
+
+def wanted_codes(y: Any, n: int, classes: NDArray[Any] | None) -> Index | None:
+    """`sample`'s argument y as n codes of classes; None where no label was asked for."""
+    if y is None:
+        return None
+    if classes is None:
+        raise ValueError(f"y must be None where fit got no labels; got {y!r} (call fit(X, y) first)")
+    given = np.asarray(y)
+    if given.ndim not in (0, 1) or (given.ndim == 1 and len(given) != n):
+        raise ValueError(f"y must be one label or {n} labels; got shape {given.shape} (pass n=len(y))")
+    given = np.broadcast_to(given, (n,))
+    known = np.isin(given, classes)
+    if not known.all():
+        unknown = given[~known][0]
+        raise ValueError(
+            f"y must hold labels seen in fit, {classes.tolist()}; got {unknown.item()!r} (fit with rows of that class)"
+        )
+    return np.searchsorted(classes, given)
+
+
+def choose_starts(codes: Index, n: int, wanted: Index | None, stream: np.random.Generator) -> Index:
+    """n training rows, as evenly as can be: of all rows, or row i of class wanted[i]; `codes` are the training rows' classes."""
+    if wanted is None:
+        return balanced_starts(np.arange(len(codes)), n, stream)
+    starts = np.empty(n, dtype=np.intp)
+    for code in np.unique(wanted):
+        places = np.flatnonzero(wanted == code)
+        starts[places] = balanced_starts(np.flatnonzero(codes == code), len(places), stream)
+    return starts
