@@ -1,0 +1,94 @@
+"""The regression of the unknown columns on the known ones, shared by all rows, with its errors at rows left out."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .target import Mask, Target
+
+Float = NDArray[np.float64]
+Index = NDArray[np.intp]
+
+RANK_TOLERANCE = 1e-10
+LARGEST_LEVERAGE = 1.0 - 1e-6
+
+
+class Regression:
+    """Mean of the unknown columns u given the known ones k under N(mean, S), S = (1 - s) sample covariance + s target T.
+
+    With T_kk = L L^T, w = L^-1 (z_k - mean_k) and B_0 = T_uk L^-T, it is the ridge regression of the target's own errors:
+
+        E[z_u | z_k] = mean_u + B_0 w + B w,     B = argmin sum_i |r_i - B w_i|^2 + n rho |B|^2,    r_i = z_iu - mean_u - B_0 w_i,
+
+    where rho = s / (1 - s). With w_i = diag(sqrt lambda) p_i in the principal axes of the w (P^T P = I), fitted values are
+    P diag(g) P^T r, g = lambda / (lambda + n rho), for every rho at once; and the error at row i, had i (or its group) been left
+    out, is (I - H_ii)^-1 (r_i - fitted_i), H = 1/n + P diag(g) P^T: no second fit is needed.
+
+    `extra` (n, e): known columns that the target says nothing of (labels), in units in which the ridge penalty is 1.
+    """
+
+    def __init__(self, points: Float, known: Mask, target: Target, name: str, extra: Float, groups: list[Index] | None) -> None:
+        self._known, self.groups = known, groups
+        self._whitening, self._prior = target.whitening(name, known)
+        self._mean, self._extra_mean = points.mean(axis=0), extra.mean(axis=0)
+        white = self._white(points[:, known], extra)
+        residual = points[:, ~known] - self._mean[~known]
+        residual -= self._from_target(white)
+        n, n_white = white.shape
+        if n <= n_white:
+            power, axes = np.linalg.eigh(white @ white.T)
+            keep = power > RANK_TOLERANCE * max(power[-1], 1e-300)
+            power, axes = power[keep], axes[:, keep]
+            self._to_axes = white.T @ (axes / power)
+        else:
+            power, directions = np.linalg.eigh(white.T @ white)
+            keep = power > RANK_TOLERANCE * max(power[-1], 1e-300)
+            power = power[keep]
+            self._to_axes = directions[:, keep] / np.sqrt(power)
+            axes = white @ self._to_axes
+        self.power: Float = power
+        self.axes: Float = axes  # P: (n, rank)
+        self._residual = residual
+        self._loadings: Float = axes.T @ residual
+
+    def gains(self, rho: float) -> Float:
+        """g, one a principal axis."""
+        gains: Float = self.power / (self.power + rho * len(self.axes))
+        return gains
+
+    def fitted_errors(self, rho: float) -> Float:
+        """r - fitted at every training row, (n, n_unknown)."""
+        fitted: Float = self._residual - self.axes @ (self.gains(rho)[:, None] * self._loadings)
+        return fitted
+
+    def left_out_errors(self, rho: float, members: Index) -> Float:
+        """What the regression misses at training rows `members` (m, n_unknown), each left out with its group."""
+        g, n = self.gains(rho), len(self.axes)
+        if self.groups is None:
+            axes = self.axes[members]
+            missed: Float = self._residual[members] - axes @ (g[:, None] * self._loadings)
+            leverage = 1.0 / n + (axes**2) @ g
+            missed /= (1.0 - np.minimum(leverage, LARGEST_LEVERAGE))[:, None]
+            return missed
+        fitted = self.fitted_errors(rho)
+        for rows in self.groups:
+            own = (self.axes[rows] * g) @ self.axes[rows].T + 1.0 / n
+            fitted[rows] = np.linalg.solve(np.eye(len(rows)) * (2.0 - LARGEST_LEVERAGE) - own, fitted[rows])
+        return fitted[members]
+
+    def predict(self, z_known: Float, extra: Float, rho: float) -> tuple[Float, Float]:
+        """E[z_u | z_k] (m, n_unknown) of new rows, and their coordinates in the principal axes (m, rank)."""
+        white = self._white(z_known, extra)
+        place = white @ self._to_axes
+        mean: Float = self._mean[~self._known] + self._from_target(white) + place @ (self.gains(rho)[:, None] * self._loadings)
+        return mean, place
+
+    def _white(self, z_known: Float, extra: Float) -> Float:
+        centred = z_known - self._mean[self._known]
+        white = centred * self._whitening if self._whitening.ndim == 1 else centred @ self._whitening.T
+        return np.hstack([white, extra - self._extra_mean]) if extra.shape[1] else white
+
+    def _from_target(self, white: Float) -> Float:
+        product: Float = white[:, : self._prior.shape[1]] @ self._prior.T
+        return product
