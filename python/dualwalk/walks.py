@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from . import _checks, backends
 from ._threads import resolve_n_threads
 from .backends import reference
+from .duals.local_covariance import LocalCovariance
 
 
 class Dual(Protocol):
@@ -57,6 +58,8 @@ def walk(
     seed: Any = None,
     record: bool = False,
     tolerance: float = 1e-3,
+    preconditioner: LocalCovariance | ArrayLike | None = None,
+    base: str | None = None,
     n_threads: int | None = None,
     backend: str | None = None,
 ) -> WalkResult:
@@ -65,12 +68,16 @@ def walk(
     A step is  x += a grad f(x) + noise sqrt(2 step_size) e,  e ~ N(0, I),  then clipped to the bounds. Without a target
     a = step_size: gradient ascent, or with noise=1 unadjusted Langevin dynamics of the density exp f. With a target,
     a = sign(target - f) min(step_size, |target - f| / |grad f|^2), which never overshoots a linear f, and a walk stops as soon
-    as |target - f| <= tolerance.
+    as |target - f| <= tolerance. A preconditioner C changes the step to  x += a C grad f + noise sqrt(2 step_size) C^(1/2) e
+    (and |grad f|^2 above to grad f . C grad f); the walk's stationary density stays the same.
+
+    exp f is a ratio p/q, not a density. With `base` the walk goes along grad f + grad log q, so that noise=1 is Langevin
+    dynamics of p itself.
 
     Parameters
     ----------
     dual : object with value_and_gradient(x) -> (f (n,), gradient (n, n_features))
-        MLPDual and LocalDual run in compiled loops; any other object is called once a step with the walks still under way.
+        MLPDual, LocalDual and MixtureDual run in compiled loops; any other object is called once a step with the walks still under way.
     x0 : array (n_walks, n_features)
         The starts, finite; copied, never changed. float32 walks in float32, everything else in float64.
     n_steps : int >= 0
@@ -88,6 +95,11 @@ def walk(
         Keep every point: n_walks x (n_steps + 1) x n_features numbers.
     tolerance : float > 0
         In nats.
+    preconditioner : LocalCovariance or positive definite matrix (n_features, n_features), optional
+        C above, one for all walks or one each.
+    base : None, "normal" or "marginals"
+        q above: N(0, I), which duals of normal scores are against, or a LocalDual's own local marginals. Not with a target.
+        `.f` stays the dual function, without log q.
 
     Returns
     -------
@@ -124,34 +136,89 @@ def walk(
     size = _checks.real(step_size, "step_size", above=0)
     noise = _checks.real(noise, "noise", minimum=0)
     tolerance = _checks.real(tolerance, "tolerance", above=0)
-    x = _starts(x0, getattr(dual, "n_features", None), getattr(dual, "n_walks", None))
+    x = starts(x0, getattr(dual, "n_features", None), getattr(dual, "n_walks", None))
     low, high = _box(bounds, x)
     goal = _target(target, len(x), x.dtype)
+    shape = _preconditioner(preconditioner, x)
+    density = _density(dual, base, goal)
     seed = _checks.seed(seed)
     threads = resolve_n_threads(n_threads)
     chosen = backends.choose(backend)
     if goal is not None and noise == 0 and hasattr(dual, "reachable"):
-        _check_reachable(dual, x, goal, steps, size, low, high, tolerance)
+        path_length = steps * size * (1.0 if shape is None else shape.largest)
+        _check_reachable(dual, x, goal, steps, size, path_length, low, high, tolerance)
     trajectory = np.empty((len(x), steps + 1, x.shape[1]), x.dtype) if record else None
-    plan = reference.WalkPlan(steps, size, noise, tolerance, goal, low, high, seed, trajectory, threads)
-    job = getattr(dual, "walk_job", None)
+    plan = reference.WalkPlan(steps, size, noise, tolerance, goal, low, high, seed, trajectory, threads, shape)
+    job = getattr(density, "walk_job", None)
     if x.size == 0:
         nothing = np.empty(len(x))
         return WalkResult(x, nothing, nothing.astype(np.int64), nothing.astype(bool), trajectory)
-    run = backends.job(job, chosen) if job is not None else reference.walk
-    state = run(dual, x, plan)
+    run = backends.job(job, chosen) if job is not None and shape is None else reference.walk
+    state = run(density, x, plan)
+    warn_of_lost(state, f"use a smaller step_size (it was {size:g}) or bounds")
+    f = state.f if density is dual else reference.dual_at(dual, x, np.arange(len(x)), len(x))[0].astype(np.float64)
+    return WalkResult(x, f, state.n_steps, state.reached, trajectory)
+
+
+def warn_of_lost(state: reference.WalkState, remedy: str) -> None:
+    """A RuntimeWarning at the caller of a public function, where walks ended because f was no longer finite."""
     lost = ~np.isfinite(state.f)
     if lost.any():
         warnings.warn(
-            f"{int(lost.sum())} of {len(x)} walks stopped where f is no longer finite (the first: walk {int(lost.argmax())}); "
-            f"use a smaller step_size (it was {size:g}) or bounds",
+            f"{int(lost.sum())} of {len(lost)} walks stopped where f is no longer finite (the first: walk {int(lost.argmax())}); "
+            f"{remedy}",
             RuntimeWarning,
-            stacklevel=2,
+            stacklevel=3,
         )
-    return WalkResult(x, state.f, state.n_steps, state.reached, trajectory)
 
 
-def _starts(x0: ArrayLike, n_features: int | None, n_walks: int | None) -> NDArray[Any]:
+class _AgainstNormal:
+    """Anyone's dual f as the density N(0, I) exp f, up to a constant."""
+
+    def __init__(self, dual: Any) -> None:
+        self._dual = dual
+        if hasattr(dual, "select"):
+            self.select = lambda walks: _AgainstNormal(dual.select(walks))
+
+    def value_and_gradient(self, x: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+        value, gradient = self._dual.value_and_gradient(x)
+        return value - 0.5 * np.einsum("nd,nd->n", x, x), gradient - x
+
+
+def _density(dual: Any, base: str | None, target: NDArray[Any] | None) -> Any:
+    if base is None:
+        return dual
+    _checks.choice(base, "base", ("normal", "marginals"))
+    if target is not None:
+        raise ValueError(
+            f"base and target cannot go together: the target is a value of f, and base={base!r} walks on f + log q "
+            "(drop one of them)"
+        )
+    if hasattr(dual, "density"):
+        return dual.density(base)
+    if base == "marginals":
+        raise ValueError(
+            f"base='marginals' needs a dual that knows its marginals (a LocalDual); got {type(dual).__name__} "
+            "(pass base='normal' for a dual of normal scores)"
+        )
+    return _AgainstNormal(dual)
+
+
+def _preconditioner(value: Any, x: NDArray[Any]) -> LocalCovariance | None:
+    if value is None:
+        return None
+    shape = value if isinstance(value, LocalCovariance) else LocalCovariance.from_matrix(value)
+    if shape.n_features != x.shape[1] or shape.n_walks not in (None, len(x)):
+        wanted = f"{x.shape[1]} features and {len(x)} neighbourhoods, or one for all walks"
+        raise ValueError(
+            f"preconditioner must be for {wanted}; got {shape.n_features} features and {len(shape.factor)} neighbourhood(s) "
+            "(build it from the same columns, with the neighbours of every start)"
+        )
+    return shape
+
+
+def starts(x0: ArrayLike, n_features: int | None, n_walks: int | None) -> NDArray[Any]:
+    """x0 as a C-contiguous copy (n_walks, n_features), float32 or float64, finite."""
     array = _checks.real_array(x0, "x0")
     if array.ndim != 2 or (n_features is not None and array.shape[1] != n_features):
         wanted = "n_features" if n_features is None else n_features
@@ -216,11 +283,12 @@ def _check_reachable(
     target: NDArray[Any],
     n_steps: int,
     step_size: float,
+    path_length: float,
     low: NDArray[Any] | None,
     high: NDArray[Any] | None,
     tolerance: float,
 ) -> None:
-    below, above = dual.reachable(x, n_steps * step_size, low, high)
+    below, above = dual.reachable(x, path_length, low, high)
     slack = tolerance + 1e-4 * (np.abs(below) + np.abs(above))  # rounding of f itself
     beyond = (target < below - slack) | (target > above + slack)
     if beyond.any():

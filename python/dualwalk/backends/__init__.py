@@ -17,7 +17,8 @@ from typing import Any
 
 PREFERENCE = ("native", "numba", "reference")
 JOBS = (
-    *("philox", "draw_integers", "permute_marginals", "log_mean_exp", "mean_log_sigmoid", "walk_mlp", "walk_local"),
+    *("philox", "draw_integers", "permute_marginals", "log_mean_exp", "mean_log_sigmoid"),
+    *("walk_mlp", "walk_local", "walk_mixture", "anneal_mixture"),
     *("train_density", "train_contrastive", "score_density", "score_contrastive"),
     *("density_terms", "density_slopes", "contrastive_terms", "contrastive_slopes"),
 )

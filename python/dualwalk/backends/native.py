@@ -19,9 +19,10 @@ from ._native_nodes import (
     train_contrastive,
     train_density,
 )
-from .reference import OPERATIONS, WalkPlan, WalkState
+from .reference import OPERATIONS, WalkPlan, WalkState, anneal_mixture, walk_mixture
 
 __all__ = [
+    "anneal_mixture",
     "contrastive_slopes",
     "contrastive_terms",
     "density_slopes",
@@ -36,6 +37,7 @@ __all__ = [
     "train_contrastive",
     "train_density",
     "walk_local",
+    "walk_mixture",
     "walk_mlp",
 ]
 

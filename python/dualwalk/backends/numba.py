@@ -12,8 +12,10 @@ from ._numba_objective import log_mean_exp, mean_log_sigmoid
 from ._numba_permute import permute_marginals
 from ._numba_walk_local import walk_local
 from ._numba_walk_mlp import walk_mlp
+from .reference import anneal_mixture, walk_mixture
 
 __all__ = [
+    "anneal_mixture",
     "contrastive_slopes",
     "contrastive_terms",
     "density_slopes",
@@ -28,5 +30,6 @@ __all__ = [
     "train_contrastive",
     "train_density",
     "walk_local",
+    "walk_mixture",
     "walk_mlp",
 ]

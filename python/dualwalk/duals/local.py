@@ -15,6 +15,7 @@ Float = NDArray[np.float64]
 
 # A column that varies less than this share of its neighbourhood's mean variance counts as constant there.
 VARIANCE_FLOOR = 1e-6
+_LOG_2PI = math.log(2.0 * math.pi)
 
 
 class LocalDual:
@@ -79,10 +80,8 @@ class LocalDual:
     walk_job = "walk_local"
 
     def __init__(self, points: ArrayLike, neighbors: ArrayLike, *, shrinkage: float) -> None:
-        rows, shape = _checks.samples(points, "points", min_samples=2)
-        if len(shape) != 1:
-            raise ValueError(f"points must have shape (n, d); got {(len(rows), *shape)} (pass points.reshape(len(points), -1))")
-        index = _check_neighbors(neighbors, len(rows))
+        rows = check_points(points)
+        index = check_neighbors(neighbors, len(rows))
         s = _checks.real(shrinkage, "shrinkage", above=0.0)
         if s > 1.0:
             raise ValueError(
@@ -157,6 +156,39 @@ class LocalDual:
         scaled.factor = self.factor * self.deviation[:, None, :]
         scaled.deviation = np.ones_like(self.deviation)
         return scaled
+
+    def density(self, base: str) -> Self:
+        """log p = f + log q up to a constant, as something to walk on: `walk(..., base=...)` of a local dual.
+
+        base "marginals": q is the product of the neighbourhood's own marginals, which f is against, so p = N(m, S).
+        base "normal": q = N(0, I); where the neighbourhood varies less than q, N(0, I) exp f may have no finite integral, and
+        that is a ValueError.
+        """
+        part = copy(self)
+        if base == "marginals":
+            part.curvature = self.curvature - 1.0 / self.deviation**2
+            part.constant = self.constant - np.log(self.deviation).sum(axis=1) - 0.5 * self.n_features * _LOG_2PI
+            return part
+        # f - |z|^2 / 2 is a quadratic about another centre: solve (diag(bent) + factor^T factor) shift = mean.
+        bent = self.curvature - 1.0
+        weighted = self.factor / -bent[:, None, :]
+        inner = np.eye(self.factor.shape[1]) - np.matmul(weighted, self.factor.transpose(0, 2, 1))
+        try:
+            np.linalg.cholesky(inner)
+        except np.linalg.LinAlgError:
+            raise ValueError(
+                "base='normal' makes no density of this local dual: N(0, I) exp f grows without bound along some direction "
+                "(use base='marginals', the neighbourhood's own marginals, which this f is against)"
+            ) from None
+        first = self.mean / bent
+        correction = np.linalg.solve(inner, np.matmul(self.factor, first[:, :, None]))
+        shift = first + np.matmul(correction.transpose(0, 2, 1), weighted)[:, 0]
+        part.mean, part.curvature = self.mean + shift, bent
+        # the value at the new centre, from that at the old one: there y = shift
+        projection = np.matmul(self.factor, shift[:, :, None])[:, :, 0]
+        there = self.constant + 0.5 * ((self.curvature * shift**2).sum(axis=1) + (projection**2).sum(axis=1))
+        part.constant = there - 0.5 * ((part.mean**2).sum(axis=1) + self.n_features * _LOG_2PI)
+        return part
 
     def reachable(self, x0: ArrayLike, path_length: float, low: Float | None, high: Float | None) -> tuple[Float, Float]:
         """Bounds (n_rows,) on f that no deterministic walk from x0 leaves; path_length is n_steps x step_size.
@@ -245,7 +277,16 @@ def weighted_rows(weights: Float, index: NDArray[np.intp], points: Float) -> Flo
     return total
 
 
-def _check_neighbors(neighbors: ArrayLike, n_points: int) -> NDArray[np.intp]:
+def check_points(points: ArrayLike) -> Float:
+    """points as finite float64 rows (n, d), at least two."""
+    rows, shape = _checks.samples(points, "points", min_samples=2)
+    if len(shape) != 1:
+        raise ValueError(f"points must have shape (n, d); got {(len(rows), *shape)} (pass points.reshape(len(points), -1))")
+    return rows
+
+
+def check_neighbors(neighbors: ArrayLike, n_points: int) -> NDArray[np.intp]:
+    """neighbors as indices (B, K + 1) of points, none repeated in a row."""
     given: NDArray[Any] = np.asarray(neighbors)
     if given.dtype.kind not in "iu" or given.ndim not in (1, 2) or given.shape[-1] < 2 or given.size == 0:
         raise ValueError(

@@ -1,0 +1,143 @@
+"""The covariance of a neighbourhood as what walks are preconditioned with: products with it and with a root of it, no matrix."""
+
+from __future__ import annotations
+
+import math
+from copy import copy
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .. import _checks
+from .local import check_neighbors, check_points
+
+Float = NDArray[np.float64]
+
+
+class LocalCovariance:
+    """The covariance C of the samples around each walk, in the thin form that walks need: `walk(..., preconditioner=C)`.
+
+    With N the rows of a neighbourhood (K + 1 of them) minus their mean, and s the shrinkage,
+
+        C = (1 - s) N^T N / K + s diag(N^T N / K) = factor^T factor + diag(diagonal).
+
+    A walk goes along C grad f, and its noise is factor^T e + sqrt(diagonal) e' with independent standard normal e and e',
+    whose covariance is C. With s = 0 walks stay in the span of their neighbours.
+
+    Parameters
+    ----------
+    points : array (n, d)
+        Samples, usually as normal scores.
+    neighbors : int array (K + 1,) or (n_walks, K + 1)
+        Indices of the samples of the one neighbourhood that serves all walks, or of every walk's own.
+    shrinkage : float in [0, 1]
+
+    Attributes
+    ----------
+    factor : float64 (B, R, d);  diagonal : float64 (B, d)
+        C-contiguous, B = 1 or n_walks; what the native loops read. Treat them as read-only.
+
+    Nothing here is random: noise comes from the walk, addressed by (walk, step, number).
+
+    Raises
+    ------
+    ValueError
+        points are not a finite 2-D array, an index is outside them, or shrinkage is outside [0, 1].
+
+    Source: Langevin dynamics preconditioned by the local covariance, the walk of the local dual.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dualwalk.duals.local_covariance import LocalCovariance
+    >>> points = np.random.default_rng(0).normal(size=(30, 4))
+    >>> covariance = LocalCovariance(points, np.arange(30))
+    >>> bool(np.allclose(covariance.apply(np.eye(4)), np.cov(points.T)))
+    True
+    """
+
+    factor: Float
+    diagonal: Float
+
+    def __init__(self, points: ArrayLike, neighbors: ArrayLike, *, shrinkage: float = 0.0) -> None:
+        rows = check_points(points)
+        index = check_neighbors(neighbors, len(rows))
+        s = _checks.real(shrinkage, "shrinkage", minimum=0.0)
+        if s > 1.0:
+            raise ValueError(f"shrinkage must be in [0, 1]; got {s:g} (0 is the sample covariance, 1 its diagonal)")
+        self.shrinkage = s
+        n_neighbors = index.shape[1] - 1
+        local = rows[index]
+        local -= local.mean(axis=1, keepdims=True)
+        self.diagonal = s * np.einsum("bkd,bkd->bd", local, local) / n_neighbors
+        local *= math.sqrt((1.0 - s) / n_neighbors)
+        self.factor = np.ascontiguousarray(local)
+
+    @classmethod
+    def from_matrix(cls, covariance: ArrayLike) -> Self:
+        """One positive definite matrix (d, d) for all walks."""
+        matrix = np.array(_checks.real_array(covariance, "preconditioner"), np.float64)
+        if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not np.isfinite(matrix).all():
+            raise ValueError(
+                f"preconditioner must be a LocalCovariance or a finite matrix (d, d); got shape {matrix.shape} "
+                "(for one number, change step_size)"
+            )
+        try:
+            if not np.allclose(matrix, matrix.T, rtol=1e-8, atol=1e-12 * np.abs(matrix).max(initial=0.0)):
+                raise np.linalg.LinAlgError
+            root = np.linalg.cholesky(matrix)
+        except np.linalg.LinAlgError:
+            raise ValueError(
+                "preconditioner must be symmetric and positive definite, or it is no covariance; got one that is not "
+                "(add a small multiple of the identity)"
+            ) from None
+        made = cls.__new__(cls)
+        made.shrinkage = 0.0
+        made.factor, made.diagonal = np.ascontiguousarray(root.T[None]), np.zeros((1, len(matrix)))
+        return made
+
+    @property
+    def n_features(self) -> int:
+        """The number of columns d."""
+        return int(self.factor.shape[2])
+
+    @property
+    def n_walks(self) -> int | None:
+        """How many walks it serves; None where one neighbourhood serves any number."""
+        return None if len(self.factor) == 1 else len(self.factor)
+
+    @property
+    def n_normals(self) -> int:
+        """Standard normal numbers a row of noise takes: R, and d more where the diagonal is not zero."""
+        return int(self.factor.shape[1]) + (self.n_features if self.diagonal.any() else 0)
+
+    @property
+    def largest(self) -> float:
+        """A bound on the eigenvalues of C over all walks."""
+        norms = np.linalg.norm(self.factor, ord=2, axis=(1, 2)) ** 2
+        return float((norms + self.diagonal.max(axis=1)).max())
+
+    def apply(self, vectors: NDArray[Any]) -> Float:
+        """C v for rows (n_walks, d): (n_walks, d)."""
+        if len(self.factor) == 1:
+            return np.asarray((vectors @ self.factor[0].T) @ self.factor[0] + self.diagonal * vectors)
+        inner = np.matmul(self.factor, vectors[:, :, None])
+        return np.asarray(np.matmul(inner.transpose(0, 2, 1), self.factor)[:, 0] + self.diagonal * vectors)
+
+    def color(self, normals: NDArray[Any]) -> Float:
+        """Noise of covariance C (n_walks, d) from standard normal numbers (n_walks, n_normals)."""
+        n_factors = self.factor.shape[1]
+        weights = normals[:, :n_factors]
+        noise = weights @ self.factor[0] if len(self.factor) == 1 else np.matmul(weights[:, None, :], self.factor)[:, 0]
+        if normals.shape[1] > n_factors:
+            noise = noise + np.sqrt(self.diagonal) * normals[:, n_factors:]
+        return np.asarray(noise)
+
+    def select(self, walks: NDArray[np.intp]) -> Self:
+        """The covariances of these walks alone; one that serves all serves any."""
+        if len(self.factor) == 1:
+            return self
+        part = copy(self)
+        part.factor, part.diagonal = self.factor[walks], self.diagonal[walks]
+        return part
