@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from .._neighbors import column_scale
 from .choice import Chosen, choose
 from .conditional import Conditional, Frame, label_columns
 from .space import SPACES, Space
@@ -65,6 +66,18 @@ class Completer:
                 values = frame.space.values(drawn.reshape(-1, len(unknown)), unknown)
                 out[:, part[:, None], unknown] = values.reshape(drawn.shape)
         return out, tuple(dict.fromkeys(chosen.values()))
+
+    def nearest(self, rows: Float, codes: Index | None) -> Index:
+        """(m,): the training row nearest to every row in what is known of it, of the row's class if that is known."""
+        scale = column_scale(self._rows)
+        nearest = np.empty(len(rows), dtype=np.intp)
+        for i, row in enumerate(rows):
+            known = ~np.isnan(row)
+            squares = (((self._rows[:, known] - row[known]) / scale[known]) ** 2).sum(axis=1)
+            if codes is not None and self._codes is not None:
+                squares[self._codes != codes[i]] = np.inf
+            nearest[i] = squares.argmin()
+        return nearest
 
     def _frames(self, with_labels: bool) -> dict[str, Frame]:
         if not self._shared:
