@@ -7,6 +7,7 @@ from functools import cache
 import numpy as np
 import pytest
 
+from dualwalk._sampler.grouped import GroupedDataWarning
 from dualwalk._sampler.novelty import DRAWS, Distances, refill
 from dualwalk.sampler import DualSampler
 
@@ -59,7 +60,8 @@ class TestInfo:
 
     def test_groups_set_the_measure(self):
         X = np.repeat(np.arange(10.0), 3)[:, None] * 10 + np.tile([0.0, 0.5, 1.0], 10)[:, None]
-        alone = DualSampler("local", n_neighbors=3, random_state=0).fit(X)
+        with pytest.warns(GroupedDataWarning):
+            alone = DualSampler("local", n_neighbors=3, random_state=0).fit(X)
         grouped = DualSampler("local", n_neighbors=3, random_state=0).fit(X, groups=np.repeat(np.arange(10), 3))
         probe = X[:3] + 0.25  # half a step from the nearest row; rows of one group are 0.5 apart, groups 9 or 9.5
         np.testing.assert_allclose(alone.nearest(probe)[2], 0.5)

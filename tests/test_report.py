@@ -171,6 +171,7 @@ def test_other_shapes_and_labels(tmp_path, shape):
 )
 @pytest.mark.filterwarnings("ignore::dualwalk._estimator.SmallSampleWarning")
 @pytest.mark.filterwarnings("ignore:.* samples are copies of others:dualwalk._copies.CopiedRowsWarning")
+@pytest.mark.filterwarnings("ignore:the data look grouped:dualwalk._sampler.grouped.GroupedDataWarning")
 def test_odd_data(tmp_path, X):
     pytest.importorskip("matplotlib")
     model = DualDivergence(cv=2, n_fits=1, random_state=0).fit(X)

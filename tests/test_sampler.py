@@ -17,6 +17,7 @@ from dualwalk._ladder.covariance import NoiseModel, PooledNoise, choose_noise_mo
 from dualwalk._ladder.criterion import Criterion, partition, restrict
 from dualwalk._ladder.rung import Rung, Walker, balanced_starts
 from dualwalk._neighbors import squared_distances
+from dualwalk._sampler.grouped import GroupedDataWarning
 from dualwalk.datasets import load_japanese_vowels
 from dualwalk.sampler import DualSampler
 
@@ -190,7 +191,8 @@ class TestGroups:
         groups = np.repeat(np.arange(30), 4)
         fresh = rng.normal(size=(300, 12)).cumsum(axis=1)
         aware = DualSampler(random_state=0).fit(X, groups=groups)
-        blind = DualSampler(random_state=0).fit(X)
+        with pytest.warns(GroupedDataWarning):
+            blind = DualSampler(random_state=0).fit(X)
         usual = np.median(aware.nearest(fresh)[1])
         assert np.median(aware.nearest(aware.sample(300))[1]) > 0.7 * usual
         assert np.median(aware.nearest(blind.sample(300))[1]) < 0.5 * usual

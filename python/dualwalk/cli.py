@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from . import __version__, _checks
 from ._estimator import SmallSampleWarning
 from ._infinite import InfiniteDivergenceWarning
+from ._sampler.grouped import GroupedDataWarning
 
 DESCRIPTION = """\
 New multivariate time series from a few hundred real ones, and how strongly the real ones' values depend on each other
@@ -144,7 +145,7 @@ def _settings(threads: int | None) -> Iterator[None]:
     """`--threads` for the kernels, and our own warnings as one line each; both as before when the job is done."""
     before = os.environ.get("DUALWALK_NUM_THREADS")
     with warnings.catch_warnings():
-        for category in (SmallSampleWarning, InfiniteDivergenceWarning):
+        for category in (SmallSampleWarning, InfiniteDivergenceWarning, GroupedDataWarning):
             warnings.simplefilter("always", category)
         warnings.showwarning = _show_warning
         if threads is not None:

@@ -15,10 +15,14 @@ from numpy.typing import ArrayLike, NDArray
 from . import _checks
 from ._blas import one_blas_thread
 from ._estimator import Estimator, SmallSampleWarning
+from ._given.choice import Chosen
+from ._given.fill import Completer
+from ._given.request import draw_given, fill_array, incomplete, one_incomplete
 from ._ladder.choice import Choice, Progress, Tried
 from ._ladder.classes import Verdict
 from ._ladder.fit import fit_ladder, fit_local
 from ._random import generator
+from ._sampler.grouped import warn_if_grouped
 from ._sampler.novelty import Distances, SampleInfo, refill
 from ._sampler.starts import choose_starts, wanted_codes
 from ._surroundings import Attribution, Surroundings
@@ -67,6 +71,8 @@ class DualSampler(Estimator):
         The labels, sorted; only if y was given.
     X_, y_, groups_ : the training rows (shape and dtype as given; read-only), labels and groups (None if not given)
     n_rejected_ : how many draws the last `sample` refused because of its min_novelty
+    given_choices_ : tuple of Chosen
+        How the last `impute` or `sample(given=)` completed rows, and its error at training rows left out.
     n_features_in_, feature_shape_ : number of features and shape of one sample
 
     X is (n_samples, n_features) or (n_samples, n_channels, n_times), float32, float64 or integer; generated samples are
@@ -83,6 +89,9 @@ class DualSampler(Estimator):
     -----
     SmallSampleWarning
         There are fewer than an eighth as many samples as varying features.
+    GroupedDataWarning
+        The rows look as if several came from one subject or recording (near-copies, or each nearest to the one before or after
+        it), and no groups are given.
 
     Source: Garg et al. 2024, arXiv 2404.07377 (walks in the dual divergence space); the ladder is dualwalk's own.
 
@@ -104,6 +113,7 @@ class DualSampler(Estimator):
     n_rejected_: int
     n_features_in_: int
     feature_shape_: tuple[int, ...]
+    given_choices_: tuple[Chosen, ...]
 
     def __init__(self, walk: str = "auto", *, n_neighbors: int = 20, random_state: Any = None) -> None:
         self.walk_mode = walk  # `walk` itself is a method
@@ -153,7 +163,9 @@ class DualSampler(Estimator):
         if labels is not None:
             self.classes_, self._codes = np.unique(labels, return_inverse=True)
         self._warn_if_small()
-        for made_of_rows in ("_local_duals", "_distances"):
+        if group_codes is None:
+            warn_if_grouped(rows, self._codes)
+        for made_of_rows in ("_local_duals", "_distances", "_completer"):
             self.__dict__.pop(made_of_rows, None)
         if mode == "local":
             self._ladder = fit_local(rows, shape, self._codes, min(n_neighbors, len(rows) - 1))
@@ -168,12 +180,20 @@ class DualSampler(Estimator):
 
     @one_blas_thread()
     def sample(
-        self, n: int, y: Any = None, *, min_novelty: float | None = None, return_info: bool = False, seed: Any = None
+        self,
+        n: int,
+        y: Any = None,
+        *,
+        given: ArrayLike | None = None,
+        min_novelty: float | None = None,
+        return_info: bool = False,
+        seed: Any = None,
     ) -> Any:
         """n new samples, (n, *feature_shape_); with return_info=True, (samples, SampleInfo).
 
         y : None draws labels in the proportions of the training rows (where y was given to `fit`); one label makes all n
             rows of that class; an array of n labels gives row i the label y[i].
+        given : one sample's shape, NaN where unknown: the rows hold its values and differ in the rest (see `impute`).
         min_novelty : rows whose novelty (see `SampleInfo`) is below it are drawn again, from another start of their class,
             until none is; `n_rejected_` tells how many were refused, and a ValueError that the sampler does not reach so far.
             0.3 or so keeps near-copies out; towards 1 it takes half of all rows away, and the closest of real ones with them.
@@ -187,10 +207,14 @@ class DualSampler(Estimator):
         least = 0.0 if min_novelty is None else _checks.real(min_novelty, "min_novelty", minimum=0.0)
         stream_seed = self._stream_seed(seed)
         labelled = wanted is not None
+        held = None if given is None else one_incomplete(given, self.feature_shape_)
 
         def draw(codes: Index | None, n_rows: int, draw_seed: int) -> tuple[Float, Index]:
-            began = choose_starts(self._codes, n_rows, codes, generator(draw_seed, "starts"))
-            return self._ladder.generate(began, self._codes[began], draw_seed, labelled=labelled), began
+            if held is None or np.isnan(held).all():
+                return self._draw(codes, n_rows, draw_seed, labelled=labelled)
+            own = codes if labelled else None
+            drawn, near, self.given_choices_ = draw_given(self._completer, held, own, n_rows, draw_seed)
+            return drawn, near
 
         def redraw(began: Index, k: int) -> tuple[Float, Index]:
             return draw(self._codes[began], len(began), int(generator(stream_seed, "again", k).integers(2**63)))
@@ -198,6 +222,38 @@ class DualSampler(Estimator):
         rows, starts = draw(wanted, n, stream_seed)
         self.n_rejected_ = refill(rows, starts, least, self._distances, redraw) if least > 0 else 0
         return (self._shaped(rows), self._info(rows, starts)) if return_info else self._shaped(rows)
+
+    def _draw(self, codes: Index | None, n: int, seed: int, *, labelled: bool) -> tuple[Float, Index]:
+        began = choose_starts(self._codes, n, codes, generator(seed, "starts"))
+        return self._ladder.generate(began, self._codes[began], seed, labelled=labelled), began
+
+    @one_blas_thread()
+    def impute(self, X: ArrayLike, n_draws: int | None = None, *, y: Any = None, seed: Any = None) -> NDArray[Any]:
+        """X with every NaN drawn given the known values of its row; with n_draws, (n_draws, *X.shape), else one draw like X.
+
+        The known values of a row are held, and the rest walks on the dual function conditioned on them: a regression shared by
+        all training rows and shrunk to channels x times, what the nearest rows in the known values add to it, and noise made
+        of what both miss at near rows that are left out. Means over many draws are the best guess, their quantiles intervals:
+        nine of ten true values lie between the 5 % and the 95 % quantile. A forecast is an X whose later times are NaN.
+
+        X : (n_samples, *feature_shape_); known values come back bit for bit, float32 as float32. Rows of NaN alone become new
+            samples. What is drawn stays in the range of the training rows, and tied columns on observed values.
+        y : labels of the rows of X (or one for all), where known; without them, labels play no part.
+        seed : as in `sample`. `given_choices_` tells what was chosen for the patterns of known values, and its error.
+
+        Raises ValueError for infinite values, another shape than in fit, or labels that fit has not seen.
+        """
+        self._check_fitted("choice_")
+        array, rows = incomplete(X, "X", self.feature_shape_)
+        count = 1 if n_draws is None else _checks.count(n_draws, "n_draws", minimum=1)
+        codes = wanted_codes(y, len(rows), getattr(self, "classes_", None))
+        stream_seed = self._stream_seed(seed)
+
+        def fresh(wanted: Index | None, n_rows: int, draw_seed: int) -> Float:
+            return self._draw(wanted, n_rows, draw_seed, labelled=wanted is not None)[0]
+
+        filled, self.given_choices_ = fill_array(self._completer, array, rows, codes, count, stream_seed, fresh)
+        return filled[0] if n_draws is None else filled
 
     def _info(self, rows: Float, starts: Index) -> SampleInfo:
         nearest, distance = self._distances.nearest_one(rows)
@@ -321,6 +377,11 @@ class DualSampler(Estimator):
 
         self._check_fitted("choice_")
         write_report(path, sampler=self)
+
+    @cached_property
+    def _completer(self) -> Completer:
+        codes = None if self._labels is None else self._codes
+        return Completer(self._rows, self.feature_shape_, codes, self._group_codes, self._seed)
 
     @cached_property
     def _local_duals(self) -> Surroundings:
