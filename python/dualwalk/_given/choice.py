@@ -17,7 +17,7 @@ from .target import Mask
 Float = NDArray[np.float64]
 Index = NDArray[np.intp]
 
-SHRINKAGES = (1e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0, 3.0, 10.0, 100.0)  # rho = s / (1 - s)
+SHRINKAGES = (1e-6, 1e-5, 1e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0, 3.0, 10.0, 100.0)  # rho = s / (1 - s)
 SIZES = (10, 20, 40, 80)
 SHARES = (1.0, 0.9, 0.5, 0.1)
 N_ERRORS = (80, 20)

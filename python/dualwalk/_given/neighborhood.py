@@ -22,13 +22,13 @@ def local_weights(
     covariance of the regression. The mean of the unknown columns given the known ones is then the shared regression plus
     sum_k v_k e_k, where e_k are the shared regression's errors at the neighbours and
 
-        v = 1/K + C (C^T Q C + s K / (1 - s))^-1 C^T (q - Q 1/K),      Q_jk = z_j,known G^-1 z_k,known = n H_jk,    C = I - 11^T/K.
+        v = 1/K + C (C^T Q C + s K / (1 - s))^-1 C^T (q - Q 1/K),      Q_jk = z_jk^T G_kk^-1 z_kk = n (1 + rho) H_jk,    C = I - 11^T/K.
 
     s = 1 moves by the mean error of the neighbours; less also takes their slopes. `place` (m, rank) are the queries in the
     regression's principal axes, `neighbors` (m, max(sizes)) their nearest rows, nearest first.
     """
     n = len(regression.axes)
-    scale = np.sqrt(n * regression.gains(rho))
+    scale = np.sqrt(n * (1.0 + rho) * regression.gains(rho))
     weights = {(k, s): np.empty((len(place), k)) for k in sizes for s in shares}
     with_slopes = any(s < 1.0 for s in shares)
     for begin in range(0, len(place), ROWS_AT_A_TIME):
