@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -87,38 +87,53 @@ def warn_untrusted(*results: TwoSample) -> None:
         )
 
 
-def coin_p_value(correct: int, n: int) -> float:
-    """P(at least `correct` heads in n throws of a fair coin)."""
-    heads = np.arange(correct, n + 1)
-    logs = np.array([math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) for k in heads.tolist()])
-    return float(min(1.0, np.exp(logs - n * math.log(2)).sum())) if len(logs) else 0.0
+def coin_p_value(correct: int, n: int, heads: float = 0.5) -> float:
+    """P(at least `correct` heads in n throws of a coin that shows heads with that probability)."""
+    if correct <= 0 or heads >= 1:
+        return 1.0
+    terms = (
+        math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) + k * math.log(heads) + (n - k) * math.log1p(-heads)
+        for k in range(correct, n + 1)
+    )
+    return min(1.0, math.fsum(math.exp(term) for term in terms))
 
 
-def folds(sides: Index, cv: int, seed: int) -> Iterator[tuple[Index, Index]]:
-    """(rows to fit on, rows to judge), each fold with its share of both sides; no more folds than a side has rows."""
-    n_splits = max(2, min(cv, int(np.bincount(sides).min())))
-    splitter = scikit_learn("model_selection").StratifiedKFold(n_splits, shuffle=True, random_state=seed % 2**32)
-    yield from splitter.split(np.zeros((len(sides), 1)), sides)
+def fold_of_rows(n_each: int, cv: int, seed: int) -> Index:
+    """The fold of every row of two sides of n_each rows, both spread evenly; no more folds than a side has rows."""
+    sides = np.repeat([0, 1], n_each)
+    splitter = scikit_learn("model_selection").StratifiedKFold(min(cv, n_each), shuffle=True, random_state=seed % 2**32)
+    fold = np.empty(len(sides), dtype=np.intp)
+    for k, (_, held) in enumerate(splitter.split(sides[:, None], sides)):
+        fold[held] = k
+    return fold
 
 
-def told_apart(make: Callable[[], Classifier], real: Float, generated: Float, cv: int, seed: int) -> NDArray[np.bool_]:
+def told_apart(make: Callable[[], Classifier], real: Float, generated: Float, fold: Index) -> NDArray[np.bool_]:
     """For every row, real ones first, whether a classifier fitted on the other folds puts it on its side."""
     rows = np.concatenate([real, generated])
     sides = np.repeat(np.array([0, 1], dtype=np.intp), [len(real), len(generated)])
     right = np.zeros(len(rows), dtype=bool)
-    for fit, held in folds(sides, cv, seed):
+    for k in range(int(fold.max()) + 1):
+        held = fold == k
         classifier = make()
-        classifier.fit(rows[fit], sides[fit])
+        classifier.fit(rows[~held], sides[~held])
         right[held] = np.asarray(classifier.predict(rows[held])) == sides[held]
     return right
 
 
-def shuffled_columns(rows: Float, seed: int) -> Float:
-    """The control of every self-check: each column in an order of its own, so that all dependence is lost."""
+def shuffled_columns(rows: Float, seed: int, fold: Index | None = None) -> Float:
+    """The control of every self-check: each column in an order of its own, so that all dependence is lost.
+
+    Rows stay in their fold. Otherwise a value that is held out in a real row would be seen in a shuffled one, and a judge that
+    learns by heart would be wrong more often than a coin.
+    """
     stream = generator(seed, "metrics", "control")
-    if rows.shape[1] == 1:  # one column has no dependence to lose
-        return rows.mean() + max(float(rows.std()), 1e-12) * stream.standard_normal(rows.shape)
-    shuffled: Float = stream.permuted(rows, axis=0)
+    if rows.shape[1] == 1:  # one column has no dependence to lose: normal noise
+        noise: Float = rows.mean() + max(float(rows.std()), 1e-12) * stream.standard_normal(rows.shape)
+        return noise
+    shuffled = np.empty_like(rows)
+    for part in [np.arange(len(rows))] if fold is None else [np.flatnonzero(fold == k) for k in range(int(fold.max()) + 1)]:
+        shuffled[part] = stream.permuted(rows[part], axis=0)
     return shuffled
 
 
@@ -130,13 +145,17 @@ def classifier_result(
     cv: int,
     seed: int,
     judge: str,
-    features: Callable[[Float], Float] = lambda rows: rows,
+    features: Callable[[Float], Float] | None = None,
     self_check: bool = True,
 ) -> TwoSample:
-    """A classifier's judgement of `features` of the rows, equal sides, and its self-check on as many real rows."""
+    """A classifier's judgement of the rows or of `features` of them, equal sides, and its self-check on as many real rows."""
     a, b = balance(real, generated, seed)
-    right = told_apart(make, features(a), features(b), cv, seed)
-    control = None
-    if self_check:
-        control = told_apart(make, features(a), features(shuffled_columns(a, seed)), cv, seed)
-    return judged(right, judge, control)
+    fold = fold_of_rows(len(a), cv, seed)
+    see = features or (lambda rows: rows)
+    right = told_apart(make, see(a), see(b), fold)
+    if not self_check:
+        return judged(right, judge)
+    of_real = fold[: len(a)]
+    # Features that do not tell a row's values cannot be learned by heart: such a row may be shuffled with all others.
+    noise = shuffled_columns(a, seed, of_real if features is None else None)
+    return judged(right, judge, told_apart(make, see(a), see(noise), np.concatenate([of_real, of_real])))

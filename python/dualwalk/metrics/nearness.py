@@ -13,6 +13,7 @@ from .._neighbors import squared_distances
 from ._rows import Float, Units, read, thin
 
 RANKS = (1, 2, 5)  # the nearest training rows that a judge of memorization looks at
+COPIES = 0.05  # a generated row nearer than this quantile of the held-out rows is a copy
 FLOOR = 1e-3  # added to a distance before its logarithm: copies are near, not infinitely near
 
 
@@ -77,7 +78,7 @@ def manifold_of(real: Float, generated: Float, k: int) -> ManifoldScores:
     )
 
 
-def authenticity_of(generated: Float, train: Float, held_out: Float, quantile: float = 0.05) -> Authenticity:
+def authenticity_of(generated: Float, train: Float, held_out: Float, quantile: float = COPIES) -> Authenticity:
     """The scores of rows in common units."""
     own = radius(train, 1)
     nearest, share = [], []
@@ -155,7 +156,7 @@ def authenticity(
     train: ArrayLike,
     held_out: ArrayLike,
     *,
-    quantile: float = 0.05,
+    quantile: float = COPIES,
     n_max: int = 2000,
     random_state: int = 0,
 ) -> Authenticity:
