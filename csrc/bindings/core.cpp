@@ -1,7 +1,6 @@
 // The module dualwalk._core: NumPy arrays in, the compiled loops of cpu/ behind, the GIL released while they run.
 #include <pybind11/stl.h>
 
-#include <cmath>
 #include <string>
 #include <vector>
 
@@ -9,6 +8,7 @@
 #include "kernels.hpp"
 #include "nodes.hpp"
 #include "running.hpp"
+#include "walks.hpp"
 
 namespace dualwalk {
 namespace {
@@ -118,98 +118,13 @@ bool elementary(const std::string& name, const Array<T>& x, Array<T> out) {
   return active->of(T{}).elementary(name.c_str(), x.data(), out.mutable_data(), x.size());
 }
 
-struct WalkArguments {
-  std::size_t n_steps;
-  double step_size, noise, tolerance;
-  py::object target, low, high;
-  std::uint64_t seed;
-  py::object trajectory;
-  int n_threads;
-};
-
-// Runs call(walk) on the settings; returns (f, steps, reached).
-template <class T, class Call>
-py::tuple run_walk(Array<T>& x, const WalkArguments& a, Call call) {
-  expect(x.ndim() == 2 && x.shape(0) > 0 && x.shape(1) > 0 && a.n_threads >= 1, "x must be 2-D and not empty");
-  expect(x.shape(0) < (py::ssize_t{1} << 32) && a.n_steps < (std::size_t{1} << 32), "walks and steps are limited to 2^32");
-  expect(a.low.is_none() == a.high.is_none(), "low and high go together");
-  const py::ssize_t n = x.shape(0), d = x.shape(1);
-  Array<double> f(n);
-  Array<std::int64_t> steps(n);
-  Array<bool> reached(n);
-  Signals signals;
-  const Walk<T> walk{x.mutable_data(),
-                     optional_output<T>(a.trajectory, n * d * static_cast<py::ssize_t>(a.n_steps + 1), "trajectory must be (n_walks, n_steps + 1, n_features)"),
-                     f.mutable_data(),
-                     steps.mutable_data(),
-                     reached.mutable_data(),
-                     optional_data<T>(a.target, n, "target must be (n_walks,)"),
-                     optional_data<T>(a.low, d, "low must be (n_features,)"),
-                     optional_data<T>(a.high, d, "high must be (n_features,)"),
-                     static_cast<std::size_t>(n),
-                     static_cast<std::size_t>(d),
-                     a.n_steps,
-                     static_cast<T>(a.step_size),
-                     static_cast<T>(a.noise * std::sqrt(2 * a.step_size)),
-                     static_cast<T>(a.tolerance),
-                     a.seed,
-                     a.n_threads,
-                     &Signals::poll,
-                     &signals};
-  run_released([&] { return call(walk); });
-  return py::make_tuple(f, steps, reached);
-}
-
-template <class T>
-py::tuple walk_mlp(Array<T> x, const std::vector<Array<T>>& weights, const std::vector<Array<T>>& biases, std::size_t n_steps,
-                   double step_size, double noise, double tolerance, py::object target, py::object low, py::object high,
-                   std::uint64_t seed, py::object trajectory, int n_threads) {
-  expect(!weights.empty() && weights.size() == biases.size() && weights.size() <= 64, "1 to 64 layers, a bias for each");
-  std::vector<std::size_t> width{static_cast<std::size_t>(x.shape(1))};
-  std::vector<const T*> weight, bias;
-  for (std::size_t l = 0; l < weights.size(); ++l) {
-    expect(weights[l].ndim() == 2 && static_cast<std::size_t>(weights[l].shape(1)) == width.back() &&
-               biases[l].size() == weights[l].shape(0) && weights[l].shape(0) > 0,
-           "layer shapes must follow one another");
-    width.push_back(weights[l].shape(0));
-    weight.push_back(weights[l].data());
-    bias.push_back(biases[l].data());
-  }
-  expect(width.back() == 1, "the last layer must have one output");
-  const MlpDual<T> dual{weights.size(), width.data(), weight.data(), bias.data()};
-  return run_walk(x, {n_steps, step_size, noise, tolerance, target, low, high, seed, trajectory, n_threads}, [&](const Walk<T>& walk) {
-    return active->of(T{}).walk_mlp(walk, dual);
-  });
-}
-
-template <class T>
-py::tuple walk_local(Array<T> x, const Array<T>& mean, const Array<T>& curvature, const Array<T>& factor, const Array<T>& constant,
-                     std::size_t n_steps, double step_size, double noise, double tolerance, py::object target, py::object low,
-                     py::object high, std::uint64_t seed, py::object trajectory, int n_threads) {
-  expect(mean.ndim() == 2 && factor.ndim() == 3, "mean must be 2-D and factor 3-D");
-  const py::ssize_t places = mean.shape(0), d = mean.shape(1);
-  expect((places == 1 || places == x.shape(0)) && d == x.shape(1), "one neighbourhood for all walks, or one for each");
-  expect(curvature.size() == mean.size() && constant.size() == places && factor.shape(0) == places && factor.shape(2) == d,
-         "curvature, factor and constant must have a row for each neighbourhood");
-  const LocalDual<T> dual{mean.data(), curvature.data(), factor.data(), constant.data(), static_cast<std::size_t>(factor.shape(1)), places == 1};
-  return run_walk(x, {n_steps, step_size, noise, tolerance, target, low, high, seed, trajectory, n_threads}, [&](const Walk<T>& walk) {
-    return active->of(T{}).walk_local(walk, dual);
-  });
-}
-
 template <class T>
 void bind(py::module_& m) {
   using py::arg;
   m.def("log_mean_exp", &log_mean_exp<T>, arg("f").noconvert(), arg("weights").none(true), arg("gradient").none(true), arg("n_threads"));
   m.def("mean_log_sigmoid", &mean_log_sigmoid<T>, arg("f").noconvert(), arg("sign"), arg("gradient").none(true), arg("n_threads"));
   m.def("elementary", &elementary<T>, arg("name"), arg("x").noconvert(), arg("out").noconvert());
-  m.def("walk_mlp", &walk_mlp<T>, arg("x").noconvert(), arg("weights"), arg("biases"), arg("n_steps"), arg("step_size"), arg("noise"),
-        arg("tolerance"), arg("target").none(true), arg("low").none(true), arg("high").none(true), arg("seed"),
-        arg("trajectory").none(true), arg("n_threads"));
-  m.def("walk_local", &walk_local<T>, arg("x").noconvert(), arg("mean").noconvert(), arg("curvature").noconvert(),
-        arg("factor").noconvert(), arg("constant").noconvert(), arg("n_steps"), arg("step_size"), arg("noise"), arg("tolerance"),
-        arg("target").none(true), arg("low").none(true), arg("high").none(true), arg("seed"), arg("trajectory").none(true),
-        arg("n_threads"));
+  bind_walks<T>(m);
   bind_nodes<T>(m);
 }
 

@@ -43,6 +43,15 @@ struct LogSigmoid {
   double value;
 };
 
+// C = factor^T factor + diag(diagonal), for steps along C g and noise of covariance C; one for all walks, or one each.
+template <class T>
+struct Preconditioner {
+  const T* factor;    // (n_neighborhoods, n_factors, n_features)
+  const T* diagonal;  // (n_neighborhoods, n_features), or null for zeros
+  std::size_t n_factors;
+  bool shared;        // one neighbourhood
+};
+
 // What every walk has; x (n_walks, n_features) is walked in place.
 template <class T>
 struct Walk {
@@ -56,6 +65,7 @@ struct Walk {
   const T* high;
   std::size_t n_walks, n_features, n_steps;
   T step_size, noise_scale, tolerance;
+  const Preconditioner<T>* shape;  // or null
   std::uint64_t seed;
   int n_threads;
   Poll poll;
@@ -80,6 +90,41 @@ struct LocalDual {
   const T* constant;   // (n_neighborhoods,)
   std::size_t n_factors;
   bool shared;         // one neighbourhood
+};
+
+// f(x) = log sum_k exp(log_scale_k - z_k . precision_k z_k / 2) + pull |x|^2 / 2 + constant with z_k = axes_k x + start_k; the
+// tables hold as many times as a call needs: one for walks, n_steps + 1 for annealing.
+template <class T>
+struct MixtureDual {
+  std::size_t n_components, n_features;
+  const T* axes;        // (n_components, n_features, n_features), an eigenvector a row
+  const T* starts;      // (n_times, n_components, n_features)
+  const T* precisions;  // (n_times, n_components, n_features)
+  const T* log_scales;  // (n_times, n_components)
+  T pull, constant;
+};
+
+// One step of annealing: velocity v = speed * gradient, x' = cosine x + sine v + correction (v - v foreseen).
+template <class T>
+struct Move {
+  T speed, cosine, sine, correction;
+};
+
+// What annealing has; x (n_walks, n_features) is walked in place.
+template <class T>
+struct Anneal {
+  T* x;
+  T* trajectory;        // (n_walks, n_steps + 1, n_features), or null
+  double* f;            // (n_walks,) at the end
+  std::int64_t* steps;  // (n_walks,) taken
+  const Move<T>* moves; // (n_steps,)
+  std::size_t n_walks, n_features, n_steps;
+  bool renoise;
+  T keep, add;          // shares of x and of noise at the start
+  std::uint64_t seed;
+  int n_threads;
+  Poll poll;
+  void* poll_context;
 };
 
 // What N nodes know of n rows: NodeData of _nodepath/network.py.
@@ -149,6 +194,8 @@ struct FloatKernels {
   bool (*log_sigmoid)(LogSigmoid<T>&);
   bool (*walk_mlp)(const Walk<T>&, const MlpDual<T>&);
   bool (*walk_local)(const Walk<T>&, const LocalDual<T>&);
+  bool (*walk_mixture)(const Walk<T>&, const MixtureDual<T>&);
+  bool (*anneal_mixture)(const Anneal<T>&, const MixtureDual<T>&);
   bool (*train_nodes)(const NodeSteps<T>&);
   bool (*score_nodes)(NodeScore<T>&);
   bool (*node_terms)(const NodeTerms<T>&);

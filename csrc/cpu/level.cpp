@@ -4,6 +4,7 @@
 #include "permute.hpp"
 #include "train_nodes.hpp"
 #include "walk_local.hpp"
+#include "walk_mixture.hpp"
 #include "walk_mlp.hpp"
 
 namespace dualwalk {
@@ -41,10 +42,10 @@ const Kernels table = {
     DUALWALK_NAME(DUALWALK_LEVEL),
     draw_integers,
     permute,
-    {log_mean_exp<float>, log_sigmoid_mean<float>, walk_mlp<float>, walk_local<float>, train_nodes<float>, score_nodes<float>,
-     node_terms<float>, elementary<float>},
-    {log_mean_exp<double>, log_sigmoid_mean<double>, walk_mlp<double>, walk_local<double>, train_nodes<double>, score_nodes<double>,
-     node_terms<double>, elementary<double>},
+    {log_mean_exp<float>, log_sigmoid_mean<float>, walk_mlp<float>, walk_local<float>, walk_mixture<float>,
+     anneal_mixture<float>, train_nodes<float>, score_nodes<float>, node_terms<float>, elementary<float>},
+    {log_mean_exp<double>, log_sigmoid_mean<double>, walk_mlp<double>, walk_local<double>, walk_mixture<double>,
+     anneal_mixture<double>, train_nodes<double>, score_nodes<double>, node_terms<double>, elementary<double>},
 };
 
 }  // namespace DUALWALK_LEVEL

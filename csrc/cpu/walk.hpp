@@ -1,5 +1,5 @@
 // What every native walk shares: the step rule, the stop rule and the bookkeeping of one walk. The reference's `walk` is the
-// definition; the loops over duals are in walk_mlp.hpp (walks side by side in vector lanes) and walk_local.hpp (one at a time).
+// definition; the loops are in walk_tile.hpp (walks side by side in vector lanes) and walk_local.hpp (one at a time).
 #pragma once
 
 #include <cmath>

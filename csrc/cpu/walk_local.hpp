@@ -1,7 +1,7 @@
 // Walks on local Gaussian duals, one walk at a time: y = x - mean, then two products with its neighbourhood's thin factor.
 #pragma once
 
-#include "walk.hpp"
+#include "preconditioner.hpp"
 
 namespace dualwalk {
 namespace DUALWALK_LEVEL {
@@ -10,14 +10,15 @@ namespace {
 template <class T>
 class LocalWalker {
   using V = Vector<T>;
-  static constexpr std::size_t GROUP_LANES = 64 / sizeof(T);  // partial sums of a dot product, the same on every level
-  static constexpr std::size_t PARTS = GROUP_LANES / LANES<T>;
+  static constexpr std::size_t ROWS_AT_ONCE = 4;  // of the factor: y and the gradient are read once for all of them
 
  public:
-  LocalWalker(const Walk<T>& walk, const LocalDual<T>& dual) : walk_(walk), dual_(dual), stop_(walk.poll, walk.poll_context) {
-    padded_ = (walk.n_features + GROUP_LANES - 1) / GROUP_LANES * GROUP_LANES;
-    // y, gradient, curvature, the factor's rows, all padded with zeros; one row of noise
-    worker_numbers_ = (padded_ * (3 + dual.n_factors) + noise_length(walk.n_features) + 31) / 16 * 16;
+  LocalWalker(const Walk<T>& walk, const LocalDual<T>& dual)
+      : walk_(walk), dual_(dual), shaper_(walk), stop_(walk.poll, walk.poll_context) {
+    padded_ = (walk.n_features + SUMS<T> - 1) / SUMS<T> * SUMS<T>;
+    factors_ = (dual.n_factors + ROWS_AT_ONCE - 1) / ROWS_AT_ONCE * ROWS_AT_ONCE;
+    // y, gradient, curvature, step, the factor's rows, all padded with zeros; one row of noise
+    worker_numbers_ = (padded_ * (FIXED_ROWS + factors_) + noise_length(shaper_.n_normals()) + 31) / 16 * 16;
   }
 
   bool run() {
@@ -28,17 +29,19 @@ class LocalWalker {
   }
 
  private:
+  static constexpr std::size_t FIXED_ROWS = 4;
+
   void walk_one(std::size_t number, int worker, T* room) {
     const std::size_t d = walk_.n_features, place = dual_.shared ? 0 : number;
     T* const y = room;
     T* const gradient = y + padded_;
     T* const curvature = gradient + padded_;
-    T* const factor = curvature + padded_;
-    T* const normals = factor + padded_ * dual_.n_factors;
+    T* const step_row = curvature + padded_;
+    T* const factor = step_row + padded_;
+    T* const normals = factor + padded_ * factors_;
     const T* const mean = dual_.mean + place * d;
     T* const x = walk_.x + number * d;
-    for (std::size_t row = 0; row < 3 + dual_.n_factors; ++row)
-      for (std::size_t j = d; j < padded_; ++j) room[row * padded_ + j] = T{0};
+    std::memset(room, 0, padded_ * (FIXED_ROWS + factors_) * sizeof(T));
     for (std::size_t j = 0; j < d; ++j) {
       y[j] = x[j] - mean[j];
       curvature[j] = dual_.curvature[place * d + j];
@@ -51,14 +54,19 @@ class LocalWalker {
     walk_.reached[number] = false;
     record(x, number, 0);
     for (std::size_t step = 0;; ++step) {
-      if ((work += 2 * padded_ * (dual_.n_factors + 1)) > POLL_STEPS_WORK) {
+      if ((work += 2 * padded_ * (dual_.n_factors + shaper_.n_normals() / (d + 1) + 1)) > POLL_STEPS_WORK) {
         work = 0;
         if (stop_.asked(worker)) return;
       }
       const bool last = step == walk_.n_steps;
-      const Stand<T> stand = evaluate(y, gradient, curvature, factor, dual_.constant[place]);
+      Stand<T> stand = evaluate(y, gradient, curvature, factor, dual_.constant[place]);
       walk_.f[number] = stand.f;
       if (last && !walk_.target) return;
+      const T* direction = gradient;
+      if (shaper_) {
+        stand.squared_gradient = shaper_.apply(number, gradient, step_row);
+        direction = step_row;
+      }
       const T size = step_factor(walk_, number, stand, going, walk_.reached[number]);
       if (!going) {
         if (walk_.trajectory)
@@ -67,10 +75,9 @@ class LocalWalker {
       }
       if (last) return;
       ++walk_.steps[number];
-      if (walk_.noise_scale != T{0}) noise(walk_.seed, static_cast<std::uint32_t>(number), static_cast<std::uint32_t>(step), d, normals);
+      for (std::size_t j = 0; j < d; ++j) x[j] += size * direction[j];
+      if (walk_.noise_scale != T{0}) add_multiple(walk_.noise_scale, shaper_.noise(number, step, normals, step_row), d, x);
       for (std::size_t j = 0; j < d; ++j) {
-        x[j] += size * gradient[j];
-        if (walk_.noise_scale != T{0}) x[j] += walk_.noise_scale * normals[j];
         if (walk_.low) x[j] = smaller(larger(x[j], walk_.low[j]), walk_.high[j]);
         y[j] = x[j] - mean[j];
       }
@@ -78,36 +85,32 @@ class LocalWalker {
     }
   }
 
-  // Sums of a product over the padded features, in GROUP_LANES partial sums.
-  struct Sum {
-    V part[PARTS] = {};
-    DUALWALK_FN void add(const T* a, const T* b, std::size_t j) {
-      for (std::size_t p = 0; p < PARTS; ++p) part[p] += load<V>(a + j + p * LANES<T>) * load<V>(b + j + p * LANES<T>);
-    }
-    DUALWALK_FN T total() const {
-      T sum[GROUP_LANES];
-      std::memcpy(sum, part, sizeof(sum));
-      for (std::size_t width = GROUP_LANES / 2; width > 0; width /= 2)
-        for (std::size_t i = 0; i < width; ++i) sum[i] += sum[i + width];
-      return sum[0];
-    }
-  };
-
   Stand<T> evaluate(const T* y, T* gradient, const T* curvature, const T* factor, T constant) const {
+    PartialSums<T> quadratic;
     for (std::size_t j = 0; j < padded_; j += LANES<T>) store(gradient + j, load<V>(curvature + j) * load<V>(y + j));
-    Sum quadratic;
-    for (std::size_t j = 0; j < padded_; j += GROUP_LANES) quadratic.add(gradient, y, j);
+    for (std::size_t j = 0; j < padded_; j += SUMS<T>) quadratic.add(gradient + j, y + j);
     T twice = quadratic.total();
-    for (std::size_t k = 0; k < dual_.n_factors; ++k) {
-      const T* const row = factor + k * padded_;
-      Sum sum;
-      for (std::size_t j = 0; j < padded_; j += GROUP_LANES) sum.add(row, y, j);
-      const T projection = sum.total();
-      twice += projection * projection;
-      for (std::size_t j = 0; j < padded_; j += LANES<T>) store(gradient + j, load<V>(gradient + j) + projection * load<V>(row + j));
+    for (std::size_t k = 0; k < factors_; k += ROWS_AT_ONCE) {
+      const T* const rows = factor + k * padded_;
+      PartialSums<T> sums[ROWS_AT_ONCE];
+      for (std::size_t j = 0; j < padded_; j += SUMS<T>)
+#pragma GCC unroll 4
+        for (std::size_t r = 0; r < ROWS_AT_ONCE; ++r) sums[r].add(rows + r * padded_ + j, y + j);
+      T projection[ROWS_AT_ONCE];
+#pragma GCC unroll 4
+      for (std::size_t r = 0; r < ROWS_AT_ONCE; ++r) {
+        projection[r] = sums[r].total();
+        twice += projection[r] * projection[r];
+      }
+      for (std::size_t j = 0; j < padded_; j += LANES<T>) {
+        V sum = load<V>(gradient + j);
+#pragma GCC unroll 4
+        for (std::size_t r = 0; r < ROWS_AT_ONCE; ++r) sum += projection[r] * load<V>(rows + r * padded_ + j);
+        store(gradient + j, sum);
+      }
     }
-    Sum squares;
-    for (std::size_t j = 0; j < padded_; j += GROUP_LANES) squares.add(gradient, gradient, j);
+    PartialSums<T> squares;
+    for (std::size_t j = 0; j < padded_; j += SUMS<T>) squares.add(gradient + j, gradient + j);
     return {constant + T(0.5) * twice, squares.total()};
   }
 
@@ -118,8 +121,9 @@ class LocalWalker {
 
   const Walk<T>& walk_;
   const LocalDual<T>& dual_;
+  const Shaper<T> shaper_;
   Stop stop_;
-  std::size_t padded_, worker_numbers_;
+  std::size_t padded_, factors_, worker_numbers_;
 };
 
 template <class T>

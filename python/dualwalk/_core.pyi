@@ -5,7 +5,10 @@ from typing import TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from .backends.reference import AnnealPlan, WalkPlan
+
 _Float = TypeVar("_Float", np.float32, np.float64)
+_Shape: TypeAlias = tuple[NDArray[np.floating], NDArray[np.floating] | None] | None
 _Ends: TypeAlias = tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.bool_]]
 
 def levels() -> list[str]: ...
@@ -22,19 +25,7 @@ def log_mean_exp(
 def mean_log_sigmoid(f: NDArray[_Float], sign: int, gradient: NDArray[_Float] | None, n_threads: int) -> float: ...
 def elementary(name: str, x: NDArray[_Float], out: NDArray[_Float]) -> bool: ...
 def walk_mlp(
-    x: NDArray[_Float],
-    weights: list[NDArray[_Float]],
-    biases: list[NDArray[_Float]],
-    n_steps: int,
-    step_size: float,
-    noise: float,
-    tolerance: float,
-    target: NDArray[_Float] | None,
-    low: NDArray[_Float] | None,
-    high: NDArray[_Float] | None,
-    seed: int,
-    trajectory: NDArray[_Float] | None,
-    n_threads: int,
+    x: NDArray[_Float], weights: list[NDArray[_Float]], biases: list[NDArray[_Float]], plan: WalkPlan, shape: _Shape
 ) -> _Ends: ...
 def walk_local(
     x: NDArray[_Float],
@@ -42,16 +33,29 @@ def walk_local(
     curvature: NDArray[_Float],
     factor: NDArray[_Float],
     constant: NDArray[_Float],
-    n_steps: int,
-    step_size: float,
-    noise: float,
-    tolerance: float,
-    target: NDArray[_Float] | None,
-    low: NDArray[_Float] | None,
-    high: NDArray[_Float] | None,
-    seed: int,
-    trajectory: NDArray[_Float] | None,
-    n_threads: int,
+    plan: WalkPlan,
+    shape: _Shape,
+) -> _Ends: ...
+def walk_mixture(
+    x: NDArray[_Float],
+    axes: NDArray[_Float],
+    starts: NDArray[_Float],
+    precisions: NDArray[_Float],
+    log_scales: NDArray[_Float],
+    pull: float,
+    constant: float,
+    plan: WalkPlan,
+    shape: _Shape,
+) -> _Ends: ...
+def anneal_mixture(
+    x: NDArray[_Float],
+    axes: NDArray[_Float],
+    starts: NDArray[_Float],
+    precisions: NDArray[_Float],
+    log_scales: NDArray[_Float],
+    pull: float,
+    constant: float,
+    plan: AnnealPlan,
 ) -> _Ends: ...
 def train_nodes(
     weights: NDArray[_Float],

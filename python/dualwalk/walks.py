@@ -153,7 +153,7 @@ def walk(
     if x.size == 0:
         nothing = np.empty(len(x))
         return WalkResult(x, nothing, nothing.astype(np.int64), nothing.astype(bool), trajectory)
-    run = backends.job(job, chosen) if job is not None and shape is None else reference.walk
+    run = backends.job(job, chosen) if job is not None else reference.walk
     state = run(density, x, plan)
     warn_of_lost(state, f"use a smaller step_size (it was {size:g}) or bounds")
     f = state.f if density is dual else reference.dual_at(dual, x, np.arange(len(x)), len(x))[0].astype(np.float64)

@@ -18,6 +18,8 @@ namespace dualwalk {
 
 // What a random draw is for: the last word of its Philox counter (reference.py has the same numbers).
 enum Operation : std::uint32_t { SHUFFLE = 1, RESAMPLE = 2, SHIFT = 3, NOISE = 4 };
+// The step of the noise that is added before the first step of a walk.
+constexpr std::uint32_t RENOISE_STEP = 0xFFFFFFFFu;
 
 // The same bits as another type, for a number or a vector of numbers.
 template <class To, class From>

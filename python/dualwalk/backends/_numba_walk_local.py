@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 
 from ._numba_scalar import jit, read_only
 from ._numba_walk import GOES, REACHED, normals_of, run_walks, step_factor
-from .reference import WalkPlan, WalkState
+from .reference import WalkPlan, WalkState, walk
 
 
 def walk_local(dual: Any, x: NDArray[Any], plan: WalkPlan) -> WalkState:
+    if plan.preconditioner is not None:
+        return walk(dual, x, plan)
     parts = [read_only(np.ascontiguousarray(part, x.dtype)) for part in (dual.mean, dual.curvature, dual.factor, dual.constant)]
     return run_walks(_walk_local, x, plan, 2 * x.shape[1] * (parts[2].shape[1] + 2), 1, *parts)
 

@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 
 from ._numba_scalar import jit, read_only, silu_and_slope
 from ._numba_walk import GOES, REACHED, normals_of, run_walks, step_factor
-from .reference import WalkPlan, WalkState
+from .reference import WalkPlan, WalkState, walk
 
 TILE = 32  # walks side by side
 
 
 def walk_mlp(dual: Any, x: NDArray[Any], plan: WalkPlan) -> WalkState:
+    if plan.preconditioner is not None:
+        return walk(dual, x, plan)
     layers = [np.ascontiguousarray(weight, x.dtype) for weight in dual.weights]
     widths = read_only(np.array([x.shape[1], *(len(weight) for weight in layers)], np.int64))
     forward = read_only(np.concatenate([weight.ravel() for weight in layers]))

@@ -43,6 +43,20 @@ class AnnealPlan:
         """pi t / 2 of every time."""
         return 0.5 * np.pi * self.times
 
+    @property
+    def start_angle(self) -> float:
+        """pi t / 2 of the first time."""
+        return float(self.angles[0])
+
+    @property
+    def moves(self) -> NDArray[np.float64]:
+        """Of every step (n_steps, 4): the factor from gradient to velocity, cosine and sine of the turn, the correction's."""
+        angles = self.angles
+        turns = np.diff(angles)
+        moves = np.stack([-np.tan(angles[:-1]), np.cos(turns), np.sin(turns), np.tan(turns / 2)], axis=1)
+        moves[0, 3] = 0.0  # nothing was foreseen before the first step
+        return moves
+
 
 class WalkState(NamedTuple):
     """Where a batch of walks ended: f (float64), steps taken (int64), target reached (bool), each (n_walks,)."""
@@ -111,29 +125,26 @@ def anneal(dual: Any, x: NDArray[Any], plan: AnnealPlan) -> WalkState:
     that at the step before gives the second order: + tan(delta / 2) (v - v foreseen).
     """
     n_walks, n_features = x.shape
-    angles = plan.angles
+    angle, moves = plan.start_angle, plan.moves
     f, taken, going = np.full(n_walks, np.nan), np.zeros(n_walks, np.int64), np.arange(n_walks)
     if plan.renoise:
-        x[:] = np.cos(angles[0]) * x + np.sin(angles[0]) * normals(plan.seed, going, RENOISE, n_features)
+        x[:] = np.cos(angle) * x + np.sin(angle) * normals(plan.seed, going, RENOISE, n_features)
     if plan.trajectory is not None:
         plan.trajectory[:] = x[:, None]
-    foreseen = np.zeros((0, n_features))
+    foreseen = np.zeros(x.shape)
     for step, time in enumerate(plan.times):
         value, gradient = dual_at(dual.at(float(time)), x[going], going, n_walks)
         f[going] = value
-        keep = np.isfinite(value) & np.isfinite(gradient).all(axis=1)
-        if step:
-            foreseen = foreseen[keep]
-        going, gradient = going[keep], gradient[keep]
-        if step == len(angles) - 1 or len(going) == 0:
+        if step == len(moves):
             break
-        turn = angles[step + 1] - angles[step]
-        at, velocity = x[going], -np.tan(angles[step]) * gradient
-        moved = np.cos(turn) * at + np.sin(turn) * velocity
-        if step:
-            moved += np.tan(turn / 2) * (velocity - foreseen)
-        foreseen = np.cos(turn) * velocity - np.sin(turn) * at
-        x[going] = moved
+        keep = np.isfinite(value) & np.isfinite(gradient).all(axis=1)
+        going, gradient, foreseen = going[keep], gradient[keep], foreseen[keep]
+        if len(going) == 0:
+            break
+        speed, cosine, sine, correction = moves[step]
+        at, velocity = x[going], speed * gradient
+        x[going] = cosine * at + sine * velocity + correction * (velocity - foreseen)
+        foreseen = cosine * velocity - sine * at
         taken[going] += 1
         if plan.trajectory is not None:
             plan.trajectory[going, step + 1 :] = x[going][:, None]

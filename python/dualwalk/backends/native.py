@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from ._native_nodes import (
     train_contrastive,
     train_density,
 )
-from .reference import OPERATIONS, WalkPlan, WalkState, anneal_mixture, walk_mixture
+from .reference import OPERATIONS, AnnealPlan, WalkPlan, WalkState
 
 __all__ = [
     "anneal_mixture",
@@ -59,21 +59,40 @@ def permute_marginals(
     _core.permute_marginals(x, block_of_column, OPERATIONS[method], seed, out, n_threads)
 
 
-def _settings(plan: WalkPlan) -> tuple[Any, ...]:
-    return (
-        *(plan.n_steps, plan.step_size, plan.noise, plan.tolerance),
-        *(plan.target, plan.low, plan.high, plan.seed, plan.trajectory, plan.n_threads),
-    )
+def _shape(plan: WalkPlan, dtype: np.dtype[Any]) -> tuple[NDArray[Any], NDArray[Any] | None] | None:
+    """The arrays of the plan's preconditioner."""
+    if plan.preconditioner is None:
+        return None
+    factor, diagonal = plan.preconditioner.factor, plan.preconditioner.diagonal
+    return np.ascontiguousarray(factor, dtype), np.ascontiguousarray(diagonal, dtype) if diagonal.any() else None
 
 
 def walk_mlp(dual: Any, x: NDArray[Any], plan: WalkPlan) -> WalkState:
     weights = [np.ascontiguousarray(weight, x.dtype) for weight in dual.weights]
     biases = [np.ascontiguousarray(bias, x.dtype) for bias in dual.biases]
-    return WalkState(*_core.walk_mlp(x, weights, biases, *_settings(plan)))
+    return WalkState(*_core.walk_mlp(x, weights, biases, plan, _shape(plan, x.dtype)))
 
 
 def walk_local(dual: Any, x: NDArray[Any], plan: WalkPlan) -> WalkState:
     mean, curvature, factor, constant = (
         np.ascontiguousarray(part, x.dtype) for part in (dual.mean, dual.curvature, dual.factor, dual.constant)
     )
-    return WalkState(*_core.walk_local(x, mean, curvature, factor, constant, *_settings(plan)))
+    return WalkState(*_core.walk_local(x, mean, curvature, factor, constant, plan, _shape(plan, x.dtype)))
+
+
+_Mixture: TypeAlias = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any], float, float]
+
+
+def _mixture(dual: Any, times: NDArray[np.float64], dtype: np.dtype[Any]) -> _Mixture:
+    """Axes in rows, then the tables of these times, with centres as what to add to axes x."""
+    axes = np.ascontiguousarray(dual.axes.transpose(0, 2, 1), dtype)
+    centres, precisions, log_scales = (np.ascontiguousarray(part, dtype) for part in dual.tables(times))
+    return axes, -centres, precisions, log_scales, dual.pull, dual.constant
+
+
+def walk_mixture(dual: Any, x: NDArray[Any], plan: WalkPlan) -> WalkState:
+    return WalkState(*_core.walk_mixture(x, *_mixture(dual, np.array([dual.time]), x.dtype), plan, _shape(plan, x.dtype)))
+
+
+def anneal_mixture(dual: Any, x: NDArray[Any], plan: AnnealPlan) -> WalkState:
+    return WalkState(*_core.anneal_mixture(x, *_mixture(dual, plan.times, x.dtype), plan))

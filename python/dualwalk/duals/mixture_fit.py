@@ -114,6 +114,6 @@ def choose_recipe(
     def no_worse(recipe: Recipe) -> bool:
         loss = score(best) - score(recipe)
         difference = held_out[best] - held_out[recipe]
-        return loss <= float(difference.std()) / len(difference) ** 0.5
+        return bool(loss <= float(difference.std()) / len(difference) ** 0.5)
 
     return max(filter(no_worse, (replace(best, n_clusters=k) for k in numbers)), key=lambda recipe: recipe.n_clusters)

@@ -1,0 +1,186 @@
+// Walks and annealing for Python: a plan (WalkPlan or AnnealPlan of the reference) says what every one of them needs.
+#pragma once
+
+#include <pybind11/stl.h>
+
+#include <cmath>
+#include <vector>
+
+#include "checks.hpp"
+#include "running.hpp"
+
+namespace dualwalk {
+
+template <class Value>
+Value setting(const py::object& plan, const char* name) {
+  return plan.attr(name).cast<Value>();
+}
+
+// The arrays behind a preconditioner, or nothing.
+template <class T>
+struct ShapeArrays {
+  py::object factor = py::none(), diagonal = py::none();
+  Preconditioner<T> shape{};
+
+  ShapeArrays(const py::object& given, py::ssize_t n_walks, py::ssize_t d) {
+    if (given.is_none()) return;
+    const auto parts = given.cast<py::tuple>();
+    expect(parts.size() == 2 && py::isinstance<Array<T>>(parts[0]), "shape must be (factor, diagonal or None)");
+    factor = parts[0];
+    diagonal = parts[1];
+    const auto rows = py::reinterpret_borrow<Array<T>>(factor);
+    expect(rows.ndim() == 3 && (rows.shape(0) == 1 || rows.shape(0) == n_walks) && rows.shape(2) == d,
+           "the preconditioner's factor must be (1 or n_walks, n_factors, n_features)");
+    shape = {rows.data(), optional_data<T>(diagonal, rows.shape(0) * d, "the preconditioner's diagonal must be (1 or n_walks, n_features)"),
+             static_cast<std::size_t>(rows.shape(1)), rows.shape(0) == 1};
+  }
+};
+
+// Ends of a batch, to be filled and returned as (f, steps, reached).
+struct Ends {
+  Array<double> f;
+  Array<std::int64_t> steps;
+  Array<bool> reached;
+
+  explicit Ends(py::ssize_t n) : f(n), steps(n), reached(n) {}
+  py::tuple tuple() const { return py::make_tuple(f, steps, reached); }
+};
+
+// Runs call(walk) on the settings of the plan.
+template <class T, class Call>
+py::tuple run_walk(Array<T>& x, const py::object& plan, const py::object& shape, Call call) {
+  const auto n_steps = setting<std::size_t>(plan, "n_steps");
+  const auto step_size = setting<double>(plan, "step_size");
+  const int n_threads = setting<int>(plan, "n_threads");
+  const py::object target = plan.attr("target"), low = plan.attr("low"), high = plan.attr("high"), trajectory = plan.attr("trajectory");
+  expect(x.ndim() == 2 && x.shape(0) > 0 && x.shape(1) > 0 && n_threads >= 1, "x must be 2-D and not empty");
+  expect(x.shape(0) < (py::ssize_t{1} << 32) && n_steps < (std::size_t{1} << 32) - 1, "walks and steps are limited to 2^32");
+  expect(low.is_none() == high.is_none(), "low and high go together");
+  const py::ssize_t n = x.shape(0), d = x.shape(1);
+  const ShapeArrays<T> shaped(shape, n, d);
+  Ends ends(n);
+  Signals signals;
+  const Walk<T> walk{x.mutable_data(),
+                     optional_output<T>(trajectory, n * d * static_cast<py::ssize_t>(n_steps + 1), "trajectory must be (n_walks, n_steps + 1, n_features)"),
+                     ends.f.mutable_data(),
+                     ends.steps.mutable_data(),
+                     ends.reached.mutable_data(),
+                     optional_data<T>(target, n, "target must be (n_walks,)"),
+                     optional_data<T>(low, d, "low must be (n_features,)"),
+                     optional_data<T>(high, d, "high must be (n_features,)"),
+                     static_cast<std::size_t>(n),
+                     static_cast<std::size_t>(d),
+                     n_steps,
+                     static_cast<T>(step_size),
+                     static_cast<T>(setting<double>(plan, "noise") * std::sqrt(2 * step_size)),
+                     static_cast<T>(setting<double>(plan, "tolerance")),
+                     shape.is_none() ? nullptr : &shaped.shape,
+                     setting<std::uint64_t>(plan, "seed"),
+                     n_threads,
+                     &Signals::poll,
+                     &signals};
+  run_released([&] { return call(walk); });
+  return ends.tuple();
+}
+
+template <class T>
+py::tuple walk_mlp(Array<T> x, const std::vector<Array<T>>& weights, const std::vector<Array<T>>& biases, const py::object& plan,
+                   const py::object& shape) {
+  expect(!weights.empty() && weights.size() == biases.size() && weights.size() <= 64, "1 to 64 layers, a bias for each");
+  std::vector<std::size_t> width{static_cast<std::size_t>(x.shape(1))};
+  std::vector<const T*> weight, bias;
+  for (std::size_t l = 0; l < weights.size(); ++l) {
+    expect(weights[l].ndim() == 2 && static_cast<std::size_t>(weights[l].shape(1)) == width.back() &&
+               biases[l].size() == weights[l].shape(0) && weights[l].shape(0) > 0,
+           "layer shapes must follow one another");
+    width.push_back(weights[l].shape(0));
+    weight.push_back(weights[l].data());
+    bias.push_back(biases[l].data());
+  }
+  expect(width.back() == 1, "the last layer must have one output");
+  const MlpDual<T> dual{weights.size(), width.data(), weight.data(), bias.data()};
+  return run_walk(x, plan, shape, [&](const Walk<T>& walk) { return active->of(T{}).walk_mlp(walk, dual); });
+}
+
+template <class T>
+py::tuple walk_local(Array<T> x, const Array<T>& mean, const Array<T>& curvature, const Array<T>& factor, const Array<T>& constant,
+                     const py::object& plan, const py::object& shape) {
+  expect(mean.ndim() == 2 && factor.ndim() == 3, "mean must be 2-D and factor 3-D");
+  const py::ssize_t places = mean.shape(0), d = mean.shape(1);
+  expect((places == 1 || places == x.shape(0)) && d == x.shape(1), "one neighbourhood for all walks, or one for each");
+  expect(curvature.size() == mean.size() && constant.size() == places && factor.shape(0) == places && factor.shape(2) == d,
+         "curvature, factor and constant must have a row for each neighbourhood");
+  const LocalDual<T> dual{mean.data(), curvature.data(), factor.data(), constant.data(), static_cast<std::size_t>(factor.shape(1)), places == 1};
+  return run_walk(x, plan, shape, [&](const Walk<T>& walk) { return active->of(T{}).walk_local(walk, dual); });
+}
+
+template <class T>
+MixtureDual<T> mixture_of(const Array<T>& x, const Array<T>& axes, const Array<T>& starts, const Array<T>& precisions,
+                          const Array<T>& log_scales, py::ssize_t n_times, double pull, double constant) {
+  expect(x.ndim() == 2 && axes.ndim() == 3 && axes.shape(0) > 0 && axes.shape(1) == x.shape(1) && axes.shape(2) == x.shape(1),
+         "axes must be (n_components, n_features, n_features)");
+  const py::ssize_t numbers = n_times * axes.shape(0);
+  expect(starts.size() == numbers * x.shape(1) && precisions.size() == starts.size() && log_scales.size() == numbers,
+         "starts, precisions and log_scales must have a row for each time and component");
+  return {static_cast<std::size_t>(axes.shape(0)), static_cast<std::size_t>(x.shape(1)), axes.data(), starts.data(),
+          precisions.data(), log_scales.data(), static_cast<T>(pull), static_cast<T>(constant)};
+}
+
+template <class T>
+py::tuple walk_mixture(Array<T> x, const Array<T>& axes, const Array<T>& starts, const Array<T>& precisions,
+                       const Array<T>& log_scales, double pull, double constant, const py::object& plan, const py::object& shape) {
+  const MixtureDual<T> dual = mixture_of(x, axes, starts, precisions, log_scales, 1, pull, constant);
+  return run_walk(x, plan, shape, [&](const Walk<T>& walk) { return active->of(T{}).walk_mixture(walk, dual); });
+}
+
+template <class T>
+py::tuple anneal_mixture(Array<T> x, const Array<T>& axes, const Array<T>& starts, const Array<T>& precisions,
+                         const Array<T>& log_scales, double pull, double constant, const py::object& plan) {
+  const auto table = plan.attr("moves").cast<Array<double>>();
+  expect(table.ndim() == 2 && table.shape(1) == 4, "moves must be (n_steps, 4)");
+  const py::ssize_t n_steps = table.shape(0);
+  const int n_threads = setting<int>(plan, "n_threads");
+  expect(x.ndim() == 2 && x.shape(0) > 0 && x.shape(1) > 0 && n_threads >= 1, "x must be 2-D and not empty");
+  expect(x.shape(0) < (py::ssize_t{1} << 32), "walks are limited to 2^32");
+  const py::ssize_t n = x.shape(0), d = x.shape(1);
+  const MixtureDual<T> dual = mixture_of(x, axes, starts, precisions, log_scales, n_steps + 1, pull, constant);
+  std::vector<Move<T>> moves;
+  for (py::ssize_t i = 0; i < n_steps; ++i)
+    moves.push_back({static_cast<T>(table.at(i, 0)), static_cast<T>(table.at(i, 1)), static_cast<T>(table.at(i, 2)), static_cast<T>(table.at(i, 3))});
+  const double angle = setting<double>(plan, "start_angle");
+  Ends ends(n);
+  std::fill_n(ends.reached.mutable_data(), n, false);
+  Signals signals;
+  const Anneal<T> anneal{x.mutable_data(),
+                         optional_output<T>(plan.attr("trajectory"), n * d * (n_steps + 1), "trajectory must be (n_walks, n_steps + 1, n_features)"),
+                         ends.f.mutable_data(),
+                         ends.steps.mutable_data(),
+                         moves.data(),
+                         static_cast<std::size_t>(n),
+                         static_cast<std::size_t>(d),
+                         static_cast<std::size_t>(n_steps),
+                         setting<bool>(plan, "renoise"),
+                         static_cast<T>(std::cos(angle)),
+                         static_cast<T>(std::sin(angle)),
+                         setting<std::uint64_t>(plan, "seed"),
+                         n_threads,
+                         &Signals::poll,
+                         &signals};
+  run_released([&] { return active->of(T{}).anneal_mixture(anneal, dual); });
+  return ends.tuple();
+}
+
+template <class T>
+void bind_walks(py::module_& m) {
+  using py::arg;
+  m.def("walk_mlp", &walk_mlp<T>, arg("x").noconvert(), arg("weights"), arg("biases"), arg("plan"), arg("shape").none(true));
+  m.def("walk_local", &walk_local<T>, arg("x").noconvert(), arg("mean").noconvert(), arg("curvature").noconvert(),
+        arg("factor").noconvert(), arg("constant").noconvert(), arg("plan"), arg("shape").none(true));
+  m.def("walk_mixture", &walk_mixture<T>, arg("x").noconvert(), arg("axes").noconvert(), arg("starts").noconvert(),
+        arg("precisions").noconvert(), arg("log_scales").noconvert(), arg("pull"), arg("constant"), arg("plan"),
+        arg("shape").none(true));
+  m.def("anneal_mixture", &anneal_mixture<T>, arg("x").noconvert(), arg("axes").noconvert(), arg("starts").noconvert(),
+        arg("precisions").noconvert(), arg("log_scales").noconvert(), arg("pull"), arg("constant"), arg("plan"));
+}
+
+}  // namespace dualwalk

@@ -1,0 +1,63 @@
+// What a preconditioner C = factor^T factor + diag(diagonal) does to one walk: C g, and noise of covariance C.
+#pragma once
+
+#include "dot.hpp"
+#include "walk.hpp"
+
+namespace dualwalk {
+namespace DUALWALK_LEVEL {
+namespace {
+
+// Without a preconditioner it is false, and its noise is standard normal.
+template <class T>
+class Shaper {
+ public:
+  explicit Shaper(const Walk<T>& walk) : walk_(walk), shape_(walk.shape) {}
+  explicit operator bool() const { return shape_ != nullptr; }
+
+  std::size_t n_normals() const {
+    return shape_ ? shape_->n_factors + (shape_->diagonal ? walk_.n_features : 0) : walk_.n_features;
+  }
+
+  // out = C g for one walk; returns g . C g.
+  T apply(std::size_t number, const T* g, T* out) const {
+    const std::size_t d = walk_.n_features, place = shape_->shared ? 0 : number;
+    const T* const factor = shape_->factor + place * shape_->n_factors * d;
+    T sum{};
+    if (shape_->diagonal) {
+      const T* const diagonal = shape_->diagonal + place * d;
+      for (std::size_t j = 0; j < d; ++j) out[j] = diagonal[j] * g[j];
+      sum = dot(out, g, d);
+    } else
+      std::memset(out, 0, d * sizeof(T));
+    for (std::size_t k = 0; k < shape_->n_factors; ++k) {
+      const T inner = dot(factor + k * d, g, d);
+      sum += inner * inner;
+      add_multiple(inner, factor + k * d, d, out);
+    }
+    return sum;
+  }
+
+  // One step's noise of one walk: in `row` (n_features), or where `normals` begin if there is no preconditioner.
+  const T* noise(std::size_t number, std::size_t step, T* normals, T* row) const {
+    const std::size_t d = walk_.n_features;
+    dualwalk::DUALWALK_LEVEL::noise(walk_.seed, static_cast<std::uint32_t>(number), static_cast<std::uint32_t>(step), n_normals(), normals);
+    if (!shape_) return normals;
+    const std::size_t place = shape_->shared ? 0 : number, n_factors = shape_->n_factors;
+    if (shape_->diagonal) {
+      const T* const diagonal = shape_->diagonal + place * d;
+      for (std::size_t j = 0; j < d; ++j) row[j] = std::sqrt(diagonal[j]) * normals[n_factors + j];
+    } else
+      std::memset(row, 0, d * sizeof(T));
+    for (std::size_t k = 0; k < n_factors; ++k) add_multiple(normals[k], shape_->factor + (place * n_factors + k) * d, d, row);
+    return row;
+  }
+
+ private:
+  const Walk<T>& walk_;
+  const Preconditioner<T>* shape_;
+};
+
+}  // namespace
+}  // namespace DUALWALK_LEVEL
+}  // namespace dualwalk
