@@ -333,7 +333,7 @@ class TestWalkAndExplain:
         attribution = fitted().explain(result)
         np.testing.assert_allclose(attribution.f_change.sum(axis=(1, 2)), attribution.f_to - attribution.f_from)
         np.testing.assert_allclose(attribution.movement, result.x - series()[:3], atol=1e-9)
-        with pytest.raises(ValueError, match="X_to must be given unless X_from is a recorded walk"):
+        with pytest.raises(ValueError, match="X_from must be a recorded walk; got one without a trajectory"):
             fitted().explain(fitted().walk(series()[:3], record=False))
         with pytest.raises(ValueError, match="X_to must hold 3 samples"):
             fitted().explain(series()[:3], series()[:2])

@@ -28,17 +28,21 @@ N_SHRINKAGE_SAMPLES = 32
 
 @dataclass(frozen=True)
 class Attribution:
-    """What a movement did, feature by feature.
+    """What a movement did, feature by feature, and which training rows are near its end.
 
     movement : shaped like X, the change of each feature in the units of X
     f_change : shaped like X, in nats; sums over a sample to f_to - f_from
     f_from, f_to : (n_samples,) the local dual function at both ends, in nats
+    neighbors : (n_samples, k) indices of the training rows nearest to the end, nearest first
+    distances : (n_samples, k) to them, in units of each column's standard deviation
     """
 
     movement: Float
     f_change: Float
     f_from: Float
     f_to: Float
+    neighbors: Index
+    distances: Float
 
 
 class Surroundings:
@@ -105,11 +109,18 @@ class Surroundings:
             trajectory = shaped(self._scores._values(points.reshape(-1, points.shape[-1])).reshape(points.shape))
         return result._replace(x=x, trajectory=trajectory)
 
-    def attribute(self, path: Float) -> tuple[Float, Float, Float, Float]:
-        """Movement, change of f by feature, f at both ends; path is (n, n_points, d) in data units.
+    def values(self, z: Float) -> Float:
+        """Scores back to data units."""
+        return self._scores._values(z)
 
-        On each straight piece the mean gradient is that of its two ends, because f is quadratic: the integral is exact.
-        """
+    def attribute(self, path: Float) -> tuple[Float, Float, Float, Float]:
+        """Movement, change of f by feature, f at both ends; path is (n, n_points, d) in data units."""
+        blocks = [self._attribute(path[begin : begin + BLOCK]) for begin in range(0, len(path), BLOCK)]
+        movement, change, f_from, f_to = (np.concatenate(part) for part in zip(*blocks, strict=True))
+        return movement, change, f_from, f_to
+
+    def _attribute(self, path: Float) -> tuple[Float, Float, Float, Float]:
+        """On each straight piece the mean gradient is that of its two ends, because f is quadratic: the integral is exact."""
         z = self.scores(path.reshape(-1, path.shape[-1])).reshape(path.shape)
         dual = self.dual(z[:, 0])
         f_from, gradient = dual.value_and_gradient(z[:, 0])

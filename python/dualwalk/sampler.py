@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import secrets
-import warnings
 from functools import cached_property
 from os import PathLike
 from typing import Any, Self
@@ -14,7 +11,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import _checks
 from ._blas import one_blas_thread
-from ._estimator import Estimator, SmallSampleWarning
 from ._given.choice import Chosen
 from ._given.fill import Completer
 from ._given.request import draw_given, fill_array, incomplete, one_incomplete
@@ -23,20 +19,18 @@ from ._ladder.classes import Verdict
 from ._ladder.fit import fit_ladder, fit_local
 from ._random import generator
 from ._sampler.grouped import warn_if_grouped
-from ._sampler.novelty import Distances, SampleInfo, refill
+from ._sampler.novelty import SampleInfo, refill
 from ._sampler.starts import choose_starts, wanted_codes
-from ._surroundings import Attribution, Surroundings
-from .walks import WalkResult
+from ._sampler.training import warn_if_small
+from ._sampler.views import Views
 
 Float = NDArray[np.float64]
 Index = NDArray[np.intp]
 
 WALKS = ("auto", "local")
-# Fewer samples than this share of the (varying) features: 40 x 600 fails, 117 x 336 is fine.
-SMALL_SAMPLE_SHARE = 1 / 8
 
 
-class DualSampler(Estimator):
+class DualSampler(Views):
     """Generate new samples that could have come from the source of X, from a few hundred of them.
 
     A new sample starts at a training row z_i (as normal scores) and walks on the local dual function f_i, Gaussian in the
@@ -146,37 +140,18 @@ class DualSampler(Estimator):
         """
         mode = _checks.choice(self.walk_mode, "walk", WALKS)
         n_neighbors = _checks.count(self.n_neighbors, "n_neighbors", minimum=2)
-        rows, shape = _checks.samples(X)
-        labels = _checks.labels(y, len(rows), "y")
-        group_labels = _checks.labels(groups, len(rows), "groups")
-        group_codes = _group_codes(group_labels)
-        _check_scale(rows)
-        seed = _checks.seed(self.random_state, "random_state")
-        self._seed, self._fresh = seed, self.random_state is None
-
-        self._rows, self._dtype = rows, np.asarray(X).dtype
-        self._labels, self._groups, self._group_codes = labels, group_labels, group_codes
-        self.feature_shape_, self.n_features_in_ = shape, rows.shape[1]
-        self._codes = np.zeros(len(rows), dtype=np.intp)
-        if hasattr(self, "classes_"):
-            del self.classes_
-        if labels is not None:
-            self.classes_, self._codes = np.unique(labels, return_inverse=True)
-        self._warn_if_small()
-        if group_codes is None:
-            warn_if_grouped(rows, self._codes)
-        for made_of_rows in ("_local_duals", "_distances", "_completer"):
-            self.__dict__.pop(made_of_rows, None)
+        self._keep(X, y, groups)
+        warn_if_small(self._rows)
+        if self._group_codes is None:
+            warn_if_grouped(self._rows, self._codes)
+        data = (self._rows, self.feature_shape_, self._codes)
         if mode == "local":
-            self._ladder = fit_local(rows, shape, self._codes, min(n_neighbors, len(rows) - 1))
+            self._ladder = fit_local(*data, min(n_neighbors, len(self._rows) - 1))
         else:
-            self._ladder = fit_ladder(rows, shape, self._codes, group_codes, seed, name_of=self._label, progress=progress)
+            self._ladder = fit_ladder(*data, self._group_codes, self._seed, name_of=self._label, progress=progress)
         self.choice_, self.choices_ = self._ladder.choice, self._ladder.choices
         self.criteria_, self.class_criteria_ = self._ladder.criteria, self._ladder.verdict
         return self
-
-    def _label(self, code: int | None) -> Any:
-        return None if code is None else self.classes_[code].item()
 
     @one_blas_thread()
     def sample(
@@ -261,116 +236,6 @@ class DualSampler(Estimator):
         novelty = self._distances.novelty(distance)
         return SampleInfo(self._local_duals.value(rows), nearest, distance, novelty, starts, label, self.n_rejected_)
 
-    def _stream_seed(self, seed: Any) -> int:
-        if seed is not None:
-            return _checks.seed(seed, "seed")
-        return secrets.randbits(64) if self._fresh else self._seed
-
-    def _shaped(self, rows: Float) -> NDArray[Any]:
-        dtype = np.float32 if self._dtype == np.float32 else np.float64
-        return rows.reshape(*rows.shape[:-1], *self.feature_shape_).astype(dtype, copy=False)
-
-    @property
-    def X_(self) -> NDArray[Any]:
-        """The training rows, in the shape and dtype of X (a copy)."""
-        self._check_fitted("choice_")
-        return self._rows.reshape(len(self._rows), *self.feature_shape_).astype(self._dtype)
-
-    @property
-    def y_(self) -> NDArray[Any] | None:
-        """The training rows' labels, or None."""
-        self._check_fitted("choice_")
-        return None if self._labels is None else self._labels.copy()
-
-    @property
-    def groups_(self) -> NDArray[Any] | None:
-        """The training rows' groups, or None."""
-        self._check_fitted("choice_")
-        return None if self._groups is None else self._groups.copy()
-
-    def walk(
-        self,
-        X0: ArrayLike,
-        *,
-        n_steps: int = 50,
-        step_size: float = 0.05,
-        target: ArrayLike | None = None,
-        noise: float = 0.0,
-        record: bool = True,
-        seed: Any = None,
-    ) -> WalkResult:
-        """Gradient walks from X0, each on the local dual function of its neighbourhood; a `WalkResult` with x like X0.
-
-        The neighbourhood of a row is made of its nearest training rows other than itself (as normal scores); f is in nats.
-        The step is that of `dualwalk.walk` (see there for the arguments), taken in units of each score's standard deviation
-        in the neighbourhood: a step_size around 0.05 suits any data. With a target (one f, or one for every row), a walk
-        stops there. x and the trajectory (n_walks, n_steps + 1, *feature_shape_) come back in the units and the shape of X.
-        Deterministic as `sample` is.
-
-        Raises ValueError where the target lies outside the f of the training rows (each in a neighbourhood without it):
-        f grows without bound along the correlated directions, so the data must say how far it can be trusted.
-        """
-        self._check_fitted("choice_")
-        rows, _ = _checks.samples(X0, "X0", min_samples=1, feature_shape=self.feature_shape_)
-        around = self._local_duals
-        if target is not None:
-            low, high = around.value_range
-            wanted = _checks.real_array(target, "target").astype(np.float64)
-            outside = ~((wanted >= low) & (wanted <= high))
-            if outside.any():
-                raise ValueError(
-                    f"target must be in [{low:.4g}, {high:.4g}], the range of f over the training rows; got "
-                    f"{wanted[outside].flat[0]:.4g} (choose a value inside, or None for a walk of n_steps steps)"
-                )
-        settings = {"n_steps": n_steps, "step_size": step_size, "target": target, "noise": noise, "record": record}
-        return around.walk(rows, self._shaped, seed=self._stream_seed(seed), **settings)
-
-    @one_blas_thread()
-    def explain(self, X_from: Any, X_to: ArrayLike | None = None) -> Attribution:
-        """How far every feature moved from X_from to X_to, and its part of the change of f, both shaped like X.
-
-        f is the local dual function round X_from (nats). Its change is split by integrated gradients along the straight
-        line between the two in normal scores (exact: f is quadratic), so `f_change` sums over a sample to f(X_to) -
-        f(X_from). Both must hold the same number of samples. In place of the two, the recorded result of `walk` explains
-        the walk's own path.
-        """
-        self._check_fitted("choice_")
-        around = self._local_duals
-        if X_to is None:
-            trajectory = getattr(X_from, "trajectory", None)
-            if trajectory is None:
-                raise ValueError(
-                    f"X_to must be given unless X_from is a recorded walk; got {type(X_from).__name__} without a trajectory "
-                    "(pass explain(X_from, X_to), or a result of walk(..., record=True))"
-                )
-            path = np.asarray(trajectory, dtype=np.float64)
-            path = path.reshape(*path.shape[:2], self.n_features_in_)
-        else:
-            begin, _ = _checks.samples(X_from, "X_from", min_samples=1, feature_shape=self.feature_shape_)
-            end, _ = _checks.samples(X_to, "X_to", min_samples=1, feature_shape=self.feature_shape_)
-            if len(begin) != len(end):
-                raise ValueError(f"X_to must hold {len(begin)} samples, as X_from does; got {len(end)} (pair them row by row)")
-            path = np.stack([begin, end], axis=1)
-        movement, f_change, f_from, f_to = around.attribute(path)
-        shape = (-1, *self.feature_shape_)
-        return Attribution(movement.reshape(shape), f_change.reshape(shape), f_from, f_to)
-
-    def nearest(self, X: ArrayLike) -> tuple[Index, Float, Float]:
-        """The training row nearest to every sample of X, as (index, distance, distance_ratio), each (n_samples,).
-
-        Distances are in units of each column's standard deviation (at least a tenth of the median one). The ratio is to the
-        median distance of a training row to its nearest other one (of another group): well below 1 says copy.
-        """
-        self._check_fitted("choice_")
-        rows, _ = _checks.samples(X, min_samples=0, feature_shape=self.feature_shape_)
-        index, distance = self._distances.nearest_one(rows)
-        return index, distance, self._distances.novelty(distance)
-
-    def training_distances(self) -> Float:
-        """Every training row's distance to its nearest other one (of another group), (n_training,), in the units of `nearest`."""
-        self._check_fitted("choice_")
-        return self._distances.among_training()
-
     def report(self, path: str | PathLike[str]) -> None:
         """Write a self-contained HTML report: real beside generated samples, the dual space, where dependence lives."""
         from .report import write_report
@@ -382,39 +247,3 @@ class DualSampler(Estimator):
     def _completer(self) -> Completer:
         codes = None if self._labels is None else self._codes
         return Completer(self._rows, self.feature_shape_, codes, self._group_codes, self._seed)
-
-    @cached_property
-    def _local_duals(self) -> Surroundings:
-        return Surroundings(self._rows, self._ladder.n_neighbors)
-
-    @cached_property
-    def _distances(self) -> Distances:
-        return Distances(self._rows, self._group_codes)
-
-    def _warn_if_small(self) -> None:
-        n, d = len(self._rows), int(np.count_nonzero(np.ptp(self._rows, axis=0)))
-        if n < SMALL_SAMPLE_SHARE * d:
-            warnings.warn(
-                f"{n} samples are few for {d} features (fewer than {math.ceil(SMALL_SAMPLE_SHARE * d)}): neighbours are far "
-                "apart, so new samples will be near-copies or lose variance. Add samples (or windows of the series), "
-                "shorten or downsample the series, drop channels, or judge the output with nearest() before using it.",
-                SmallSampleWarning,
-                stacklevel=4,  # past fit and its decorator, to the caller
-            )
-
-
-def _group_codes(groups: NDArray[Any] | None) -> Index | None:
-    if groups is None:
-        return None
-    names, codes = np.unique(groups, return_inverse=True)
-    if len(names) < 2:
-        raise ValueError(
-            f"groups must name at least 2 groups; got only {names.tolist()} (leave groups out if all rows are alike)"
-        )
-    return codes.astype(np.intp)
-
-
-def _check_scale(rows: Float) -> None:
-    largest = float(np.abs(rows).max())
-    if largest > 1e100:
-        raise ValueError(f"X must hold numbers below 1e100 in size; got {largest:.3g} (divide every column by its scale)")

@@ -96,7 +96,7 @@ def _nearest(rows: Float, codes: Index, k: int) -> tuple[Float, Index, Index]:
 def _leaps(distance: Float) -> str | None:
     known = np.isfinite(distance[:, 1:]) & (distance[:, :-1] > 0)  # equal rows have been looked at
     usual = float(np.median(distance[:, 0]))
-    ratio = np.ones(known.shape)
+    ratio = np.ones_like(distance[:, 1:])
     np.divide(distance[:, 1:], np.maximum(distance[:, :-1], 1e-4 * usual), out=ratio, where=known)
     step = np.log(ratio) * np.arange(1, ratio.shape[1] + 1)
     enough = known.mean(axis=0) > 0.5
