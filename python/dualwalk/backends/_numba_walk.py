@@ -31,11 +31,13 @@ def run_walks(
     reached, going = np.zeros(n_walks, np.bool_), np.ones(n_walks, np.bool_)
     nothing = read_only(np.empty(0, x.dtype))
     target, low, high = (nothing if part is None else read_only(part) for part in (plan.target, plan.low, plan.high))
+    shape = _shape_arrays(plan.preconditioner, x.dtype)
     trajectory = np.empty((0, 0, 0), x.dtype) if plan.trajectory is None else plan.trajectory
     noise = plan.noise * np.sqrt(2 * plan.step_size)
     numbers = (plan.n_steps, float(plan.step_size), float(noise), float(plan.tolerance), np.uint64(plan.seed))
     state = (x, f, taken, reached, going, trajectory)
     work += WORK_A_NORMAL * n_features if noise else 4 * n_features
+    work += 3 * n_features * shape[0].shape[1]
     budget = plan.n_threads * max(WORK_A_CALL // work, lanes)  # walk-steps of one round of calls
     for first in range(0, n_walks, budget):
         walks = np.arange(first, min(first + budget, n_walks))
@@ -47,7 +49,7 @@ def run_walks(
             end = begin + max(1, min(budget // (groups * lanes), plan.n_steps + 1 - begin))
 
             def take_steps(start: int, stop: int, walks: NDArray[Any] = walks, begin: int = begin, end: int = end) -> None:
-                kernel(walks, start, stop, begin, end, numbers, *state, target, low, high, *dual)
+                kernel(walks, start, stop, begin, end, numbers, *state, target, low, high, *shape, *dual)
 
             parallel_ranges(take_steps, groups, plan.n_threads)
             walks, begin = walks[going[walks]], end
@@ -55,6 +57,66 @@ def run_walks(
         for number in np.flatnonzero(taken < plan.n_steps):
             trajectory[number, taken[number] + 1 :] = x[number]
     return WalkState(f, taken, reached)
+
+
+def _shape_arrays(preconditioner: Any, dtype: np.dtype[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The factor (B, R, d) of a preconditioner and its diagonal (B, d); empty where there is none."""
+    if preconditioner is None:
+        return read_only(np.empty((0, 0, 0), dtype)), read_only(np.empty((0, 0), dtype))
+    diagonal = preconditioner.diagonal if preconditioner.diagonal.any() else np.empty((0, 0))
+    return read_only(np.ascontiguousarray(preconditioner.factor, dtype)), read_only(np.ascontiguousarray(diagonal, dtype))
+
+
+@jit()
+def n_normals(n_features, factors, diagonals):
+    """Numbers of noise of one walk and step."""
+    if len(factors) == 0:
+        return n_features
+    return factors.shape[1] + (n_features if len(diagonals) > 0 else 0)
+
+
+@jit(fastmath=frozenset({"contract", "reassoc"}))  # sums side by side; NaN and infinity mean what they do in any order
+def dot(a, b):
+    total = a.dtype.type(0)
+    for j in range(len(a)):
+        total += a[j] * b[j]
+    return total
+
+
+@jit()
+def precondition(number, factors, diagonals, g, out):
+    """out = C g for one walk; returns g . C g."""
+    place = 0 if len(factors) == 1 else number
+    total = np.float64(0)
+    for j in range(len(g)):
+        out[j] = diagonals[place, j] * g[j] if len(diagonals) > 0 else 0
+    if len(diagonals) > 0:
+        total = np.float64(dot(out, g))
+    for k in range(factors.shape[1]):
+        row = factors[place, k]
+        inner = dot(row, g)
+        total += np.float64(inner) * np.float64(inner)
+        for j in range(len(g)):
+            out[j] += inner * row[j]
+    return total
+
+
+@jit()
+def noise_of(seed, number, step, factors, diagonals, normals, out):
+    """One step's noise of one walk: standard normal, or of the preconditioner's covariance."""
+    normals_of(seed, number, step, normals)
+    kind = out.dtype.type
+    if len(factors) == 0:
+        for j in range(len(out)):
+            out[j] = kind(normals[j])
+        return
+    place, n_factors = 0 if len(factors) == 1 else number, factors.shape[1]
+    for j in range(len(out)):
+        out[j] = np.sqrt(diagonals[place, j]) * kind(normals[n_factors + j]) if len(diagonals) > 0 else 0
+    for k in range(n_factors):
+        weight, row = kind(normals[k]), factors[place, k]
+        for j in range(len(out)):
+            out[j] += weight * row[j]
 
 
 @jit()

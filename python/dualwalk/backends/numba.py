@@ -11,8 +11,8 @@ from ._numba_nodes import score_contrastive, score_density, train_contrastive, t
 from ._numba_objective import log_mean_exp, mean_log_sigmoid
 from ._numba_permute import permute_marginals
 from ._numba_walk_local import walk_local
+from ._numba_walk_mixture import anneal_mixture, walk_mixture
 from ._numba_walk_mlp import walk_mlp
-from .reference import anneal_mixture, walk_mixture
 
 __all__ = [
     "anneal_mixture",
