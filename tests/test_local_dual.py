@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from dualwalk._neighbors import nearest_neighbors, squared_distances
 from dualwalk.duals.local import LocalDual
+from dualwalk.duals.local_covariance import LocalCovariance
 
 
 def log_normal(x, mean, covariance):
@@ -139,6 +140,54 @@ def test_diffuse_has_the_moments_of_the_exact_walk():
     np.testing.assert_allclose(dual.diffuse(x[:2], 0.0, np.random.default_rng(1)), x[:2])
     forgotten = dual.diffuse(x, math.inf, np.random.default_rng(2))
     np.testing.assert_allclose(forgotten.mean(axis=0), mean, atol=0.03)
+
+
+def test_density_is_the_gaussian_itself_or_the_tilted_normal():
+    rng = np.random.default_rng(0)
+    points, x = 1.5 * rng.normal(size=(30, 4)), rng.normal(size=(6, 4))
+    neighbors = np.array([rng.permutation(30)[:20] for _ in range(6)])
+    dual = LocalDual(points, neighbors, shrinkage=0.6)
+    for r in range(6):
+        sample = np.cov(points[neighbors[r]].T)
+        covariance = 0.4 * sample + 0.6 * np.diag(np.diag(sample))
+        expected = log_normal(x[r], points[neighbors[r]].mean(axis=0), covariance)
+        assert dual.density("marginals").value(x)[r] == pytest.approx(expected)
+    tilted = dual.density("normal")
+    np.testing.assert_allclose(tilted.value(x), dual.value(x) - 0.5 * (x**2).sum(1) - 2 * np.log(2 * np.pi))
+    np.testing.assert_allclose(tilted.gradient(x), dual.gradient(x) - x)
+    narrow = LocalDual(
+        0.1 * points @ np.array([[1, 1, 0, 0], [0, 0.1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]), np.arange(20), shrinkage=0.1
+    )
+    with pytest.raises(ValueError, match=r"base='normal' makes no density of this local dual.*use base='marginals'"):
+        narrow.density("normal")
+
+
+@pytest.mark.parametrize("stacked", [False, True])
+@pytest.mark.parametrize("s", [0.0, 0.3, 1.0])
+def test_local_covariance_is_the_shrunk_sample_covariance(stacked, s):
+    rng = np.random.default_rng(1)
+    points = rng.normal(size=(15, 5))
+    neighbors = nearest_neighbors(points, 6)[:4] if stacked else np.arange(7)
+    made, vectors = LocalCovariance(points, neighbors, shrinkage=s), rng.normal(size=(4, 5))
+    assert (made.n_features, made.n_walks) == (5, 4 if stacked else None)
+    assert made.n_normals == (7 if s == 0 else 12)
+    expected, largest = [], 0.0
+    for r in range(4):
+        sample = np.cov(points[neighbors[r] if stacked else neighbors].T)
+        matrix = (1 - s) * sample + s * np.diag(np.diag(sample))
+        expected.append(matrix @ vectors[r])
+        largest = max(largest, np.linalg.eigvalsh(matrix)[-1])
+    np.testing.assert_allclose(made.apply(vectors), expected)
+    np.testing.assert_allclose(made.select(np.array([2])).apply(vectors[2:3]), expected[2:3])
+    assert made.largest >= largest - 1e-9
+    # the map from numbers to noise times its transpose is the covariance
+    root = np.stack([made.select(np.array([1])).color(row[None])[0] for row in np.eye(made.n_normals)])
+    np.testing.assert_allclose((root.T @ root) @ vectors[1], expected[1], atol=1e-12)
+
+
+def test_local_covariance_refuses_other_shrinkage():
+    with pytest.raises(ValueError, match=r"shrinkage must be in \[0, 1\]; got 2"):
+        LocalCovariance(np.zeros((9, 2)), np.arange(3), shrinkage=2.0)
 
 
 @pytest.mark.parametrize(

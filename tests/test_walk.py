@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import dualwalk as dw
+from dualwalk.duals.local_covariance import LocalCovariance
+from dualwalk.duals.mixture import MixtureDual
 
 TOLERANCE = {np.float32: 2e-4, np.float64: 1e-10}
 
@@ -28,6 +30,27 @@ def local(n_features: int, n_walks: int | None, seed: int) -> dw.LocalDual:
     size = (8,) if n_walks is None else (n_walks, 8)
     neighbors = rng.permuted(np.tile(np.arange(30), (*size[:-1], 1)), axis=-1)[..., :8]
     return dw.LocalDual(points, neighbors, shrinkage=0.5)
+
+
+def mixture(n_features: int, n_components: int, seed: int) -> MixtureDual:
+    rng = np.random.default_rng(seed)
+    roots = rng.standard_normal((n_components, n_features, n_features)) / np.sqrt(n_features)
+    covariances = roots @ roots.transpose(0, 2, 1) + 0.2 * np.eye(n_features)
+    return MixtureDual(
+        rng.uniform(0.5, 1, n_components), rng.standard_normal((n_components, n_features)), covariances, time=0.1
+    )
+
+
+def preconditioner(kind: str, n_features: int, n_walks: int, seed: int) -> LocalCovariance | np.ndarray | None:
+    rng = np.random.default_rng(seed)
+    points, neighbors = rng.standard_normal((30, n_features)), rng.permuted(np.tile(np.arange(30), (n_walks, 1)), axis=1)[:, :7]
+    return {
+        "none": lambda: None,
+        "matrix": lambda: 0.3 * np.ones((n_features, n_features)) + np.eye(n_features),
+        "one": lambda: LocalCovariance(points, np.arange(9)),
+        "each": lambda: LocalCovariance(points, neighbors),
+        "each, shrunk": lambda: LocalCovariance(points, neighbors, shrinkage=0.4),
+    }[kind]()
 
 
 class Quadratic:
@@ -52,13 +75,14 @@ def test_backend_is_the_reference(backend: str, data: st.DataObject) -> None:
     dtype = data.draw(st.sampled_from([np.float32, np.float64]), label="dtype")
     n_walks, n_features = data.draw(st.integers(1, 40), label="n_walks"), data.draw(st.integers(1, 37), label="n_features")
     seed = data.draw(st.integers(0, 100), label="seed")
-    kind = data.draw(st.sampled_from(["linear", "mlp", "deep", "local", "stack"]), label="dual")
+    kind = data.draw(st.sampled_from(["linear", "mlp", "deep", "local", "stack", "mixture"]), label="dual")
     dual = {
         "linear": lambda: mlp(n_features, (), seed),
         "mlp": lambda: mlp(n_features, (13,), seed),
         "deep": lambda: mlp(n_features, (9, 17, 5), seed),
         "local": lambda: local(n_features, None, seed),
         "stack": lambda: local(n_features, n_walks, seed),
+        "mixture": lambda: mixture(n_features, 1 + seed % 5, seed),
     }[kind]()
     x0 = np.random.default_rng(seed).standard_normal((n_walks, n_features)).astype(dtype)
     options = {
@@ -68,13 +92,20 @@ def test_backend_is_the_reference(backend: str, data: st.DataObject) -> None:
         "bounds": data.draw(st.sampled_from([None, (-5.0, 5.0), (np.full(n_features, -6.0), 5.5)]), label="bounds"),
         "record": data.draw(st.booleans(), label="record"),
         "seed": seed,
+        "base": data.draw(st.sampled_from([None, "normal"]), label="base") if kind not in ("local", "stack") else None,
     }
+    if kind in ("local", "stack"):
+        options["base"] = data.draw(st.sampled_from([None, "marginals"]), label="base")
+    shape = data.draw(st.sampled_from(["none", "none", "matrix", "one", "each", "each, shrunk"]), label="preconditioner")
+    options["preconditioner"] = preconditioner(shape, n_features, n_walks, seed)
+    if n_features > 12:  # or the matrix, whose largest eigenvalue grows with it, makes steps that diverge
+        options["step_size"] = 0.6 / n_features
     expected = dw.walk(dual, x0, backend="reference", **options)
     same(dw.walk(dual, x0, backend=backend, n_threads=2, **options), expected, TOLERANCE[dtype])
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("make", [lambda: mlp(20, (16,), 3), lambda: local(20, 50, 3)])
+@pytest.mark.parametrize("make", [lambda: mlp(20, (16,), 3), lambda: local(20, 50, 3), lambda: mixture(20, 3, 3)])
 def test_walks_to_a_target_stop_there(backend: str, dtype: type, make: object, rng: np.random.Generator) -> None:
     dual = make()
     x0 = rng.standard_normal((50, 20)).astype(dtype)
@@ -103,15 +134,17 @@ def test_too_few_steps_leave_the_target_unreached(backend: str) -> None:
         dw.walk(dual, x0, n_steps=2, step_size=1e-3, target=target, backend=backend)
 
 
-@pytest.mark.parametrize("make", [lambda: mlp(12, (20, 20), 1), lambda: local(12, 70, 1)])
-def test_same_bits_for_any_threads_and_any_company(backend: str, make: object, rng: np.random.Generator) -> None:
+@pytest.mark.parametrize("make", [lambda: mlp(12, (20, 20), 1), lambda: local(12, 70, 1), lambda: mixture(12, 3, 1)])
+@pytest.mark.parametrize("shape", ["none", "each, shrunk"])
+def test_same_bits_for_any_threads_and_any_company(backend: str, make: object, shape: str, rng: np.random.Generator) -> None:
     dual, x0 = make(), rng.standard_normal((70, 12)).astype(np.float32)
     options = {"n_steps": 15, "step_size": 0.02, "noise": 0.5, "seed": 5, "backend": backend}
+    options["preconditioner"] = preconditioner(shape, 12, 70, 0)
     one = dw.walk(dual, x0, n_threads=1, **options)
     three = dw.walk(dual, x0, n_threads=3, **options)
     assert np.array_equal(one.x, three.x)
     assert np.array_equal(one.f, three.f)
-    if backend != "reference" and isinstance(dual, dw.MLPDual):  # walks side by side never mix
+    if backend != "reference" and not isinstance(dual, dw.LocalDual) and shape == "none":  # walks side by side never mix
         assert np.array_equal(dw.walk(dual, x0[:5], **options).x, one.x[:5])
 
 
@@ -130,6 +163,56 @@ def test_langevin_noise_samples_the_density(backend: str) -> None:
     result = dw.walk(Quadratic(), np.zeros((4000, 3)), n_steps=120, step_size=0.1, noise=1.0, seed=0, backend=backend)
     assert abs(result.x.mean()) < 0.03
     assert result.x.var() == pytest.approx(1 / 0.95, rel=0.04)
+
+
+@pytest.mark.parametrize("kind", ["local", "mixture", "own"])
+def test_preconditioned_langevin_samples_the_gaussian(backend: str, kind: str) -> None:
+    """On N(m, S) with C = S the chain is an autoregression: its stationary variance is S / (1 - step_size / 2)."""
+    rng = np.random.default_rng(3)
+    points = rng.standard_normal((12, 3)) @ np.array([[1.0, 0.9, 0.0], [0.0, 0.3, 0.2], [0.0, 0.0, 2.0]])
+    mean, covariance = points.mean(axis=0), np.cov(points.T)
+    covariance = 0.7 * covariance + 0.3 * np.diag(np.diag(covariance))
+
+    class Own:
+        def value_and_gradient(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            pull = np.linalg.solve(covariance, (x - mean).T).T
+            return 0.5 * (x**2).sum(1) - 0.5 * ((x - mean) * pull).sum(1), x - pull
+
+    dual, base = {
+        "local": (dw.LocalDual(points, np.arange(12), shrinkage=0.3), "marginals"),
+        "mixture": (MixtureDual([1.0], [mean], [covariance]), "normal"),
+        "own": (Own(), "normal"),
+    }[kind]
+    shape = LocalCovariance(points, np.arange(12), shrinkage=0.3)
+    start = np.tile(mean + np.array([3.0, 0.0, -5.0]), (4000, 1))
+    options = {"noise": 1.0, "seed": 1, "preconditioner": shape, "base": base, "backend": backend}
+    x = dw.walk(dual, start, n_steps=40, step_size=0.2, **options).x
+    np.testing.assert_allclose(x.mean(axis=0), mean, atol=5 * np.sqrt(np.diag(covariance).max() / 4000))
+    np.testing.assert_allclose(np.cov(x.T), covariance / 0.9, atol=0.09 * covariance.max())
+    # and a short walk has the moments of the exact Ornstein-Uhlenbeck walk, up to the step
+    t = 0.5
+    x = dw.walk(dual, start, n_steps=50, step_size=t / 50, **options).x
+    np.testing.assert_allclose(x.mean(axis=0), mean + np.exp(-t) * (start[0] - mean), atol=0.12)
+    np.testing.assert_allclose(np.cov(x.T), (1 - np.exp(-2 * t)) * covariance, atol=0.09 * covariance.max())
+
+
+def test_a_preconditioner_turns_the_step_and_spares_the_target(backend: str) -> None:
+    dual, x0 = mixture(4, 2, 0), np.zeros((3, 4))
+    matrix = np.diag([4.0, 1.0, 0.25, 1e-6])
+    moved = dw.walk(dual, x0, n_steps=1, step_size=0.1, preconditioner=matrix, backend=backend).x
+    np.testing.assert_allclose(moved, 0.1 * dual.gradient(x0) * np.diag(matrix))
+    goal = dual.value(x0) + 0.3
+    result = dw.walk(dual, x0, n_steps=200, step_size=0.05, target=goal, preconditioner=matrix, backend=backend)
+    assert result.reached.all()
+    assert np.abs(result.x[:, 3]).max() < 1e-4
+
+
+def test_on_p_itself_f_stays_the_dual_function(backend: str, rng: np.random.Generator) -> None:
+    dual, x0 = mixture(5, 3, 2), rng.standard_normal((6, 5))
+    result = dw.walk(dual, x0, n_steps=30, step_size=0.05, base="normal", backend=backend)
+    np.testing.assert_allclose(result.f, dual.value(result.x))
+    rises = dual.density("normal").value(result.x) - dual.density("normal").value(x0)
+    assert (rises > 0).all(), "deterministic steps climb log p"
 
 
 def test_noise_is_standard_normal(backend: str) -> None:
@@ -227,6 +310,21 @@ def test_bad_input(backend: str) -> None:
 
     with pytest.raises(ValueError, match="x0 must hold 5 walks, one for each neighbourhood of the dual; got 2"):
         call(dual=local(3, 5, 0))
+
+    with pytest.raises(ValueError, match=r"preconditioner must be for 3 features and 2 neighbourhoods.*; got 4 features"):
+        call(preconditioner=np.eye(4))
+    with pytest.raises(
+        ValueError, match=r"preconditioner must be a LocalCovariance or a finite matrix \(d, d\); got shape \(3,\)"
+    ):
+        call(preconditioner=np.ones(3))
+    with pytest.raises(ValueError, match="preconditioner must be symmetric and positive definite"):
+        call(preconditioner=-np.eye(3))
+    with pytest.raises(ValueError, match="base must be one of 'normal', 'marginals'; got 'q'"):
+        call(base="q")
+    with pytest.raises(ValueError, match="base='marginals' needs a dual that knows its marginals"):
+        call(base="marginals")
+    with pytest.raises(ValueError, match="base and target cannot go together"):
+        call(base="normal", target=0.0)
 
     class Wrong:
         def value_and_gradient(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -73,10 +73,10 @@ def _steps(rows: Float, n_components: int, most: int) -> int:
 
 
 def fit_in_deviations(rows: Float, recipe: Recipe, seed: int, *, n_steps: int = _FINAL_STEPS) -> GaussianMixture:
-    """The mixture of rows (n, d), fitted where every column has unit variance."""
-    deviation = _deviations(rows)
-    made = fit_mixture(rows / deviation, recipe, n_steps=_steps(rows, recipe.n_clusters, n_steps), seed=seed)
-    return GaussianMixture(made.log_share, made.mean * deviation, made.factor * deviation[:, None])
+    """The mixture of rows (n, d), fitted where every column has mean 0 and variance 1: what its priors are for."""
+    centre, deviation = rows.mean(axis=0), _deviations(rows)
+    made = fit_mixture((rows - centre) / deviation, recipe, n_steps=_steps(rows, recipe.n_clusters, n_steps), seed=seed)
+    return GaussianMixture(made.log_share, centre + made.mean * deviation, made.factor * deviation[:, None])
 
 
 def choose_recipe(
