@@ -12,10 +12,11 @@ from dualwalk._given.fill import Completer
 from dualwalk._given.neighborhood import local_weights
 from dualwalk._given.regression import Regression
 from dualwalk._given.space import Space
-from dualwalk._given.target import TARGETS, Target
+from dualwalk._given.target import Target
 from dualwalk.sampler import DualSampler
 
 SHAPE = (3, 8)
+TARGETS = ("diagonal", "half", "stationary", "separable")
 D = SHAPE[0] * SHAPE[1]
 NO_EXTRA = np.zeros((0, 0))
 
@@ -81,8 +82,8 @@ def test_regression_is_the_conditional_mean_under_the_shrunk_covariance(name: st
 
 
 def dense_target(target: Target, name: str) -> np.ndarray:
-    model, share = target._separable, TARGETS[name]
-    correlation = np.kron(model.channels @ model.channels.T, model.times @ model.times.T)
+    model, share = target.correlation(name), {"diagonal": 0.0, "half": 0.5}.get(name, 1.0)
+    correlation = np.kron(model.channels, model.times)
     correlation /= np.outer(model.scale.ravel(), model.scale.ravel())
     np.testing.assert_allclose(np.diagonal(correlation), 1.0, atol=1e-9)
     mixed = share * correlation + (1 - share) * np.eye(D)

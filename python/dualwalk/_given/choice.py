@@ -62,7 +62,7 @@ def choose(frames: Iterable[Frame], rows: Float, known: Mask, stream: np.random.
         for place, n_errors in enumerate(N_ERRORS):
             near = conditional.nearest_others(judged[drawn], n_errors, judged)
             z = mean + diffuse(missed, near, N_DRAWS, np.random.Generator(np.random.Philox(stream)))
-            values = frame.space.values(z.reshape(-1, len(unknown)), unknown).reshape(z.shape)
+            values = frame.space.values(z, unknown)
             crps = float(ranked_probability_score(values / scale, truth).mean())
             settings = replace(conditional.settings, n_errors=n_errors)
             if best is None or crps < best.crps * (1.0 - NEAR_ERRORS_MARGIN * (place > 0)):

@@ -29,7 +29,7 @@ class Settings:
     """What the conditional dual function is made of; chosen by `choice` on rows left out.
 
     space : "scores" (normal scores) or "standard" (standardized columns)
-    target : the covariance the regression is shrunk to: "diagonal", "separable" (channels x times) or "half" of each
+    target : the covariance the regression is shrunk to: "diagonal", "half", "stationary" or "separable" (see `target.Target`)
     rho : how far it is shrunk, s / (1 - s) for a share s of the target
     n_neighbors : rows of the local Gaussian, nearest in the known columns; 0 where the shared regression alone is better
     shared : share of the shared covariance in the local one

@@ -63,8 +63,8 @@ class Completer:
                 z = frame.space.scores(np.where(mask, rows[part], self._rows[0]))[:, mask]
                 extra = np.zeros((len(part), 0)) if codes is None else label_columns(codes[part], self._n_classes)
                 drawn = conditional.walk(z, extra, n_draws, stream)
-                values = frame.space.values(drawn.reshape(-1, len(unknown)), unknown)
-                out[:, part[:, None], unknown] = values.reshape(drawn.shape)
+                excess = frame.space.excess(z, np.flatnonzero(mask))
+                out[:, part[:, None], unknown] = frame.space.values(drawn, unknown, excess)
         return out, tuple(dict.fromkeys(chosen.values()))
 
     def nearest(self, rows: Float, codes: Index | None) -> Index:

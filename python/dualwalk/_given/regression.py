@@ -11,7 +11,7 @@ Float = NDArray[np.float64]
 Index = NDArray[np.intp]
 
 RANK_TOLERANCE = 1e-10
-LARGEST_LEVERAGE = 1.0 - 1e-6
+LEAST_FREEDOM = 1e-12
 
 
 class Regression:
@@ -49,32 +49,36 @@ class Regression:
             axes = white @ self._to_axes
         self.power: Float = power
         self.axes: Float = axes  # P: (n, rank)
-        self._residual = residual
         self._loadings: Float = axes.T @ residual
+        # What no regression reaches, and 1 - H_ii without shrinkage; both are 0 where there are more known columns than rows.
+        self._beyond = residual - axes @ self._loadings
+        self._free = np.maximum(1.0 - 1.0 / n - (axes**2).sum(axis=1), 0.0)
 
     def gains(self, rho: float) -> Float:
         """g, one a principal axis."""
         gains: Float = self.power / (self.power + rho * len(self.axes))
         return gains
 
-    def fitted_errors(self, rho: float) -> Float:
-        """r - fitted at every training row, (n, n_unknown)."""
-        fitted: Float = self._residual - self.axes @ (self.gains(rho)[:, None] * self._loadings)
+    def fitted_errors(self, rho: float, members: Index | None = None) -> Float:
+        """r - fitted at all (or some) training rows, (n, n_unknown)."""
+        rows = slice(None) if members is None else members
+        losses = rho * len(self.axes) / (self.power + rho * len(self.axes))  # 1 - g, exact where g is nearly 1
+        fitted: Float = self._beyond[rows] + self.axes[rows] @ (losses[:, None] * self._loadings)
         return fitted
 
     def left_out_errors(self, rho: float, members: Index) -> Float:
         """What the regression misses at training rows `members` (m, n_unknown), each left out with its group."""
-        g, n = self.gains(rho), len(self.axes)
+        losses = rho * len(self.axes) / (self.power + rho * len(self.axes))
         if self.groups is None:
-            axes = self.axes[members]
-            missed: Float = self._residual[members] - axes @ (g[:, None] * self._loadings)
-            leverage = 1.0 / n + (axes**2) @ g
-            missed /= (1.0 - np.minimum(leverage, LARGEST_LEVERAGE))[:, None]
+            missed = self.fitted_errors(rho, members)
+            missed /= np.maximum(self._free[members] + (self.axes[members] ** 2) @ losses, LEAST_FREEDOM)[:, None]
             return missed
         fitted = self.fitted_errors(rho)
         for rows in self.groups:
-            own = (self.axes[rows] * g) @ self.axes[rows].T + 1.0 / n
-            fitted[rows] = np.linalg.solve(np.eye(len(rows)) * (2.0 - LARGEST_LEVERAGE) - own, fitted[rows])
+            axes = self.axes[rows]
+            freedom = np.eye(len(rows)) - 1.0 / len(self.axes) - axes @ axes.T + (axes * losses) @ axes.T
+            freedom[np.diag_indices_from(freedom)] += LEAST_FREEDOM
+            fitted[rows] = np.linalg.solve(freedom, fitted[rows])
         return fitted[members]
 
     def predict(self, z_known: Float, extra: Float, rho: float) -> tuple[Float, Float]:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from ..normal_scores import TIED_BELOW, NormalScores
 
 Float = NDArray[np.float64]
+Index = NDArray[np.intp]
 
 SPACES = ("scores", "standard")
 
@@ -17,19 +18,20 @@ class Space:
 
     def __init__(self, name: str, rows: Float) -> None:
         self.name = name
-        self._scores = NormalScores() if name == "scores" else None
+        self._scores: NormalScores | None = None
+        self._levels: dict[int, Float] = {}
         self._mean, deviation = rows.mean(axis=0), rows.std(axis=0)
         self._deviation = np.where(deviation > 0, deviation, 1.0)
-        self._low, self._high = rows.min(axis=0), rows.max(axis=0)
-        self._levels: dict[int, Float] = {}
-        if self._scores is not None:
+        if name == "scores":
+            self._scores = NormalScores()
             self.points = self._scores._fit_rows(rows)
-            return
-        self.points = (rows - self._mean) / self._deviation
-        ordered = np.sort(rows, axis=0)
-        n_distinct = 1 + np.count_nonzero(ordered[1:] != ordered[:-1], axis=0)
-        for j in np.flatnonzero(n_distinct < TIED_BELOW * len(rows)):
-            self._levels[int(j)] = np.unique(ordered[:, j])
+        else:
+            self.points = (rows - self._mean) / self._deviation
+            ordered = np.sort(rows, axis=0)
+            n_distinct = 1 + np.count_nonzero(ordered[1:] != ordered[:-1], axis=0)
+            for j in np.flatnonzero(n_distinct < TIED_BELOW * len(rows)):
+                self._levels[int(j)] = np.unique(ordered[:, j])
+        self._low, self._high = self.points.min(axis=0), self.points.max(axis=0)
 
     def scores(self, rows: Float) -> Float:
         if self._scores is not None:
@@ -37,19 +39,29 @@ class Space:
         scores: Float = (rows - self._mean) / self._deviation
         return scores
 
-    def values(self, scores: Float, columns: NDArray[np.intp]) -> Float:
-        """Values (m, len(columns)) of scores of these columns; tied columns on observed levels, nothing outside the training range.
+    def excess(self, z_known: Float, columns: Index) -> Float:
+        """(m,): how far the known scores of every row lie outside those of the training rows, at most."""
+        beyond = np.maximum(z_known - self._high[columns], self._low[columns] - z_known)
+        excess: Float = np.maximum(beyond.max(axis=1), 0.0)
+        return excess
 
-        The ends are those of the training rows in both spaces: a regression's tail must not invent a negative count.
+    def values(self, scores: Float, columns: Index, excess: Float | None = None) -> Float:
+        """Values of scores (..., m, len(columns)) of these columns, tied columns on observed levels.
+
+        Nothing goes further outside the training range than `excess` (m,), in deviations: a regression's tail does not invent a
+        negative power, and a series that runs above all others can go on doing so.
         """
         if self._scores is not None:
-            padded = np.zeros((len(scores), len(self._low)))
-            padded[:, columns] = scores
-            return self._scores._values(padded)[:, columns]
-        values: Float = scores * self._deviation[columns] + self._mean[columns]
-        np.clip(values, self._low[columns], self._high[columns], out=values)
+            padded = np.zeros((scores.size // len(columns), len(self._low)))
+            padded[:, columns] = scores.reshape(-1, len(columns))
+            back: Float = self._scores._values(padded)[:, columns].reshape(scores.shape)
+            return back
+        reach = 0.0 if excess is None else excess[:, None]
+        values: Float = np.clip(scores, self._low[columns] - reach, self._high[columns] + reach)
+        values *= self._deviation[columns]
+        values += self._mean[columns]
         for place, j in enumerate(columns):
             levels = self._levels.get(int(j))
             if levels is not None:
-                values[:, place] = levels[np.searchsorted(0.5 * levels[1:] + 0.5 * levels[:-1], values[:, place])]
+                values[..., place] = levels[np.searchsorted(0.5 * levels[1:] + 0.5 * levels[:-1], values[..., place])]
         return values
