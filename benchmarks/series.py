@@ -91,7 +91,9 @@ def codes(*labels: NDArray) -> list[NDArray[np.int64]]:
     return np.split(inverse.astype(np.int64), np.cumsum([len(part) for part in labels])[:-1])
 
 
-def halved(X: NDArray, y: NDArray | None, n_train: int | None = None) -> tuple[NDArray, NDArray, NDArray | None, NDArray | None]:
+def halved(
+    X: NDArray, y: NDArray | None, n_train: int | None = None
+) -> tuple[NDArray, NDArray, NDArray | None, NDArray | None]:
     """A random split of pooled rows, the classes in equal shares on both sides."""
     rng = np.random.default_rng(0)
     order = rng.permutation(len(X))
