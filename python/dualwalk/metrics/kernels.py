@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,7 @@ from .. import _checks
 from .._blas import one_blas_thread
 from .._neighbors import squared_distances
 from .._random import generator
-from ._rows import Float, Units, read, thin
+from ._rows import Float, Units, read, read_like, thin
 
 
 @dataclass(frozen=True)
@@ -22,12 +23,12 @@ class SampleDistance:
     ----------
     value : the unbiased estimate: 0 on average between two samples of one distribution, slightly below 0 as often as above.
     p_value : share of (data and) permutations of the rows with a value at least as large; exact. nan without permutations.
-    scale : the kernel's length (MMD), in units of distance; nan for the energy distance.
+    length : of the kernel (MMD), in units of distance; None for the energy distance, which has none.
     """
 
     value: float
     p_value: float
-    scale: float
+    length: float | None
 
     def __float__(self) -> float:
         return self.value
@@ -50,7 +51,7 @@ def _statistics(kernel: Float, sides: Float) -> Float:
     return statistics
 
 
-def _tested(kernel: Float, n: int, n_permutations: int, seed: int, scale: float) -> SampleDistance:
+def _tested(kernel: Float, n: int, n_permutations: int, seed: int, length: float | None) -> SampleDistance:
     sides = np.zeros((len(kernel), n_permutations + 1))
     sides[:n, 0] = 1.0
     stream = generator(seed, "metrics", "permutations")
@@ -58,8 +59,8 @@ def _tested(kernel: Float, n: int, n_permutations: int, seed: int, scale: float)
     found = _statistics(kernel, sides)
     value = float(found[0])
     slack = 1e-12 * float(np.abs(kernel).max())  # permutations that give the same sums up to rounding are ties
-    p_value = float((found >= value - slack).mean()) if n_permutations else float("nan")
-    return SampleDistance(value, p_value, scale)
+    p_value = float((found >= value - slack).mean()) if n_permutations else math.nan
+    return SampleDistance(value, p_value, length)
 
 
 def squared_pairs(a: Float, b: Float) -> Float:
@@ -79,7 +80,7 @@ def mmd_of(a: Float, b: Float, *, length: float | None, n_permutations: int, see
 
 def energy_of(a: Float, b: Float, *, n_permutations: int, seed: int) -> SampleDistance:
     """Energy distance of rows in common units."""
-    return _tested(-np.sqrt(squared_pairs(a, b)), len(a), n_permutations, seed, float("nan"))
+    return _tested(-np.sqrt(squared_pairs(a, b)), len(a), n_permutations, seed, None)
 
 
 @one_blas_thread()
@@ -164,6 +165,6 @@ def _sides(
     n_permutations = _checks.count(n_permutations, "n_permutations")
     n_max = _checks.count(n_max, "n_max", minimum=2)
     seed = _checks.seed(random_state, "random_state")
-    (a, b, known), _ = read({"real": real, "generated": generated, "train": real if train is None else train})
-    scaled = Units.of(known if train is not None else np.concatenate([a, b]))
+    (a, b), shape = read({"real": real, "generated": generated})
+    scaled = Units.of(np.concatenate([a, b]) if train is None else read_like(train, "train", shape))
     return scaled(thin(a, n_max, seed, "real")), scaled(thin(b, n_max, seed, "generated")), n_permutations, seed

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from .. import _checks
 from .._blas import one_blas_thread
 from .._neighbors import squared_distances
-from ._rows import Float, Units, read, thin
+from ._rows import Float, Units, read, read_like, thin
 
 RANKS = (1, 2, 5)  # the nearest training rows that a judge of memorization looks at
 COPIES = 0.05  # a generated row nearer than this quantile of the held-out rows is a copy
@@ -143,10 +143,8 @@ def manifold_scores(
     k = _checks.count(k, "k", minimum=1)
     n_max = _checks.count(n_max, "n_max", minimum=k + 1)
     seed = _checks.seed(random_state, "random_state")
-    (a, b, units), _ = read(
-        {"real": real, "generated": generated, "train": real if train is None else train}, min_samples=k + 1
-    )
-    scaled = Units.of(units)
+    (a, b), shape = read({"real": real, "generated": generated}, min_samples=k + 1)
+    scaled = Units.of(a if train is None else read_like(train, "train", shape))
     return manifold_of(scaled(thin(a, n_max, seed, "real")), scaled(thin(b, n_max, seed, "generated")), k)
 
 

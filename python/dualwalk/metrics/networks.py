@@ -114,7 +114,7 @@ def train(
 class SeriesClassifier:
     """Tells series of class 1 from series of class 0, in the manner of scikit-learn: `fit(X, y)`, `predict(X)` on rows.
 
-    kind : "gru" (two recurrent layers; the last state decides) or "convolution".
+    kind : "gru" (two recurrent layers; the mean of the states decides: the last alone forgets) or "convolution".
     shape : of a sample, (n_times,) or (n_channels, n_times).
     """
 
@@ -154,7 +154,7 @@ class SeriesClassifier:
     def _logits(self, inputs: Any) -> Any:
         if self.kind == "gru":
             states, _ = self._model["gru"](inputs)
-            return self._model["out"](states[:, -1])[:, 0]
+            return self._model["out"](states.mean(dim=1))[:, 0]
         return self._model(inputs)[:, 0]
 
 

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from .. import _checks
 from .._blas import one_blas_thread
 from ._optional import scikit_learn
-from ._rows import Float, Units, balance, read, thin
+from ._rows import Float, Units, balance, read, read_like, thin
 from .judging import Classifier, TwoSample, classifier_result, judged, shuffled_columns, warn_untrusted
 from .nearness import distances, training_distances
 
@@ -35,7 +35,7 @@ def logistic(seed: int, n_features: int) -> Classifier:
         scikit_learn("decomposition").PCA(min(N_COMPONENTS, n_features), svd_solver="full", whiten=True),
         scikit_learn("preprocessing").PolynomialFeatures(2, include_bias=False),
         scale(),
-        scikit_learn("linear_model").LogisticRegression(C=0.01, max_iter=1000, random_state=seed % 2**32),
+        scikit_learn("linear_model").LogisticRegression(max_iter=1000, random_state=seed % 2**32),
     )
     return made
 
@@ -228,8 +228,8 @@ def nearest_neighbor_two_sample(
     """
     n_max = _checks.count(n_max, "n_max", minimum=2)
     seed = _checks.seed(random_state, "random_state")
-    (a, b, known), _ = read({"real": real, "generated": generated, "train": real if train is None else train})
-    scaled = Units.of(known)
+    (a, b), shape = read({"real": real, "generated": generated})
+    scaled = Units.of(a if train is None else read_like(train, "train", shape))
     a, b = scaled(thin(a, n_max, seed, "real")), scaled(thin(b, n_max, seed, "generated"))
     result = one_nearest_neighbor_of(a, b, seed=seed, self_check=self_check)
     warn_untrusted(result)
