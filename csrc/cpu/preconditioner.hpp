@@ -30,11 +30,9 @@ class Shaper {
       sum = dot(out, g, d);
     } else
       std::memset(out, 0, d * sizeof(T));
-    for (std::size_t k = 0; k < shape_->n_factors; ++k) {
-      const T inner = dot(factor + k * d, g, d);
-      sum += inner * inner;
-      add_multiple(inner, factor + k * d, d, out);
-    }
+    std::size_t k = 0;
+    for (; k + ROWS_AT_ONCE <= shape_->n_factors; k += ROWS_AT_ONCE) sum += add_projections<ROWS_AT_ONCE>(factor + k * d, g, out);
+    for (; k < shape_->n_factors; ++k) sum += add_projections<1>(factor + k * d, g, out);
     return sum;
   }
 
@@ -49,11 +47,25 @@ class Shaper {
       for (std::size_t j = 0; j < d; ++j) row[j] = std::sqrt(diagonal[j]) * normals[n_factors + j];
     } else
       std::memset(row, 0, d * sizeof(T));
-    for (std::size_t k = 0; k < n_factors; ++k) add_multiple(normals[k], shape_->factor + (place * n_factors + k) * d, d, row);
+    const T* const factor = shape_->factor + place * n_factors * d;
+    std::size_t k = 0;
+    for (; k + ROWS_AT_ONCE <= n_factors; k += ROWS_AT_ONCE) add_multiples<ROWS_AT_ONCE>(normals + k, factor + k * d, d, d, row);
+    for (; k < n_factors; ++k) add_multiple(normals[k], factor + k * d, d, row);
     return row;
   }
 
  private:
+  // out += rows^T (rows g); returns |rows g|^2.
+  template <std::size_t n_rows>
+  T add_projections(const T* rows, const T* g, T* out) const {
+    const std::size_t d = walk_.n_features;
+    T inner[n_rows], sum{};
+    dots<n_rows>(rows, d, g, d, inner);
+    add_multiples<n_rows>(inner, rows, d, d, out);
+    for (std::size_t r = 0; r < n_rows; ++r) sum += inner[r] * inner[r];
+    return sum;
+  }
+
   const Walk<T>& walk_;
   const Preconditioner<T>* shape_;
 };

@@ -10,7 +10,6 @@ namespace {
 template <class T>
 class LocalWalker {
   using V = Vector<T>;
-  static constexpr std::size_t ROWS_AT_ONCE = 4;  // of the factor: y and the gradient are read once for all of them
 
  public:
   LocalWalker(const Walk<T>& walk, const LocalDual<T>& dual)
@@ -86,32 +85,16 @@ class LocalWalker {
   }
 
   Stand<T> evaluate(const T* y, T* gradient, const T* curvature, const T* factor, T constant) const {
-    PartialSums<T> quadratic;
     for (std::size_t j = 0; j < padded_; j += LANES<T>) store(gradient + j, load<V>(curvature + j) * load<V>(y + j));
-    for (std::size_t j = 0; j < padded_; j += SUMS<T>) quadratic.add(gradient + j, y + j);
-    T twice = quadratic.total();
+    T twice = dot(gradient, y, padded_);
     for (std::size_t k = 0; k < factors_; k += ROWS_AT_ONCE) {
       const T* const rows = factor + k * padded_;
-      PartialSums<T> sums[ROWS_AT_ONCE];
-      for (std::size_t j = 0; j < padded_; j += SUMS<T>)
-#pragma GCC unroll 4
-        for (std::size_t r = 0; r < ROWS_AT_ONCE; ++r) sums[r].add(rows + r * padded_ + j, y + j);
       T projection[ROWS_AT_ONCE];
-#pragma GCC unroll 4
-      for (std::size_t r = 0; r < ROWS_AT_ONCE; ++r) {
-        projection[r] = sums[r].total();
-        twice += projection[r] * projection[r];
-      }
-      for (std::size_t j = 0; j < padded_; j += LANES<T>) {
-        V sum = load<V>(gradient + j);
-#pragma GCC unroll 4
-        for (std::size_t r = 0; r < ROWS_AT_ONCE; ++r) sum += projection[r] * load<V>(rows + r * padded_ + j);
-        store(gradient + j, sum);
-      }
+      dots<ROWS_AT_ONCE>(rows, padded_, y, padded_, projection);
+      add_multiples<ROWS_AT_ONCE>(projection, rows, padded_, padded_, gradient);
+      for (const T p : projection) twice += p * p;
     }
-    PartialSums<T> squares;
-    for (std::size_t j = 0; j < padded_; j += SUMS<T>) squares.add(gradient + j, gradient + j);
-    return {constant + T(0.5) * twice, squares.total()};
+    return {constant + T(0.5) * twice, dot(gradient, gradient, padded_)};
   }
 
   void record(const T* x, std::size_t number, std::size_t frame) const {
