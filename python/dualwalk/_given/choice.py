@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .._neighbors import column_scale
+from ..duals.local import weighted_rows
 from .conditional import Conditional, Frame, Settings, diffuse
 from .neighborhood import local_weights
 from .regression import Regression
@@ -23,6 +25,7 @@ SHARES = (1.0, 0.9, 0.5, 0.1)
 N_ERRORS = (80, 20)
 # Fewer near errors must win by this much: their intervals are narrower than they look.
 NEAR_ERRORS_MARGIN = 0.02
+LARGEST_SPREAD = 1.6
 MOST_JUDGED = 512  # rows left out for the squared error
 MOST_DRAWN, N_DRAWS = 128, 16  # rows and draws for the score of draws
 
@@ -49,8 +52,8 @@ def choose(frames: Iterable[Frame], rows: Float, known: Mask, stream: np.random.
     The regression's target and shrinkage and the local Gaussian are those with the least squared error; the space and the number
     of errors, those whose draws score best in the units of the columns.
     """
-    judged = _spread(len(rows), MOST_JUDGED)
-    drawn = _spread(len(judged), MOST_DRAWN)  # places in `judged`
+    judged = _evenly(len(rows), MOST_JUDGED)
+    drawn = _evenly(len(judged), MOST_DRAWN)  # places in `judged`
     unknown = np.flatnonzero(~known)
     scale = column_scale(rows)[unknown]
     truth = rows[np.ix_(judged[drawn], unknown)] / scale
@@ -61,10 +64,11 @@ def choose(frames: Iterable[Frame], rows: Float, known: Mask, stream: np.random.
         mean = frame.points[np.ix_(judged[drawn], unknown)] - missed[drawn]
         for place, n_errors in enumerate(N_ERRORS):
             near = conditional.nearest_others(judged[drawn], n_errors, judged)
-            z = mean + diffuse(missed, near, N_DRAWS, np.random.Generator(np.random.Philox(stream)))
+            spread = _spread_of(missed, drawn, near)
+            z = mean + diffuse(missed * spread, near, N_DRAWS, np.random.Generator(np.random.Philox(stream)))
             values = frame.space.values(z, unknown)
             crps = float(ranked_probability_score(values / scale, truth).mean())
-            settings = replace(conditional.settings, n_errors=n_errors)
+            settings = replace(conditional.settings, n_errors=n_errors, spread=spread)
             if best is None or crps < best.crps * (1.0 - NEAR_ERRORS_MARGIN * (place > 0)):
                 best = Chosen(settings, int(known.sum()), error**0.5, crps)
     assert best is not None
@@ -111,5 +115,17 @@ def _look_near(frame: Frame, known: Mask, judged: Index, shared: Conditional, er
     return Conditional(frame, known, best, regression), error
 
 
-def _spread(n: int, most: int) -> Index:
+def _spread_of(missed: Float, rows: Index, near: Index) -> float:
+    """What the deviations of near errors must be multiplied by, so that nine of ten errors lie inside a Gaussian's 90 %."""
+    even = np.full(near.shape, 1.0 / near.shape[1])
+    mean = weighted_rows(even, near, missed)
+    variance = weighted_rows(even, near, missed**2) - mean**2
+    alive = variance > 1e-12 * max(float(variance.max()), 1e-300)
+    if not alive.any():
+        return 1.0
+    ratio = np.abs(missed[rows][alive]) / np.sqrt(variance[alive])
+    return float(np.clip(np.quantile(ratio, 0.9) / NormalDist().inv_cdf(0.95), 1.0, LARGEST_SPREAD))
+
+
+def _evenly(n: int, most: int) -> Index:
     return np.unique(np.linspace(0, n - 1, min(n, most)).astype(np.intp))

@@ -35,6 +35,7 @@ class Settings:
     shared : share of the shared covariance in the local one
     gain : share of the local correction that is taken
     n_errors : nearest rows whose errors the walk's noise is made of
+    spread : what the noise is multiplied by: a row has larger errors than those near it, if there are few
     """
 
     space: str
@@ -44,6 +45,7 @@ class Settings:
     shared: float = 1.0
     gain: float = 0.0
     n_errors: int = 80
+    spread: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,7 @@ class Conditional:
         mean = self.mean(z_known, extra)
         near = _nearest(_keys(z_known, extra), self._keys, self.settings.n_errors)
         rows, inverse = np.unique(near, return_inverse=True)
-        return mean + diffuse(self.errors(rows), inverse.reshape(near.shape), n_draws, stream)
+        return mean + diffuse(self.errors(rows) * self.settings.spread, inverse.reshape(near.shape), n_draws, stream)
 
     def _weights(self, place: Float, neighbors: Index) -> Float:
         s, size = self.settings, neighbors.shape[1]
