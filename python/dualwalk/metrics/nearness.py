@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from .. import _checks
 from .._blas import one_blas_thread
@@ -65,6 +65,15 @@ def radius(rows: Float, k: int) -> Float:
     return np.sqrt(np.partition(between, k - 1, axis=1)[:, k - 1])
 
 
+def nearest_other(rows: Float, chosen: NDArray[np.intp]) -> Float:
+    """Distance of the chosen rows to the nearest other row; never more than as many rows as are chosen times all."""
+    places, back = np.unique(chosen, return_inverse=True)
+    between = squared_distances(rows[places], rows)
+    between[np.arange(len(places)), places] = np.inf
+    nearest: Float = np.sqrt(between.min(axis=1))[back]
+    return nearest
+
+
 def manifold_of(real: Float, generated: Float, k: int) -> ManifoldScores:
     """The four scores of rows in common units."""
     between = distances(real, generated)
@@ -80,13 +89,12 @@ def manifold_of(real: Float, generated: Float, k: int) -> ManifoldScores:
 
 def authenticity_of(generated: Float, train: Float, held_out: Float, quantile: float = COPIES) -> Authenticity:
     """The scores of rows in common units."""
-    own = radius(train, 1)
     nearest, share = [], []
     for rows in (generated, held_out):
-        between = distances(rows, train)
+        between = squared_distances(rows, train)
         place = between.argmin(axis=1)
-        nearest.append(between[np.arange(len(rows)), place])
-        share.append(float((nearest[-1] > own[place]).mean()))
+        nearest.append(np.sqrt(between[np.arange(len(rows)), place]))
+        share.append(float((nearest[-1] > nearest_other(train, place)).mean()))
     made, held = nearest
     middle_made, middle_held = float(np.median(made)), float(np.median(held))
     ratio = middle_made / middle_held if middle_held > 0 else (1.0 if middle_made == 0 else float("inf"))

@@ -17,7 +17,7 @@ from .._random import generator
 from ._optional import torch
 from ._rows import Float
 
-HIDDEN = 32
+HIDDEN, LAYERS = 32, 2
 MOST_STEPS = 48  # of a recurrent network: longer series are read in pieces of several times
 BATCH = 64
 RATE = 4e-3
@@ -52,10 +52,12 @@ def in_pieces(series: Float) -> Float:
     return np.moveaxis(padded.reshape(n, n_channels, -1, piece), 2, 1).reshape(n, -1, n_channels * piece)
 
 
-def recurrent(library: Any, n_inputs: int, n_outputs: int, hidden: int) -> Any:
-    """Two layers of gated recurrent units, and a linear map of their states."""
+def recurrent(library: Any, n_inputs: int, n_outputs: int, hidden: int, n_layers: int) -> Any:
+    """Layers of gated recurrent units, and a linear map of the states of the last one."""
     nn = library.nn
-    return nn.ModuleDict({"gru": nn.GRU(n_inputs, hidden, num_layers=2, batch_first=True), "out": nn.Linear(hidden, n_outputs)})
+    return nn.ModuleDict(
+        {"gru": nn.GRU(n_inputs, hidden, num_layers=n_layers, batch_first=True), "out": nn.Linear(hidden, n_outputs)}
+    )
 
 
 def convolutional(library: Any, n_channels: int, n_times: int, hidden: int) -> Any:
@@ -114,13 +116,13 @@ def train(
 class SeriesClassifier:
     """Tells series of class 1 from series of class 0, in the manner of scikit-learn: `fit(X, y)`, `predict(X)` on rows.
 
-    kind : "gru" (two recurrent layers; the mean of the states decides: the last alone forgets) or "convolution".
+    kind : "gru" (recurrent layers; the mean of the states decides: the last alone forgets) or "convolution".
     shape : of a sample, (n_times,) or (n_channels, n_times).
     """
 
-    def __init__(self, kind: str, shape: tuple[int, ...], seed: int, hidden: int = HIDDEN) -> None:
+    def __init__(self, kind: str, shape: tuple[int, ...], seed: int, hidden: int = HIDDEN, n_layers: int = LAYERS) -> None:
         torch()  # a missing package is reported before any work
-        self.kind, self.shape, self.seed, self.hidden = kind, shape, seed, hidden
+        self.kind, self.shape, self.seed, self.hidden, self.n_layers = kind, shape, seed, hidden, n_layers
 
     def fit(self, X: Float, y: NDArray[np.intp]) -> SeriesClassifier:
         series = as_series(X, self.shape)
@@ -131,7 +133,7 @@ class SeriesClassifier:
             inputs = self._inputs(library, X)
             target = library.as_tensor(np.asarray(y, dtype=np.float32))
             if self.kind == "gru":
-                self._model = recurrent(library, inputs.shape[2], 1, self.hidden)
+                self._model = recurrent(library, inputs.shape[2], 1, self.hidden, self.n_layers)
             else:
                 self._model = convolutional(library, inputs.shape[1], inputs.shape[2], self.hidden)
             stream = generator(self.seed, "metrics", "network")
@@ -159,17 +161,17 @@ class SeriesClassifier:
 
 
 class NextStep:
-    """Predicts the next value of some channels from another's (or all) channels so far: a recurrent network, mean |error|."""
+    """Predicts the next value of some channels from what others (or all) were so far: a recurrent network, mean |error|."""
 
-    def __init__(self, seed: int, hidden: int = HIDDEN) -> None:
+    def __init__(self, seed: int, hidden: int = HIDDEN, n_layers: int = LAYERS) -> None:
         torch()
-        self.seed, self.hidden = seed, hidden
+        self.seed, self.hidden, self.n_layers = seed, hidden, n_layers
 
     def fit(self, past: Float, following: Float) -> NextStep:
         """past (n, n_steps, n_inputs), following (n, n_steps, n_targets)."""
         with quiet_torch(self.seed) as library:
             inputs, target = (library.as_tensor(x.astype(np.float32)) for x in (past, following))
-            self._model = recurrent(library, past.shape[2], following.shape[2], self.hidden)
+            self._model = recurrent(library, past.shape[2], following.shape[2], self.hidden, self.n_layers)
             with library.no_grad():  # start from the mean, which is far from 0 in some channels
                 self._model["out"].bias.copy_(target.mean(dim=(0, 1)))
 
