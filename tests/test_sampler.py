@@ -362,7 +362,7 @@ class TestWalkAndExplain:
 class TestConventions:
     def test_params_and_clone(self):
         sampler = DualSampler("local", n_neighbors=9, random_state=3)
-        assert sampler.get_params() == {"walk": "local", "n_neighbors": 9, "random_state": 3}
+        assert sampler.get_params() == {"walk": "local", "dual": None, "n_neighbors": 9, "random_state": 3}
         assert repr(sampler) == "DualSampler(walk='local', n_neighbors=9, random_state=3)"
         assert clone(sampler).get_params() == sampler.get_params()
         sampler.set_params(walk="auto", n_neighbors=5)
@@ -421,7 +421,7 @@ class TestErrors:
     @pytest.mark.parametrize(
         ("settings", "error", "words"),
         [
-            ({"walk": "mixture"}, ValueError, "walk must be one of 'auto', 'local'; got 'mixture'"),
+            ({"walk": "levy"}, ValueError, "walk must be one of 'auto', 'local', 'mixture', .*; got 'levy'"),
             ({"n_neighbors": 1}, ValueError, "n_neighbors must be at least 2"),
             ({"n_neighbors": 2.5}, TypeError, "n_neighbors must be a whole number"),
             ({"random_state": -1}, ValueError, "random_state must be at least 0"),

@@ -16,10 +16,11 @@ from ._given.fill import Completer
 from ._given.request import draw_given, fill_array, incomplete, one_incomplete
 from ._ladder.choice import Choice, Progress, Tried
 from ._ladder.classes import Verdict
-from ._ladder.fit import fit_ladder, fit_local
+from ._ladder.fit import FittedLadder, fit_ladder, fit_local
 from ._random import generator
 from ._sampler.grouped import warn_if_grouped
-from ._sampler.novelty import SampleInfo, refill
+from ._sampler.modes import MODES, WITH_PATH, GlobalWalk
+from ._sampler.novelty import SampleInfo, refill, warn_if_copied
 from ._sampler.starts import choose_starts, wanted_codes
 from ._sampler.training import warn_if_small
 from ._sampler.views import Views
@@ -27,7 +28,7 @@ from ._sampler.views import Views
 Float = NDArray[np.float64]
 Index = NDArray[np.intp]
 
-WALKS = ("auto", "local")
+WALKS = ("auto", "local", *MODES)
 
 
 class DualSampler(Views):
@@ -45,9 +46,19 @@ class DualSampler(Views):
 
     Parameters
     ----------
-    walk : "auto" (the ladder) or "local" (K = n_neighbors, t = ln 2, nothing is chosen)
+    walk : str
+        "auto": the ladder; all others choose nothing on held-out rows. "local": K = n_neighbors and t = ln 2 everywhere.
+        "mixture": from a mix of two near neighbours, renoised and annealed back on a `MixtureDual`. "gradient": the paper's
+        walk as it is written, along grad f into the next cluster of f; its samples stay next to their starts, and a warning
+        says how many. "renoised": that walk repaired, to an f between those of the start and a near neighbour, then renoised
+        and annealed. Both renoise until new rows are as far from the training rows as those are from each other. "langevin":
+        Langevin steps on the local dual function (or on `dual`), preconditioned by the covariance of K = n_neighbors
+        neighbours.
+    dual : object with value_and_gradient(z) -> (f, gradient), optional
+        Takes the place of the mixture, or of the local dual function: for "gradient" and "langevin", and for "mixture" and
+        "renoised" if dual.at(t) gives the dual function at any time t in [0, 1]. It sees normal scores, rows (n, n_features).
     n_neighbors : int
-        K of walk="local"; ignored by "auto".
+        K of "local" and "langevin".
     random_state : None, int or numpy.random.Generator
         With an int, `fit` and `sample` are deterministic: same data, same seed, same NumPy build, same bits.
 
@@ -86,6 +97,8 @@ class DualSampler(Views):
     GroupedDataWarning
         The rows look as if several came from one subject or recording (near-copies, or each nearest to the one before or after
         it), and no groups are given.
+    CopiedSamplesWarning
+        In `sample`, with a walk other than "auto" and "local": many of the new rows are near-copies.
 
     Source: Garg et al. 2024, arXiv 2404.07377 (walks in the dual divergence space); the ladder is dualwalk's own.
 
@@ -109,14 +122,16 @@ class DualSampler(Views):
     feature_shape_: tuple[int, ...]
     given_choices_: tuple[Chosen, ...]
 
-    def __init__(self, walk: str = "auto", *, n_neighbors: int = 20, random_state: Any = None) -> None:
+    def __init__(self, walk: str = "auto", *, dual: Any = None, n_neighbors: int = 20, random_state: Any = None) -> None:
         self.walk_mode = walk  # `walk` itself is a method
+        self.dual = dual
         self.n_neighbors = n_neighbors
         self.random_state = random_state
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The constructor's arguments and their values."""
-        return {"walk": self.walk_mode, "n_neighbors": self.n_neighbors, "random_state": self.random_state}
+        shared = {"dual": self.dual, "n_neighbors": self.n_neighbors, "random_state": self.random_state}
+        return {"walk": self.walk_mode, **shared}
 
     def set_params(self, **params: Any) -> Self:
         """Change constructor arguments by name; the model must be fitted again afterwards."""
@@ -140,18 +155,45 @@ class DualSampler(Views):
         """
         mode = _checks.choice(self.walk_mode, "walk", WALKS)
         n_neighbors = _checks.count(self.n_neighbors, "n_neighbors", minimum=2)
+        dual = self._checked_dual(mode)
         self._keep(X, y, groups)
+        if dual is not None and getattr(dual, "n_features", self.n_features_in_) != self.n_features_in_:
+            raise ValueError(
+                f"dual must take the {self.n_features_in_} features of X; got one for {dual.n_features} (fit it on the normal "
+                "scores of the same columns)"
+            )
         warn_if_small(self._rows)
         if self._group_codes is None:
             warn_if_grouped(self._rows, self._codes)
         data = (self._rows, self.feature_shape_, self._codes)
-        if mode == "local":
-            self._ladder = fit_local(*data, min(n_neighbors, len(self._rows) - 1))
-        else:
+        n_neighbors = min(n_neighbors, len(self._rows) - 1)
+        if mode == "auto":
             self._ladder = fit_ladder(*data, self._group_codes, self._seed, name_of=self._label, progress=progress)
+        else:
+            self._ladder = fit_local(*data, n_neighbors)
+        self._maker: FittedLadder | GlobalWalk = self._ladder
+        if mode in MODES:
+            self._maker = GlobalWalk(self._rows, self._codes, mode, dual, n_neighbors, self._distances, self._seed)
         self.choice_, self.choices_ = self._ladder.choice, self._ladder.choices
         self.criteria_, self.class_criteria_ = self._ladder.criteria, self._ladder.verdict
         return self
+
+    def _checked_dual(self, mode: str) -> Any:
+        if self.dual is None:
+            return None
+        if mode not in MODES:
+            raise ValueError(
+                f"dual must be None with walk={mode!r}, whose dual functions are local; got {type(self.dual).__name__} (choose "
+                f"walk= among {', '.join(map(repr, MODES))})"
+            )
+        needed = "at" if mode in WITH_PATH else "value_and_gradient"
+        if not callable(getattr(self.dual, needed, None)):
+            wanted = "a method at(t), the dual function at a time in [0, 1]," if needed == "at" else "value_and_gradient(z)"
+            raise TypeError(
+                f"dual must have {wanted} for walk={mode!r}; got {type(self.dual).__name__} (MixtureDual has both; "
+                "walk='langevin' and walk='gradient' take any dual function)"
+            )
+        return self.dual
 
     @one_blas_thread()
     def sample(
@@ -196,11 +238,13 @@ class DualSampler(Views):
 
         rows, starts = draw(wanted, n, stream_seed)
         self.n_rejected_ = refill(rows, starts, least, self._distances, redraw) if least > 0 else 0
+        if self._maker is not self._ladder and held is None:
+            warn_if_copied(rows, self._distances)
         return (self._shaped(rows), self._info(rows, starts)) if return_info else self._shaped(rows)
 
     def _draw(self, codes: Index | None, n: int, seed: int, *, labelled: bool) -> tuple[Float, Index]:
         began = choose_starts(self._codes, n, codes, generator(seed, "starts"))
-        return self._ladder.generate(began, self._codes[began], seed, labelled=labelled), began
+        return self._maker.generate(began, self._codes[began], seed, labelled=labelled), began
 
     @one_blas_thread()
     def impute(self, X: ArrayLike, n_draws: int | None = None, *, y: Any = None, seed: Any = None) -> NDArray[Any]:

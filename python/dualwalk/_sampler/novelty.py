@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +20,13 @@ BLOCK = 2**22  # distances at a time: 32 MiB
 N_TYPICAL = 2000  # rows that tell the typical distance, where there are more
 # Draws for a row that is not new enough yet, round by round: nearly always the first is, and after 193 there is no hope.
 DRAWS = (1, 1, 2, 4, 8, 16, 32, 64, 64)
+
+
+NEAR_COPY, SHARE_OF_COPIES = 0.5, 0.08
+
+
+class CopiedSamplesWarning(UserWarning):
+    """Many of the generated rows are near-copies of training rows."""
 
 
 @dataclass(frozen=True)
@@ -89,11 +97,19 @@ class Distances:
         return distance
 
     @cached_property
-    def typical(self) -> float:
-        """Their median."""
+    def _usual(self) -> Float:
         n = len(self._training)
-        members = np.arange(n) if n <= N_TYPICAL else np.linspace(0, n - 1, N_TYPICAL).astype(np.intp)
-        return float(np.median(self.among_training(members)))
+        return self.among_training(np.arange(n) if n <= N_TYPICAL else np.linspace(0, n - 1, N_TYPICAL).astype(np.intp))
+
+    @cached_property
+    def typical(self) -> float:
+        """The median distance of a training row to its nearest other one."""
+        return float(np.median(self._usual))
+
+    def share_near(self, distance: Float) -> tuple[float, float]:
+        """How many distances are below half the typical one, and how many of the training rows' own."""
+        own = self.novelty(self._usual)
+        return float((self.novelty(distance) < NEAR_COPY).mean()), float((own < NEAR_COPY).mean())
 
     def novelty(self, distance: Float) -> Float:
         """Distances over the typical one."""
@@ -134,6 +150,21 @@ def refill(
             f"and {drawn.max():.3g} at most; pass a smaller one, or fit with groups= if rows of X repeat each other)"
         )
     return n_rejected
+
+
+def warn_if_copied(rows: Float, distances: Distances) -> None:
+    """Warn the caller of `sample` where more rows than a few are nearer to a training row than half the typical distance."""
+    if not len(rows):
+        return
+    near, usual = distances.share_near(distances.nearest_one(rows)[1])
+    if near > usual + SHARE_OF_COPIES:
+        warnings.warn(
+            f"{100 * near:.0f} % of the {len(rows)} new rows are near-copies: nearer to a training row than half the typical "
+            f"distance between training rows ({100 * usual:.0f} % of those are to another). Walk further (walk='auto', "
+            "'mixture' or 'renoised'), or pass min_novelty=.",
+            CopiedSamplesWarning,
+            stacklevel=4,  # past sample and its decorator
+        )
 
 
 def _novelty(rows: Float, distances: Distances) -> Float:
