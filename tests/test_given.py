@@ -7,10 +7,11 @@ import pytest
 
 from dualwalk import load_japanese_vowels
 from dualwalk._given.choice import ranked_probability_score
-from dualwalk._given.conditional import Conditional, Frame, Settings, diffuse, label_columns
+from dualwalk._given.conditional import Conditional, diffuse
 from dualwalk._given.fill import Completer
 from dualwalk._given.neighborhood import local_weights
 from dualwalk._given.regression import Regression
+from dualwalk._given.settings import Frame, Part, Settings, label_columns
 from dualwalk._given.space import Space
 from dualwalk._given.target import Target
 from dualwalk.sampler import DualSampler
@@ -18,7 +19,7 @@ from dualwalk.sampler import DualSampler
 SHAPE = (3, 8)
 TARGETS = ("diagonal", "half", "stationary", "separable")
 D = SHAPE[0] * SHAPE[1]
-NO_EXTRA = np.zeros((0, 0))
+ALL = np.arange(6)  # unknown columns of a forecast
 
 
 def factor_covariance(seed: int = 0) -> np.ndarray:
@@ -42,7 +43,7 @@ def forecast_mask(n_known_times: int = 6) -> np.ndarray:
 
 def frame_of(points: np.ndarray, **groups: object) -> Frame:
     space = Space("standard", points)
-    return Frame(space, Target(space.points, SHAPE), np.zeros((len(points), 0)), **groups)
+    return Frame(space, Target(space.points, SHAPE), np.arange(D) // SHAPE[1], np.zeros((len(points), 0)), **groups)
 
 
 @pytest.mark.parametrize("name", TARGETS)
@@ -56,11 +57,11 @@ def test_left_out_errors_are_those_of_a_second_fit(name: str, n: int, grouped: b
     groups = [np.flatnonzero(codes == g) for g in range(codes.max() + 1)] if grouped else None
     extra = label_columns(np.arange(n) % 2, 2)
     members = np.array([0, 4, 5, 11])
-    found = Regression(points, known, target, name, extra, groups).left_out_errors(rho, members)
+    found = Regression(points, known, target, name, extra, groups).left_out_errors(rho, members, ALL)
     for row, error in zip(members, found, strict=True):
         rest = codes != codes[row]
         again = Regression(points[rest], known, target, name, extra[rest], None)
-        mean, _ = again.predict(points[[row]][:, known], extra[[row]], rho * n / rest.sum())
+        mean, _ = again.predict(points[[row]][:, known], extra[[row]], rho * n / rest.sum(), ALL)
         np.testing.assert_allclose(error, (points[[row]][:, ~known] - mean)[0], atol=1e-4)
 
 
@@ -77,7 +78,7 @@ def test_regression_is_the_conditional_mean_under_the_shrunk_covariance(name: st
         shrunk[np.ix_(known, known)], shrunk[np.ix_(known, ~known)]
     )
     regression = Regression(points, known, target, name, np.zeros((40, 0)), None)
-    mean, _ = regression.predict(query[:, known], np.zeros((5, 0)), s / (1 - s))
+    mean, _ = regression.predict(query[:, known], np.zeros((5, 0)), s / (1 - s), ALL)
     np.testing.assert_allclose(mean, expected, atol=1e-6)
 
 
@@ -97,10 +98,10 @@ def test_local_weights_are_the_local_gaussian_conditioned(share: float) -> None:
     target = Target(points, SHAPE)
     regression = Regression(points, known, target, "half", np.zeros((50, 0)), None)
     query = gaussian_rows(3, 5)
-    mean, place = regression.predict(query[:, known], np.zeros((3, 0)), rho)
+    mean, place = regression.predict(query[:, known], np.zeros((3, 0)), rho, ALL)
     neighbors = np.array([np.arange(k), np.arange(k) + 7, np.arange(k) + 20])
     weights = local_weights(regression, rho, place, neighbors, (5, k), (share, 0.3))[k, share]
-    errors = regression.fitted_errors(rho)
+    errors = regression.fitted_errors(rho, ALL)
     shared = (np.cov(points.T, bias=True) + rho * dense_target(target, "half")) / (1 + rho)
     for q in range(3):
         near = points[neighbors[q]]
@@ -118,7 +119,7 @@ def test_local_errors_leave_the_row_and_its_group_out(grouped: bool) -> None:
     groups = [np.flatnonzero(codes == g) for g in range(15)] if grouped else None
     frame = frame_of(rows, groups=groups, group_codes=codes)
     known, rho = forecast_mask(), 0.3
-    settings = Settings("standard", "diagonal", rho, n_neighbors=8, shared=1.0, gain=0.7)
+    settings = Settings("standard", (Part("diagonal", rho, n_neighbors=8, shared=1.0, gain=0.7),))
     conditional = Conditional(frame, known, settings)
     members = np.array([2, 9, 10])
     found = conditional.errors(members)
@@ -126,10 +127,10 @@ def test_local_errors_leave_the_row_and_its_group_out(grouped: bool) -> None:
         rest = codes != codes[row] if grouped else np.arange(45) != row
         points = frame.points[rest]
         again = Regression(points, known, frame.target, "diagonal", frame.extra[rest], None)
-        mean, _ = again.predict(frame.points[[row]][:, known], frame.extra[[row]], rho * 45 / rest.sum())
+        mean, _ = again.predict(frame.points[[row]][:, known], frame.extra[[row]], rho * 45 / rest.sum(), ALL)
         distance = ((points[:, known] - frame.points[row, known]) ** 2).sum(axis=1)
         near = np.argsort(distance)[:8]
-        mean += 0.7 * again.fitted_errors(rho * 45 / rest.sum())[near].mean(axis=0)
+        mean += 0.7 * again.fitted_errors(rho * 45 / rest.sum(), ALL)[near].mean(axis=0)
         np.testing.assert_allclose(error, frame.points[row, ~known] - mean[0], atol=1e-4)
 
 
@@ -203,7 +204,7 @@ def test_curved_data_need_the_neighbourhood() -> None:
     drawn, chosen = Completer(rows[:300], (2,), None, None, 0).complete(asked, None, 99, 0)
     error = np.sqrt(((drawn.mean(axis=0)[:, 1] - rows[300:, 1]) ** 2).mean())
     assert error < 0.25 * rows[:, 1].std()  # the regression alone explains nothing
-    assert chosen[0].settings.n_neighbors > 0
+    assert chosen[0].settings.parts[0].n_neighbors > 0
 
 
 def test_groups_keep_the_noise_honest() -> None:

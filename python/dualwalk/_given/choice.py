@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from .._neighbors import column_scale
 from ..duals.local import weighted_rows
-from .conditional import Conditional, Frame, Settings, diffuse
+from .conditional import Conditional, diffuse
 from .neighborhood import local_weights
 from .regression import Regression
+from .settings import Frame, Part, Settings
 from .target import Mask
 
 Float = NDArray[np.float64]
@@ -26,6 +27,8 @@ N_ERRORS = (80, 20)
 # Fewer near errors must win by this much: their intervals are narrower than they look.
 NEAR_ERRORS_MARGIN = 0.02
 LARGEST_SPREAD = 1.6
+# Settings of the shared regression, by channel; another one must make the errors smaller by this.
+MOST_PARTS, PART_MARGIN = 3, 0.01
 MOST_JUDGED = 512  # rows left out for the squared error
 MOST_DRAWN, N_DRAWS = 128, 16  # rows and draws for the score of draws
 
@@ -57,22 +60,24 @@ def choose(frames: Iterable[Frame], rows: Float, known: Mask, stream: np.random.
     unknown = np.flatnonzero(~known)
     scale = column_scale(rows)[unknown]
     truth = rows[np.ix_(judged[drawn], unknown)] / scale
-    best: Chosen | None = None
+    best: tuple[float, Chosen] | None = None
     for frame in frames:
-        conditional, error = _look_near(frame, known, judged, *_regress(frame, known, judged))
+        conditional = _look_near(frame, known, judged, _regress(frame, known, judged))
         missed = conditional.errors(judged)
         mean = frame.points[np.ix_(judged[drawn], unknown)] - missed[drawn]
         for place, n_errors in enumerate(N_ERRORS):
             near = conditional.nearest_others(judged[drawn], n_errors, judged)
             spread = _spread_of(missed, drawn, near)
             z = mean + diffuse(missed * spread, near, N_DRAWS, np.random.Generator(np.random.Philox(stream)))
-            values = frame.space.values(z, unknown)
-            crps = float(ranked_probability_score(values / scale, truth).mean())
-            settings = replace(conditional.settings, n_errors=n_errors, spread=spread)
-            if best is None or crps < best.crps * (1.0 - NEAR_ERRORS_MARGIN * (place > 0)):
-                best = Chosen(settings, int(known.sum()), error**0.5, crps)
+            values = frame.space.values(z, unknown) / scale
+            crps = float(ranked_probability_score(values, truth).mean())
+            inside = float(((truth >= values.min(axis=0)) & (truth <= values.max(axis=0))).mean())
+            score = crps * (1.0 + max(0.0, (N_DRAWS - 1) / (N_DRAWS + 1) - inside))  # intervals must hold what they say
+            if best is None or score < best[0] * (1.0 - NEAR_ERRORS_MARGIN * (place > 0)):
+                settings = replace(conditional.settings, n_errors=n_errors, spread=spread)
+                best = score, Chosen(settings, int(known.sum()), float(np.sqrt((missed**2).mean())), crps)
     assert best is not None
-    return best
+    return best[1]
 
 
 def ranked_probability_score(draws: Float, truth: Float) -> Float:
@@ -84,35 +89,53 @@ def ranked_probability_score(draws: Float, truth: Float) -> Float:
     return score
 
 
-def _regress(frame: Frame, known: Mask, judged: Index) -> tuple[Conditional, float]:
-    """The shared regression with the least mean squared error at rows left out."""
-    best: tuple[float, Settings, Regression] | None = None
-    for name in frame.target.names(int(known.sum())):
-        regression = Regression(frame.points, known, frame.target, name, frame.extra, frame.groups)
-        for rho in SHRINKAGES:
-            error = float((regression.left_out_errors(rho, judged) ** 2).mean())
-            if best is None or error < best[0]:
-                best = error, Settings(frame.space.name, name, rho), regression
-    assert best is not None
-    return Conditional(frame, known, best[1], best[2]), best[0]
+def _regress(frame: Frame, known: Mask, judged: Index) -> Conditional:
+    """The shared regressions with the least errors at rows left out: the best for all channels, and up to two more for some.
+
+    Errors are root mean squares of every column, so that columns which nothing foretells do not decide for the others.
+    """
+    every = np.arange(int((~known).sum()))
+    channels, channel = np.unique(frame.channels[~known], return_inverse=True)
+    regressions = {
+        name: Regression(frame.points, known, frame.target, name, frame.extra, frame.groups)
+        for name in frame.target.names(int(known.sum()))
+    }
+    parts = [Part(name, rho) for name in regressions for rho in SHRINKAGES]
+    errors = np.empty((len(parts), len(channels)))
+    for p, part in enumerate(parts):
+        missed = regressions[part.target].left_out_errors(part.rho, judged, every)
+        errors[p] = np.bincount(channel, np.sqrt((missed**2).mean(axis=0)))
+    chosen = [int(errors.sum(axis=1).argmin())]
+    while len(chosen) < MOST_PARTS and len(channels) > 1:
+        together = np.minimum(errors, errors[chosen].min(axis=0)).sum(axis=1)
+        added = int(together.argmin())
+        if together[added] > (1.0 - PART_MARGIN) * errors[chosen].min(axis=0).sum():
+            break
+        chosen.append(added)
+    owner = errors[chosen].argmin(axis=0)
+    own = [None, *(tuple(channels[owner == i].tolist()) for i in range(1, len(chosen)))]
+    settings = Settings(frame.space.name, tuple(replace(parts[p], channels=c) for p, c in zip(chosen, own, strict=True)))
+    return Conditional(frame, known, settings, regressions)
 
 
-def _look_near(frame: Frame, known: Mask, judged: Index, shared: Conditional, error: float) -> tuple[Conditional, float]:
+def _look_near(frame: Frame, known: Mask, judged: Index, shared: Conditional) -> Conditional:
     """The same with what the nearest rows add, where that is better; their gain by least squares."""
+    better: dict[Part, Part] = {}
     neighbors = shared.nearest_others(judged, max(SIZES))
     sizes = tuple(k for k in SIZES if k <= neighbors.shape[1])
-    if not sizes:
-        return shared, error
-    regression, rho = shared.regression, shared.settings.rho
-    missed = regression.left_out_errors(rho, judged)
-    best = shared.settings
-    for (k, share), weights in local_weights(regression, rho, regression.axes[judged], neighbors, sizes, SHARES).items():
-        moved = shared.corrections(judged, weights, neighbors[:, :k])
-        gain = float(np.clip((missed * moved).sum() / max(float((moved**2).sum()), 1e-300), 0.0, 1.0))
-        left = float(((missed - gain * moved) ** 2).mean())
-        if left < error:
-            best, error = replace(shared.settings, n_neighbors=k, shared=share, gain=gain), left
-    return Conditional(frame, known, best, regression), error
+    for model in shared.parts if sizes else []:
+        regression, rho = model.regression, model.part.rho
+        missed = regression.left_out_errors(rho, judged, model.columns)
+        best, error = model.part, float((missed**2).mean())
+        for (k, share), weights in local_weights(regression, rho, regression.axes[judged], neighbors, sizes, SHARES).items():
+            moved = model.corrections(judged, weights, neighbors[:, :k])
+            gain = float(np.clip((missed * moved).sum() / max(float((moved**2).sum()), 1e-300), 0.0, 1.0))
+            left = float(((missed - gain * moved) ** 2).mean())
+            if left < error:
+                best, error = replace(model.part, n_neighbors=k, shared=share, gain=gain), left
+        better[model.part] = best
+    parts = tuple(better.get(part, part) for part in shared.settings.parts)
+    return Conditional(frame, known, replace(shared.settings, parts=parts), shared.regressions)
 
 
 def _spread_of(missed: Float, rows: Index, near: Index) -> float:

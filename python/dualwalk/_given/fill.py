@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from .._neighbors import column_scale
 from .choice import Chosen, choose
-from .conditional import Conditional, Frame, label_columns
+from .conditional import Conditional
+from .settings import Frame, label_columns
 from .space import SPACES, Space
 from .target import Mask, Target
 
@@ -83,10 +84,14 @@ class Completer:
         if not self._shared:
             spaces = [Space(name, self._rows) for name in SPACES]
             self._shared = [(space, Target(space.points, self._shape)) for space in spaces]
+        n_times = self._shape[1] if len(self._shape) == 2 else 1
+        channels = np.arange(self._rows.shape[1]) // n_times
         extra = np.zeros((len(self._rows), 0))
         if with_labels and self._codes is not None:
             extra = label_columns(self._codes, self._n_classes)
-        return {space.name: Frame(space, target, extra, self._groups, self._group_codes) for space, target in self._shared}
+        return {
+            space.name: Frame(space, target, channels, extra, self._groups, self._group_codes) for space, target in self._shared
+        }
 
     def _choices(
         self, frames: dict[str, Frame], masks: NDArray[np.bool_], ours: list[int], with_labels: bool

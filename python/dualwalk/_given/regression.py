@@ -34,7 +34,7 @@ class Regression:
         self._mean, self._extra_mean = points.mean(axis=0), extra.mean(axis=0)
         white = self._white(points[:, known], extra)
         residual = points[:, ~known] - self._mean[~known]
-        residual -= self._from_target(white)
+        residual -= self._from_target(white, np.arange(residual.shape[1]))
         n, n_white = white.shape
         if n <= n_white:
             power, axes = np.linalg.eigh(white @ white.T)
@@ -59,21 +59,23 @@ class Regression:
         gains: Float = self.power / (self.power + rho * len(self.axes))
         return gains
 
-    def fitted_errors(self, rho: float, members: Index | None = None) -> Float:
-        """r - fitted at all (or some) training rows, (n, n_unknown)."""
+    # `columns` are places among the unknown columns.
+
+    def fitted_errors(self, rho: float, columns: Index, members: Index | None = None) -> Float:
+        """r - fitted at all (or some) training rows, (n, len(columns))."""
         rows = slice(None) if members is None else members
-        losses = rho * len(self.axes) / (self.power + rho * len(self.axes))  # 1 - g, exact where g is nearly 1
-        fitted: Float = self._beyond[rows] + self.axes[rows] @ (losses[:, None] * self._loadings)
+        fitted: Float = self._beyond[rows][:, columns]
+        fitted += self.axes[rows] @ (self._losses(rho)[:, None] * self._loadings[:, columns])
         return fitted
 
-    def left_out_errors(self, rho: float, members: Index) -> Float:
-        """What the regression misses at training rows `members` (m, n_unknown), each left out with its group."""
-        losses = rho * len(self.axes) / (self.power + rho * len(self.axes))
+    def left_out_errors(self, rho: float, members: Index, columns: Index) -> Float:
+        """What the regression misses at training rows `members` (m, len(columns)), each left out with its group."""
+        losses = self._losses(rho)
         if self.groups is None:
-            missed = self.fitted_errors(rho, members)
+            missed = self.fitted_errors(rho, columns, members)
             missed /= np.maximum(self._free[members] + (self.axes[members] ** 2) @ losses, LEAST_FREEDOM)[:, None]
             return missed
-        fitted = self.fitted_errors(rho)
+        fitted = self.fitted_errors(rho, columns)
         for rows in self.groups:
             axes = self.axes[rows]
             freedom = np.eye(len(rows)) - 1.0 / len(self.axes) - axes @ axes.T + (axes * losses) @ axes.T
@@ -81,18 +83,24 @@ class Regression:
             fitted[rows] = np.linalg.solve(freedom, fitted[rows])
         return fitted[members]
 
-    def predict(self, z_known: Float, extra: Float, rho: float) -> tuple[Float, Float]:
-        """E[z_u | z_k] (m, n_unknown) of new rows, and their coordinates in the principal axes (m, rank)."""
+    def predict(self, z_known: Float, extra: Float, rho: float, columns: Index) -> tuple[Float, Float]:
+        """E[z_u | z_k] (m, len(columns)) of new rows, and their coordinates in the principal axes (m, rank)."""
         white = self._white(z_known, extra)
         place = white @ self._to_axes
-        mean: Float = self._mean[~self._known] + self._from_target(white) + place @ (self.gains(rho)[:, None] * self._loadings)
+        mean: Float = self._mean[~self._known][columns] + self._from_target(white, columns)
+        mean += place @ (self.gains(rho)[:, None] * self._loadings[:, columns])
         return mean, place
+
+    def _losses(self, rho: float) -> Float:
+        """1 - g, exact where g is nearly 1."""
+        losses: Float = rho * len(self.axes) / (self.power + rho * len(self.axes))
+        return losses
 
     def _white(self, z_known: Float, extra: Float) -> Float:
         centred = z_known - self._mean[self._known]
         white = centred * self._whitening if self._whitening.ndim == 1 else centred @ self._whitening.T
         return np.hstack([white, extra - self._extra_mean]) if extra.shape[1] else white
 
-    def _from_target(self, white: Float) -> Float:
-        product: Float = white[:, : self._prior.shape[1]] @ self._prior.T
+    def _from_target(self, white: Float, columns: Index) -> Float:
+        product: Float = white[:, : self._prior.shape[1]] @ self._prior[columns].T
         return product
