@@ -115,7 +115,7 @@ def _work(data: Series, method: str, seed: int, samples: Path, facts: Path) -> N
             "memory_mib": (after - before) / 1024,
             "choice": str(getattr(generator, "choice", "")),
         }
-    except Exception as error:  # one method's failure must not end the benchmark: it becomes the row's reason
+    except Exception as error:  # noqa: BLE001 - one method's failure must not end the benchmark: it becomes the row's reason
         traceback.print_exc()
         result = {"reason": f"{type(error).__name__}: {str(error)[:200]}"}
     facts.write_text(json.dumps(result))

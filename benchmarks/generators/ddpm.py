@@ -109,8 +109,8 @@ class Layers(nn.Module):
 class DDPM:
     """A denoising diffusion model of the rows, conditional on the class where classes are given."""
 
-    def __init__(self, seed: int = 0, seconds: float = 100.0, n_steps: int = 10000):
-        self.seed, self.seconds, self.n_steps = seed, seconds, n_steps
+    def __init__(self, seed: int = 0, seconds: float = 60.0, n_steps: int = 10000, width: int = 512):
+        self.seed, self.seconds, self.n_steps, self.width = seed, seconds, n_steps, width
         self.kept = schedule().float()
 
     def fit(self, X: np.ndarray, y: np.ndarray | None = None) -> DDPM:
@@ -122,7 +122,7 @@ class DDPM:
         labels = torch.zeros(len(X), dtype=torch.long) if y is None else torch.as_tensor(y)
         n_classes = 0 if y is None else int(labels.max()) + 1
         train, held = split(len(X), self.seed)
-        networks: list[nn.Module] = [Layers(rows.shape[1], n_classes)]
+        networks: list[nn.Module] = [Layers(rows.shape[1], n_classes, self.width)]
         if X.ndim == 3 and X.shape[2] >= 8:
             networks.append(Convolutions(*self.shape, n_classes))
         held_loss = self._held_loss(rows[held], labels[held])

@@ -87,7 +87,7 @@ class VAE:
 
     n_latent = 16
 
-    def __init__(self, seed: int = 0, seconds: float = 45.0, n_steps: int = 20000):
+    def __init__(self, seed: int = 0, seconds: float = 30.0, n_steps: int = 20000):
         self.seed, self.seconds, self.n_steps = seed, seconds, n_steps
 
     def networks(self) -> tuple[nn.Module, nn.Module]:
