@@ -247,6 +247,32 @@ def test_help_has_an_example(capsys, job):
     assert all(len(line) <= 130 for line in text.splitlines())
 
 
+def test_sample_refuses_copies_and_walks_in_other_ways(capsys, file):
+    assert run(capsys, "sample", file, "-n", 30, "--out", "a.npz")[0] == 0
+    status, out, err = run(capsys, "sample", file, "-n", 30, "--out", "b.npz", "--min-novelty", "0.8")
+    assert status == 0
+    assert err == []
+    told = next(line for line in out.splitlines() if line.startswith("refused"))
+    assert int(told.split()[1]) > 0
+    with np.load("a.npz") as plain, np.load("b.npz") as new:
+        assert plain["distance_ratio"].min() < 0.8 <= new["distance_ratio"].min()
+    status, out, err = run(capsys, "sample", file, "-n", 20, "--out", "c.npz", "--walk", "gradient")
+    assert status == 0
+    assert "a gradient walk into the next cluster" in out
+    assert all("near-copies" in line for line in err)
+    status, _, err = run(capsys, "sample", file, "-n", 3, "--out", "d.npz", "--min-novelty", "9")
+    assert status == 2
+    assert "within the sampler's reach" in err[0]
+
+
+def test_grouped_data_are_announced_in_one_line(capsys):
+    rng = np.random.default_rng(0)
+    np.save("g.npy", np.repeat(rng.normal(size=(20, 6)), 4, axis=0) + 0.05 * rng.normal(size=(80, 6)))
+    status, _, err = run(capsys, "sample", "g.npy", "-n", 3, "--out", "b.npz")
+    assert status == 0
+    assert [line.startswith("dualwalk: warning: the data look grouped") for line in err] == [True]
+
+
 def test_small_samples_are_one_line(capsys):
     np.save("a.npy", series(9, (2, 60)))
     status, _, err = run(capsys, "sample", "a.npy", "-n", 3, "--out", "b.npz")
@@ -277,6 +303,8 @@ def test_small_samples_are_one_line(capsys):
             "--labels needs a file with labels",
         ),
         (["sample", "a.npz", "-n", "3", "--out", "b.npz", "--seed", "-1"], "--seed must be at least 0"),
+        (["sample", "a.npz", "-n", "3", "--out", "b.npz", "--min-novelty", "x"], "--min-novelty must be a real number"),
+        (["sample", "a.npz", "-n", "3", "--out", "b.npz", "--walk", "levy"], "invalid choice: 'levy'"),
         (["report", "a.npz", "--out", "r.txt"], "must end in .html"),
         (["report", "none.npz", "--out", "r.html"], "there is no such file"),
         (["demo", "--out", "a.npz"], "must be a folder; got a file"),

@@ -8,7 +8,8 @@ from functools import cache
 import numpy as np
 import pytest
 
-from dualwalk._sampler.modes import MODES, TIMES, _near_in_class
+from dualwalk._sampler import MODES
+from dualwalk._sampler.modes import TIMES, _near_in_class
 from dualwalk._sampler.novelty import CopiedSamplesWarning
 from dualwalk.datasets import load_japanese_vowels
 from dualwalk.duals.mixture import MixtureDual

@@ -36,9 +36,9 @@ def _fit_divergence(X: NDArray[Any], seed: int) -> DualDivergence:
         return DualDivergence(random_state=seed).fit(X, progress=show)
 
 
-def _fit_sampler(X: NDArray[Any], y: NDArray[Any] | None, seed: int) -> DualSampler:
+def _fit_sampler(X: NDArray[Any], y: NDArray[Any] | None, seed: int, walk: str = "auto") -> DualSampler:
     with progress() as show:
-        return DualSampler(random_state=seed).fit(X, y, progress=show)
+        return DualSampler(walk, random_state=seed).fit(X, y, progress=show)
 
 
 def _print_divergence(divergence: DualDivergence, p_value: float | None = None) -> None:
@@ -102,7 +102,7 @@ def demo(options: argparse.Namespace) -> None:
     divergence = _fit_divergence(vowels.X, options.seed)
     _print_divergence(divergence)
     sampler = _fit_sampler(vowels.X, vowels.y, options.seed)
-    _row("generator", words.generator(sampler.choice_))
+    _row("generator", words.generator(sampler))
     y = np.resize(np.unique(vowels.y), options.n)
     X = sampler.sample(options.n, y)
     near = nearness(sampler, X)
@@ -206,15 +206,17 @@ def sample(options: argparse.Namespace) -> None:
     X, y = _files.read_series(options.file, channels=options.channels)
     y = None if options.no_labels else y
     wanted = _wanted_labels(options.labels, y, options.n)
-    sampler = _fit_sampler(X, y, options.seed)
+    sampler = _fit_sampler(X, y, options.seed, options.walk)
     if wanted is None and y is not None:
         wanted = _as_often(y, options.n)
-    generated = sampler.sample(options.n, wanted)
+    generated = sampler.sample(options.n, wanted, min_novelty=options.min_novelty)
     near = nearness(sampler, generated)
     print(f"dualwalk {__version__}: {options.file}, {len(X)} samples of {words.shape(X.shape[1:])}")
-    _row("generator", words.generator(sampler.choice_))
+    _row("generator", words.generator(sampler))
     _print_nearness(near)
-    _write(path, generated, wanted, near, source=str(options.file), seed=options.seed)
+    if options.min_novelty:
+        _row("refused", f"{sampler.n_rejected_} draws, nearer to a real sample than {options.min_novelty:g} of that distance")
+    _write(path, generated, wanted, near, source=str(options.file), seed=options.seed, walk=options.walk)
     _row("samples", str(path))
 
 

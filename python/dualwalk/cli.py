@@ -13,7 +13,9 @@ from typing import Any, NoReturn
 from . import __version__, _checks
 from ._estimator import SmallSampleWarning
 from ._infinite import InfiniteDivergenceWarning
+from ._sampler import WALKS
 from ._sampler.grouped import GroupedDataWarning
+from ._sampler.novelty import CopiedSamplesWarning
 
 DESCRIPTION = """\
 New multivariate time series from a few hundred real ones, and how strongly the real ones' values depend on each other
@@ -57,6 +59,16 @@ def _number(name: str, minimum: int) -> Any:
         except ValueError as error:
             wanted = f"{name} must be a whole number; got {text!r} (pass one of at least {minimum})"
             raise argparse.ArgumentTypeError(str(error) if text.lstrip("+-").isdigit() else wanted) from None
+
+    return parse
+
+
+def _share(name: str) -> Any:
+    def parse(text: str) -> float:
+        try:
+            return _checks.real(text, name, minimum=0.0)
+        except (TypeError, ValueError) as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
 
     return parse
 
@@ -124,6 +136,14 @@ def parser() -> argparse.ArgumentParser:
     sample.add_argument(
         "--labels", metavar="A,B", help="only of these labels, in equal numbers (default: as often as in the file)"
     )
+    sample.add_argument(
+        "--min-novelty", type=_share("--min-novelty"), metavar="R",
+        help="refuse samples nearer to a real one than R times the typical distance between real ones (0.3 keeps copies out)",
+    )  # fmt: skip
+    sample.add_argument(
+        "--walk", choices=WALKS, default="auto", metavar="WALK",
+        help=f"how: {', '.join(WALKS)} (default auto: chosen on held-out samples)",
+    )  # fmt: skip
     labels(sample)
 
     report = job(
@@ -145,7 +165,7 @@ def _settings(threads: int | None) -> Iterator[None]:
     """`--threads` for the kernels, and our own warnings as one line each; both as before when the job is done."""
     before = os.environ.get("DUALWALK_NUM_THREADS")
     with warnings.catch_warnings():
-        for category in (SmallSampleWarning, InfiniteDivergenceWarning, GroupedDataWarning):
+        for category in (SmallSampleWarning, InfiniteDivergenceWarning, GroupedDataWarning, CopiedSamplesWarning):
             warnings.simplefilter("always", category)
         warnings.showwarning = _show_warning
         if threads is not None:

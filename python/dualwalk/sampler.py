@@ -18,8 +18,9 @@ from ._ladder.choice import Choice, Progress, Tried
 from ._ladder.classes import Verdict
 from ._ladder.fit import FittedLadder, fit_ladder, fit_local
 from ._random import generator
+from ._sampler import MODES, WALKS, WITH_PATH
 from ._sampler.grouped import warn_if_grouped
-from ._sampler.modes import MODES, WITH_PATH, GlobalWalk
+from ._sampler.modes import GlobalWalk
 from ._sampler.novelty import SampleInfo, refill, warn_if_copied
 from ._sampler.starts import choose_starts, wanted_codes
 from ._sampler.training import warn_if_small
@@ -27,8 +28,6 @@ from ._sampler.views import Views
 
 Float = NDArray[np.float64]
 Index = NDArray[np.intp]
-
-WALKS = ("auto", "local", *MODES)
 
 
 class DualSampler(Views):

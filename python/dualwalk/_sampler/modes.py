@@ -24,13 +24,12 @@ from ..duals.mixture import MixtureDual
 from ..dualspace import assign, find_clusters
 from ..normal_scores import NormalScores
 from ..walks import walk
+from . import WITH_PATH
 from .novelty import Distances
 
 Float = NDArray[np.float64]
 Index = NDArray[np.intp]
 
-WITH_PATH = ("mixture", "renoised")  # need a dual with a path in time
-MODES = (*WITH_PATH, "gradient", "langevin")
 SHARE_OF_VARIANCE = 0.99
 SMALLEST_CLASS = 20  # rows that a mixture of their own can be fitted to
 N_NEAR = 5  # near neighbours that a start is mixed with, or whose f is walked to

@@ -270,8 +270,20 @@ def rung(candidate: Any) -> str:
     return f"{reach}, {columns}" + (", variance matched" if candidate.variance_match else "")
 
 
-def generator(chosen: Any) -> str:
+# What the walks beside the ladder do, in words.
+WALKS = {
+    "mixture": "a mix of two near neighbours, renoised and annealed on a Gaussian mixture",
+    "gradient": "a gradient walk into the next cluster of f",
+    "renoised": "a gradient walk to an f near the start's, then renoised and annealed on a Gaussian mixture",
+    "langevin": "Langevin steps on the local dual function",
+}
+
+
+def generator(sampler: Any) -> str:
     """The choice in a line of the command line."""
+    chosen = sampler.choice_
+    if sampler.walk_mode in WALKS:
+        return WALKS[sampler.walk_mode]
     if chosen.per_class:
         return "every label has a way of its own, chosen on held-out samples"
     criterion = "" if chosen.criterion is None else f" (criterion {chosen.criterion:.3f} on held-out samples, 0 is best)"
@@ -281,6 +293,8 @@ def generator(chosen: Any) -> str:
 def choice(story: Story) -> str:
     """What was chosen, how, and from how much."""
     sampler, chosen = story.sampler, story.sampler.choice_
+    if sampler.walk_mode in WALKS:
+        return f"Nothing was tried: the walk was fixed by hand. Each new sample is {WALKS[sampler.walk_mode]}."
     if chosen.criterion is None:
         return f"Nothing was tried: the walk was fixed by hand ({rung(chosen)})."
     how = (
