@@ -73,9 +73,9 @@ def test_arguments_are_checked(rng):
 
 
 def autoregressive(n: int, rng: np.random.Generator, memory: float = 0.9) -> np.ndarray:
-    """(n, 2, 20) of deviation 1 at every time."""
-    x = rng.standard_normal((n, 2, 20))
-    for t in range(1, 20):
+    """(n, 2, 10) of deviation 1 at every time."""
+    x = rng.standard_normal((n, 2, 10))
+    for t in range(1, 10):
         x[..., t] = memory * x[..., t - 1] + np.sqrt(1 - memory**2) * x[..., t]
     return x
 
@@ -84,12 +84,12 @@ def autoregressive(n: int, rng: np.random.Generator, memory: float = 0.9) -> np.
 def test_networks_see_order_in_time(classifier, rng):
     pytest.importorskip("torch")
     real, made = autoregressive(80, rng), autoregressive(80, rng)
-    same = metrics.classifier_two_sample(real, made, classifier=classifier, cv=3)
+    same = metrics.classifier_two_sample(real, made, classifier=classifier, cv=2)
     assert same.trusted
     assert same.control_accuracy > 0.75
     assert abs(same.accuracy - 0.5) < 4 * same.se
     noise = rng.standard_normal(real.shape)  # the same marginals
-    assert metrics.classifier_two_sample(real, noise, classifier=classifier, cv=2, self_check=False).accuracy > 0.85
+    assert metrics.classifier_two_sample(real, noise, classifier=classifier, cv=2, self_check=False).p_value < 1e-4
 
 
 def test_discriminative_score(rng):

@@ -19,9 +19,9 @@ from ._rows import Float
 
 HIDDEN, LAYERS = 32, 2
 MOST_STEPS = 48  # of a recurrent network: longer series are read in pieces of several times
-BATCH = 64
+BATCHES, SMALLEST_BATCH, LARGEST_BATCH = 8, 16, 64  # an epoch has eight batches, if they are neither too small nor too large
 RATE = 4e-3
-MOST_EPOCHS, PATIENCE = 60, 8
+MOST_EPOCHS, PATIENCE = 60, 10
 VALIDATION = 0.2  # share of the rows that says when to stop
 
 
@@ -90,14 +90,15 @@ def train(
     every = round(1 / VALIDATION)
     aside = np.arange(n_rows) % every == 0
     held, fit = order[aside], order[~aside]
+    size = int(np.clip(len(fit) // BATCHES, SMALLEST_BATCH, LARGEST_BATCH))
     adam = library.optim.Adam(model.parameters(), lr=RATE)
     best, best_state, since = np.inf, copy.deepcopy(model.state_dict()), 0
     for _ in range(MOST_EPOCHS):
         model.train()
         stream.shuffle(fit)
-        for begin in range(0, len(fit), BATCH):
+        for begin in range(0, len(fit), size):
             adam.zero_grad()
-            loss(fit[begin : begin + BATCH]).backward()
+            loss(fit[begin : begin + size]).backward()
             library.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             adam.step()
         model.eval()
