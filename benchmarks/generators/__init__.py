@@ -56,7 +56,7 @@ METHODS: dict[str, Method] = {
     "vae": Method("VAE", "vae", "VAE", TORCH, slow=True),
     "timevae": Method("TimeVAE", "vae", "TimeVAE", TORCH, series_only=True, slow=True),
     "ddpm": Method("DDPM", "ddpm", "DDPM", TORCH, slow=True),
-    "arf": Method("ARF", "published", "ARF", ("arfpy",), most_features=100, slow=True),
+    "arf": Method("ARF", "published", "ARF", ("arfpy", "pandas")),
     "dualwalk": Method("dualwalk", "ours", "Ours", snap=False),
     "smote-y": Method("SMOTE, per class", "classical", "SMOTE", LEARN, with_classes=True, per_class=True),
     "kde-y": Method("KDE, per class", "classical", "KDE", LEARN, with_classes=True, per_class=True),

@@ -74,7 +74,7 @@ class Training:
         self.step, self.seconds = 0, 0.0
         self.best, self.best_step, self.best_network = np.inf, 0, copy.deepcopy(self.average.network)
 
-    def run(self, n_steps: int, *, seconds: float, every: int = 100, patience: int = 12) -> None:
+    def run(self, n_steps: int, *, seconds: float, every: int = 100, patience: int = 8) -> None:
         """Steps until `n_steps` in all, `seconds` of processor time, or `patience` checks without a better held-out loss."""
         begin, n_rows = time.process_time() - self.seconds, len(self.rows[0])
         while self.step < n_steps and time.process_time() - begin < seconds:

@@ -115,7 +115,7 @@ class VAE:
             return float(bound(averaged, held_rows, noise))
 
         training = Training(network, (rows[train],), bound, held_loss, seed=self.seed)
-        training.run(self.n_steps, seconds=self.seconds, patience=20)
+        training.run(self.n_steps, seconds=self.seconds, patience=10)
         self.network = training.best_network
         candidates = {with_noise: self._draw(400, with_noise, self.seed + 1) for with_noise in (False, True)}
         self.with_noise = min(candidates, key=lambda with_noise: energy_distance(candidates[with_noise], rows[held]))
