@@ -7,9 +7,10 @@ import pytest
 
 from dualwalk import load_japanese_vowels
 from dualwalk._given.choice import ranked_probability_score
-from dualwalk._given.conditional import Conditional, diffuse
+from dualwalk._given.conditional import Conditional, columns_of_parts, diffuse
 from dualwalk._given.fill import Completer
 from dualwalk._given.neighborhood import local_weights
+from dualwalk._given.precision import PatternRegression, Shrunk
 from dualwalk._given.regression import Regression
 from dualwalk._given.settings import Frame, Part, Settings, label_columns
 from dualwalk._given.space import Space
@@ -80,6 +81,52 @@ def test_regression_is_the_conditional_mean_under_the_shrunk_covariance(name: st
     regression = Regression(points, known, target, name, np.zeros((40, 0)), None)
     mean, _ = regression.predict(query[:, known], np.zeros((5, 0)), s / (1 - s), ALL)
     np.testing.assert_allclose(mean, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", TARGETS)
+@pytest.mark.parametrize("grouped", [False, True])
+def test_one_inverse_serves_every_pattern(name: str, grouped: bool) -> None:
+    points, rho = gaussian_rows(60, 2), 0.1
+    codes = np.arange(60) // 3
+    groups = [np.flatnonzero(codes == g) for g in range(20)] if grouped else None
+    space, extra = Space("standard", points), label_columns(np.arange(60) % 2, 2)
+    frame = Frame(space, Target(space.points, SHAPE), np.arange(D) // SHAPE[1], extra, groups, codes if grouped else None)
+    shrunk = Shrunk(frame, name, rho)
+    query, members, neighbors = gaussian_rows(4, 3), np.array([0, 7, 30]), np.arange(36).reshape(4, 9)
+    for known in (forecast_mask(), np.random.default_rng(0).random(D) < 0.7):
+        exact = Regression(frame.points, known, frame.target, name, extra, groups)
+        quick = PatternRegression(shrunk, known)
+        columns = np.arange(int((~known).sum()))[::2]
+        np.testing.assert_allclose(quick.fitted_errors(rho, columns), exact.fitted_errors(rho, columns), atol=1e-7)
+        np.testing.assert_allclose(
+            quick.left_out_errors(rho, members, columns), exact.left_out_errors(rho, members, columns), atol=1e-7
+        )
+        (mean, place), (wanted, wanted_place) = (r.predict(query[:, known], extra[:4], rho, columns) for r in (quick, exact))
+        np.testing.assert_allclose(mean, wanted, atol=1e-7)
+        weights, wanted_weights = (
+            local_weights(r, rho, p, neighbors, (9,), (0.3,))[9, 0.3] for r, p in ((quick, place), (exact, wanted_place))
+        )
+        np.testing.assert_allclose(weights, wanted_weights, atol=1e-7)
+        np.testing.assert_allclose(quick.left @ quick.right(rho).T, exact.left @ exact.right(rho).T, atol=1e-7)
+
+
+def test_channels_that_nothing_foretells_do_not_decide_for_the_others() -> None:
+    stream = np.random.default_rng(0)
+    shared = stream.normal(size=(150, 1, 3))
+    rows = np.concatenate([shared + 0.05 * stream.normal(size=(150, 3, 3)), 30.0 * stream.normal(size=(150, 2, 3))], axis=1)
+    rows = rows.reshape(150, 15)
+    known = np.tile([True, True, False], 5)
+    drawn, chosen = Completer(rows[:100], (5, 3), None, None, 0).complete(np.where(known, rows[100:], np.nan), None, 2, 0)
+    assert np.isfinite(drawn).all()
+    assert chosen[0].settings.parts[0].channels is None
+    parts = (Part("diagonal", 1.0), Part("half", 1.0, channels=(2, 4)))
+    assert [c.tolist() for c in columns_of_parts(parts, np.array([0, 0, 2, 3, 4, 4]))] == [[0, 1, 3], [2, 4, 5]]
+    settings = Settings("standard", parts)
+    frame = Frame(Space("standard", rows), Target(rows, (5, 3)), np.arange(15) // 3, np.zeros((150, 0)))
+    both = Conditional(frame, known, settings).errors(np.arange(10))
+    for part, own in ((parts[0], [0, 1, 3]), (Part("half", 1.0), [2, 4])):
+        alone = Conditional(frame, known, Settings("standard", (part,))).errors(np.arange(10))
+        np.testing.assert_allclose(both[:, own], alone[:, own])
 
 
 def dense_target(target: Target, name: str) -> np.ndarray:

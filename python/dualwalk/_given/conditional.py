@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +12,7 @@ from numpy.typing import NDArray
 from .._neighbors import squared_distances
 from ..duals.local import noise_weights, weighted_rows
 from .neighborhood import local_weights
-from .regression import Regression
+from .regression import AnyRegression, Regression
 from .settings import Frame, Part, Settings
 from .target import Mask
 
@@ -24,27 +26,27 @@ KEPT = 0.5
 class PartModel:
     """The conditional mean of the unknown columns that one part holds for, places `columns` among all unknown ones."""
 
-    def __init__(self, regression: Regression, part: Part, columns: Index) -> None:
+    def __init__(self, regression: AnyRegression, part: Part, columns: Index) -> None:
         self.regression, self.part, self.columns = regression, part, columns
         self._fitted = regression.fitted_errors(part.rho, columns)
 
     def corrections(self, members: Index, weights: Float, neighbors: Index) -> Float:
         """sum_k v_k e_k at training rows `members`, with the errors e_k of the regression that leaves the row's group out."""
         regression, rho = self.regression, self.part.rho
-        axes = regression.axes
+        n = len(regression.left)
         moved = weighted_rows(weights, neighbors, self._fitted)
         # The neighbours' leverage on the row, sum_k v_k H_kr: their errors change by it when the row is left out.
-        leaning = weighted_rows(weights, neighbors, axes) * regression.gains(rho)
-        total = weights.sum(axis=1) / len(axes)
+        leaning = weighted_rows(weights, neighbors, regression.right(rho))
+        total = weights.sum(axis=1) / n
         if regression.groups is None:
-            leverage = np.einsum("mr,mr->m", leaning, axes[members]) + total
+            leverage = np.einsum("mr,mr->m", leaning, regression.left[members]) + total
             moved += leverage[:, None] * regression.left_out_errors(rho, members, self.columns)
             return moved
-        missed = regression.left_out_errors(rho, np.arange(len(axes)), self.columns)
+        missed = regression.left_out_errors(rho, np.arange(n), self.columns)
         for group in regression.groups:
             inside = np.flatnonzero(np.isin(members, group))
             if len(inside):
-                moved[inside] += (leaning[inside] @ axes[group].T + total[inside, None]) @ missed[group]
+                moved[inside] += (leaning[inside] @ regression.left[group].T + total[inside, None]) @ missed[group]
         return moved
 
     def errors(self, members: Index, neighbors: Index) -> Float:
@@ -52,7 +54,7 @@ class PartModel:
         missed = self.regression.left_out_errors(self.part.rho, members, self.columns)
         if self.part.n_neighbors:
             near = neighbors[:, : self.part.n_neighbors]
-            weights = self._weights(self.regression.axes[members], near)
+            weights = self._weights(self.regression.left[members], near)
             missed -= self.part.gain * self.corrections(members, weights, near)
         return missed
 
@@ -72,18 +74,19 @@ class PartModel:
 class Conditional:
     """The Gaussian of the unknown columns round any row, given its known columns."""
 
-    def __init__(self, frame: Frame, known: Mask, settings: Settings, regressions: dict[str, Regression] | None = None) -> None:
+    def __init__(
+        self, frame: Frame, known: Mask, settings: Settings, regress: Callable[[Part], AnyRegression] | None = None
+    ) -> None:
         self._frame, self._n_unknown = frame, int((~known).sum())
         self.settings = settings
         self._keys = _keys(frame.points[:, known], frame.extra)
-        self.regressions = made = {} if regressions is None else regressions
+        self.regress = regress or cache(
+            lambda part: Regression(frame.points, known, frame.target, part.target, frame.extra, frame.groups)
+        )
         self.parts = []
         for part, columns in zip(settings.parts, columns_of_parts(settings.parts, frame.channels[~known]), strict=True):
-            if len(columns) == 0:
-                continue
-            if part.target not in made:
-                made[part.target] = Regression(frame.points, known, frame.target, part.target, frame.extra, frame.groups)
-            self.parts.append(PartModel(made[part.target], part, columns))
+            if len(columns):
+                self.parts.append(PartModel(self.regress(part), part, columns))
         self._n_near = max(model.part.n_neighbors for model in self.parts)
 
     def nearest_others(self, members: Index, k: int, pool: Index | None = None) -> Index:

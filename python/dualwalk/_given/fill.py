@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from .._neighbors import column_scale
 from .choice import Chosen, choose
 from .conditional import Conditional
-from .settings import Frame, label_columns
+from .precision import LEAST_RHO, MOST_COLUMNS, PatternRegression, Shrunk
+from .regression import AnyRegression, Regression
+from .settings import Frame, Part, label_columns
 from .space import SPACES, Space
 from .target import Mask, Target
 
@@ -40,6 +42,7 @@ class Completer:
         self._groups = None if groups is None else [np.flatnonzero(groups == g) for g in range(int(groups.max()) + 1)]
         self._shared: list[tuple[Space, Target]] = []
         self._chosen: dict[tuple[bytes, bool], Chosen] = {}
+        self._precisions: dict[tuple[str, str, float], Shrunk] = {}
 
     def complete(self, rows: Float, codes: Index | None, n_draws: int, seed: int) -> tuple[Float, tuple[Chosen, ...]]:
         """(n_draws, m, d) with every NaN of rows (m, d) drawn, and what was chosen; `codes` are the rows' classes, if known.
@@ -50,6 +53,7 @@ class Completer:
         out = np.tile(rows, (n_draws, 1, 1))
         masks, pattern = np.unique(known, axis=0, return_inverse=True)
         pattern = pattern.reshape(-1)
+        self._precisions = {}
         ours = [p for p, mask in enumerate(masks) if mask.any() and not mask.all()]
         frames = self._frames(codes is not None) if ours else {}
         chosen = self._choices(frames, masks, ours, codes is not None)
@@ -58,7 +62,7 @@ class Completer:
             mask = masks[p]
             stream = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, zlib.crc32(mask.tobytes())])))
             frame = frames[chosen[p].settings.space]
-            conditional = Conditional(frame, mask, chosen[p].settings)
+            conditional = Conditional(frame, mask, chosen[p].settings, self._quick(frame, mask, len(ours)))
             unknown = np.flatnonzero(~mask)
             for part in _parts(members, n_draws * len(unknown)):
                 z = frame.space.scores(np.where(mask, rows[part], self._rows[0]))[:, mask]
@@ -79,6 +83,21 @@ class Completer:
                 squares[self._codes != codes[i]] = np.inf
             nearest[i] = squares.argmin()
         return nearest
+
+    def _quick(self, frame: Frame, mask: Mask, n_patterns: int) -> Callable[[Part], AnyRegression] | None:
+        """Where patterns are many, all are read off one inverse of the covariance for every setting."""
+        if n_patterns <= MOST_CHOICES or frame.points.shape[1] > MOST_COLUMNS:
+            return None
+
+        def regress(part: Part) -> AnyRegression:
+            if part.rho < LEAST_RHO:
+                return Regression(frame.points, mask, frame.target, part.target, frame.extra, frame.groups)
+            key = frame.space.name, part.target, part.rho
+            if key not in self._precisions:
+                self._precisions[key] = Shrunk(frame, part.target, part.rho)
+            return PatternRegression(self._precisions[key], mask)
+
+        return regress
 
     def _frames(self, with_labels: bool) -> dict[str, Frame]:
         if not self._shared:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .regression import Regression
+from .regression import AnyRegression
 
 Float = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -14,7 +14,7 @@ ROWS_AT_A_TIME = 64
 
 
 def local_weights(
-    regression: Regression, rho: float, place: Float, neighbors: Index, sizes: tuple[int, ...], shares: tuple[float, ...]
+    regression: AnyRegression, rho: float, place: Float, neighbors: Index, sizes: tuple[int, ...], shares: tuple[float, ...]
 ) -> dict[tuple[int, float], Float]:
     """Weights v (m, K) on the errors of the K nearest rows, for every K of `sizes` and every share of the shared covariance.
 
@@ -25,18 +25,17 @@ def local_weights(
         v = 1/K + C (C^T Q C + s K / (1 - s))^-1 C^T (q - Q 1/K),      Q_jk = z_jk^T G_kk^-1 z_kk = n (1 + rho) H_jk,    C = I - 11^T/K.
 
     s = 1 moves by the mean error of the neighbours; less also takes their slopes. `place` (m, rank) are the queries in the
-    regression's principal axes, `neighbors` (m, max(sizes)) their nearest rows, nearest first.
+    coordinates of `regression.left`, `neighbors` (m, max(sizes)) their nearest rows, nearest first.
     """
-    n = len(regression.axes)
-    scale = np.sqrt(n * (1.0 + rho) * regression.gains(rho))
+    left, right = regression.left, regression.right(rho) * ((1.0 + rho) * len(regression.left))
     weights = {(k, s): np.empty((len(place), k)) for k in sizes for s in shares}
     with_slopes = any(s < 1.0 for s in shares)
     for begin in range(0, len(place), ROWS_AT_A_TIME):
         part = slice(begin, begin + ROWS_AT_A_TIME)
         if with_slopes:
-            rows = regression.axes[neighbors[part]] * scale
-            gram = rows @ rows.transpose(0, 2, 1)
-            query = np.matmul(rows, (place[part] * scale)[:, :, None])[:, :, 0]
+            near = right[neighbors[part]]
+            gram = left[neighbors[part]] @ near.transpose(0, 2, 1)
+            query = np.matmul(near, place[part][:, :, None])[:, :, 0]
         for k in sizes:
             if with_slopes:
                 inner = gram[:, :k, :k]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,6 +14,28 @@ Index = NDArray[np.intp]
 
 RANK_TOLERANCE = 1e-10
 LEAST_FREEDOM = 1e-12
+
+
+class AnyRegression(Protocol):
+    """What the local part asks of a regression; `columns` are places among the unknown columns."""
+
+    groups: list[Index] | None
+
+    @property
+    def left(self) -> Float:
+        """Places of the training rows, (n, rank)."""
+
+    def right(self, rho: float) -> Float:
+        """(n, rank), so that the fitted values are H times the true ones, H = 1/n + left right^T."""
+
+    def fitted_errors(self, rho: float, columns: Index, members: Index | None = None) -> Float:
+        """What the regression misses at all (or some) training rows, (n, len(columns))."""
+
+    def left_out_errors(self, rho: float, members: Index, columns: Index) -> Float:
+        """The same for training rows `members`, each left out with its group."""
+
+    def predict(self, z_known: Float, extra: Float, rho: float, columns: Index) -> tuple[Float, Float]:
+        """The mean of new rows (m, len(columns)), and their places (m, rank)."""
 
 
 class Regression:
@@ -58,6 +82,16 @@ class Regression:
         """g, one a principal axis."""
         gains: Float = self.power / (self.power + rho * len(self.axes))
         return gains
+
+    @property
+    def left(self) -> Float:
+        """P, with `right`: H = 1/n + left right^T."""
+        return self.axes
+
+    def right(self, rho: float) -> Float:
+        """P diag(g), (n, rank)."""
+        right: Float = self.axes * self.gains(rho)
+        return right
 
     # `columns` are places among the unknown columns.
 

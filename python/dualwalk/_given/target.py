@@ -71,6 +71,17 @@ class Target:
         across = model.block(~known, known) * np.outer(self.deviation[~known], self.deviation[known] * share)
         return inverse, across @ inverse.T
 
+    def whole(self, name: str) -> Float:
+        """T, (d, d)."""
+        every = np.ones(self.deviation.shape, dtype=bool)
+        if name == "diagonal":
+            return np.diag(self.deviation**2)
+        share = 0.5 if name == "half" else 1.0
+        whole = self.correlation(name).block(every, every) * share
+        whole[np.diag_indices_from(whole)] += 1.0 - share + JITTER
+        whole *= np.outer(self.deviation, self.deviation)
+        return whole
+
     def correlation(self, name: str) -> _Correlation:
         """What the target of this name is made of, the diagonal aside."""
         return self._separable if name == "separable" or (name == "half" and self._enough) else self._stationary
