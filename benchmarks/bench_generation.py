@@ -26,6 +26,7 @@ import argparse
 import os
 import platform
 import sys
+import tempfile
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -102,8 +103,14 @@ def main() -> None:
     parser.add_argument("--methods", nargs="*", help=f"of {', '.join([SECOND_REAL, *METHODS])}")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--slow-seeds", type=int, help="seeds of the networks (default: as all)")
-    parser.add_argument("--cache", type=Path, default=Path("benchmarks/cache"), help="samples and scores are kept here")
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        default=Path(tempfile.gettempdir()) / "dualwalk-generation",
+        help="samples and scores are kept here, and not made again (default: %(default)s)",
+    )
     parser.add_argument("--renew", nargs="*", default=[], help="methods to run again though they are in the cache")
+    parser.add_argument("--rescore", action="store_true", help="score the samples in the cache again")
     parser.add_argument("--cached", action="store_true", help="run nothing: tables and page from what the cache has")
     parser.add_argument("--quick", action="store_true", help="two sets, one seed, no networks")
     parser.add_argument("--table", type=Path, help="write the tables to this Markdown file too")
@@ -125,7 +132,15 @@ def main() -> None:
         n_seeds = 1 if settings.quick else (settings.slow_seeds or settings.seeds) if slow else settings.seeds
         for name, data in sets.items():
             runs[name, method] = [
-                run(data, method, seed, settings.cache, renew=method in settings.renew, cached=settings.cached)
+                run(
+                    data,
+                    method,
+                    seed,
+                    settings.cache,
+                    renew=method in settings.renew,
+                    cached=settings.cached,
+                    rescore=settings.rescore,
+                )
                 for seed in range(n_seeds)
             ]
             one = runs[name, method]

@@ -51,7 +51,15 @@ def unfit(data: Series, method: str) -> str:
 
 
 def run(
-    data: Series, method: str, seed: int, cache: Path, *, renew: bool = False, cached: bool = False, limit: float = 900.0
+    data: Series,
+    method: str,
+    seed: int,
+    cache: Path,
+    *,
+    renew: bool = False,
+    cached: bool = False,
+    rescore: bool = False,
+    limit: float = 900.0,
 ) -> Run:
     """The run from the cache, or made now in a new process, and scored."""
     if reason := unfit(data, method):
@@ -61,13 +69,19 @@ def run(
     samples, facts = folder / f"{method}-{seed}.npz", folder / f"{method}-{seed}.json"
     if cached and not facts.exists():
         return Run({}, reason="not in the cache")
-    if not cached and (renew or not facts.exists()):
-        if method != SECOND_REAL and (failure := make_samples(data, method, seed, samples, facts, limit)):
-            return Run({}, reason=failure)
-        known = json.loads(facts.read_text()) if facts.exists() and method != SECOND_REAL else {}
-        known["scores"] = second_real_scores(data, seed) if method == SECOND_REAL else scores(data, samples, method)
+    if method == SECOND_REAL:
+        if renew or rescore or not facts.exists():
+            facts.write_text(json.dumps({"scores": second_real_scores(data, seed)}, indent=1))
+        return Run(**json.loads(facts.read_text()))
+    if not cached and (renew or not samples.exists()) and (failure := make_samples(data, method, seed, samples, facts, limit)):
+        return Run({}, reason=failure)
+    known = json.loads(facts.read_text())
+    if "reason" in known:
+        return Run({}, reason=known["reason"])
+    if rescore or "scores" not in known:
+        known["scores"] = scores(data, samples)
         facts.write_text(json.dumps(known, indent=1))
-    return Run(**json.loads(facts.read_text()))
+    return Run(**known)
 
 
 def make_samples(data: Series, method: str, seed: int, samples: Path, facts: Path, limit: float) -> str:
@@ -136,7 +150,7 @@ def snapped(made: np.ndarray, train: np.ndarray) -> np.ndarray:
     return rows.reshape(made.shape)
 
 
-def scores(data: Series, samples: Path, method: str) -> dict[str, float]:
+def scores(data: Series, samples: Path) -> dict[str, float]:
     """`dualwalk.metrics` on the samples, and the accuracy of training on them where they are labelled."""
     from dualwalk import metrics
 
