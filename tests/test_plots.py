@@ -161,3 +161,44 @@ def test_between_channels(axes, theme):
 def test_node_terms_show_signs_only_where_there_are_some(axes, theme):
     assert plots.node_terms(axes, np.array([[0.0, 2.0], [1.0, -0.05]]), theme=theme).get_clim() == (-0.05, 2)
     assert plots.node_terms(axes, np.array([[0.0, 2.0], [1.0, -1.0]]), theme=theme).get_clim() == (-2, 2)
+
+
+@pytest.mark.parametrize("shape", [(4, 6), (1, 9), (1, 1), (7,)])
+def test_a_sample_among_its_neighbors(axes, theme, shape):
+    sample, neighbors = RNG.normal(size=shape), RNG.normal(size=(5, *shape))
+    channel = 2 if shape == (4, 6) else 0
+    plots.among_neighbors(axes, sample, neighbors, channel=channel, title="a", theme=theme)
+    assert len(axes.lines) == 6
+    flat = lambda values: np.atleast_2d(values)[channel]
+    np.testing.assert_array_equal(axes.lines[-1].get_ydata(), flat(sample))  # the new one on top, then the nearest
+    np.testing.assert_array_equal(axes.lines[-2].get_ydata(), flat(neighbors[0]))
+    assert len(axes.get_legend_handles_labels()[1]) == 3
+
+
+@pytest.mark.parametrize("shape", [(4, 6), (1, 9), (1, 1), (7,)])
+def test_changes_have_one_scale_for_both_signs(axes, theme, shape):
+    values = RNG.normal(size=shape)
+    picture = plots.changes(axes, values, theme=theme)
+    if shape == (4, 6):
+        assert picture.get_clim() == (-np.abs(values).max(), np.abs(values).max())
+    else:
+        assert picture is None
+        np.testing.assert_allclose([bar.get_height() for bar in axes.patches], values.ravel())
+        low, high = axes.get_ylim()
+        assert low == -high
+    plots.changes(axes, np.zeros(shape), limit=2.0, theme=theme)
+
+
+@pytest.mark.parametrize("shape", [(3, 5), (1, 8), (6,)])
+@pytest.mark.parametrize("cuts", [(), (1.0, 3.0)])
+def test_interpolation(theme, shape, cuts):
+    figure = Figure(figsize=(8, 3), layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    top = figure.subplots(2, 4)
+    f = np.array([0.5, 1.5, 2.5, 4.0])
+    picture = plots.interpolation(top[0], top[1, 0], RNG.normal(size=(4, *shape)), f, cuts=cuts, theme=theme)
+    canvas.draw()
+    assert (picture is None) == (shape != (3, 5))
+    dots = top[1, 0].collections[-1].get_offsets()
+    np.testing.assert_array_equal(dots, np.stack([np.arange(1, 5), f], axis=1))
+    assert [text.get_text() for text in top[1, 0].texts] == [f"cluster {k + 1}" for k in range(3 if cuts else 0)]

@@ -13,8 +13,9 @@ import pytest
 from dualwalk._nodepath.graph import DependenceGraph
 from dualwalk.estimator import DualDivergence
 from dualwalk.report import require_matplotlib, write_report
+from dualwalk.report.captions import PICTURES
 from dualwalk.report.story import graph_of, tell
-from dualwalk.report.words import PICTURES, column, strongest_edges, with_error
+from dualwalk.report.words import column, strongest_edges, with_error
 from dualwalk.sampler import DualSampler
 
 VOID = {"meta", "img", "source", "br", "link"}
@@ -204,6 +205,22 @@ def test_walks_stay_between_the_end_points(sampler, divergence):
     assert ((later >= low) & (later <= high)).all()
     np.testing.assert_allclose(story.walks.end - story.walks.start, story.walks.movement, atol=1e-6)
     assert 0 <= story.share_inside <= 1
+
+
+def test_origins_and_the_path_are_what_the_sampler_says(sampler, divergence):
+    made = sampler.sample(20)
+    story = tell(sampler, divergence, sampler.X_, made)
+    found = story.origins
+    np.testing.assert_array_equal(found.samples, made[found.shown])
+    assert (np.diff(story.near.ratio[found.shown]) >= 0).all()
+    np.testing.assert_allclose(found.neighbors[:, 0] + found.movement, found.samples)
+    np.testing.assert_allclose(found.f_change.sum(axis=(1, 2)), found.f_to - found.f_from)
+    path = story.path
+    last = len(divergence.cuts_)
+    assert (sampler.X_ == path.frames[0, 0]).all(axis=(1, 2)).any()
+    if last:
+        assert divergence.labels_[path.end[0]] == last
+    np.testing.assert_allclose(path.f[0], divergence.score_samples(path.frames[0]))
 
 
 def test_a_divergence_is_fitted_if_there_is_none(tmp_path):

@@ -13,116 +13,24 @@ purple to green is negative to positive.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._layout import arcs, grid_places, tree_places
+from ._plotting.frame import DARK, LIGHT, NORMAL, SMALL, Float, Theme, dress, image, images, legend
+from ._plotting.graph import between_channels, dependence_graph
+from ._plotting.paths import among_neighbors, changes, interpolation
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.collections import LineCollection
-    from matplotlib.colors import Colormap
     from matplotlib.image import AxesImage
 
-    from ._nodepath.graph import DependenceGraph
-
-Float = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Theme:
-    """The colours of a picture."""
-
-    paper: str
-    ink: str
-    muted: str
-    grid: str
-    real: str
-    generated: str
-    clusters: tuple[str, str]
-    diverging: tuple[str, str, str]
-
-    def cluster(self, k: int, n: int) -> Any:
-        """Shades of the real colour, from the cluster of lowest f to that of highest."""
-        from matplotlib.colors import LinearSegmentedColormap
-
-        return LinearSegmentedColormap.from_list("clusters", self.clusters)(k / max(n - 1, 1))
-
-    @property
-    def strength(self) -> Colormap:
-        """Nothing to much: from nearly the paper's colour to the ink of the real."""
-        from matplotlib.colors import LinearSegmentedColormap
-
-        return LinearSegmentedColormap.from_list("strength", (self.grid, self.real, self.clusters[1]))
-
-    @property
-    def signed(self) -> Colormap:
-        """Negative to positive through the colour of the paper."""
-        from matplotlib.colors import LinearSegmentedColormap
-
-        return LinearSegmentedColormap.from_list("signed", self.diverging)
-
-
-LIGHT = Theme(
-    paper="#ffffff", ink="#1f2933", muted="#5f6c7b", grid="#dfe4ea", real="#0072b2", generated="#d55e00",
-    clusters=("#8ec3e6", "#0b4a7a"), diverging=("#6a2c91", "#f7f7f7", "#14733b"),
-)  # fmt: skip
-DARK = Theme(
-    paper="#161b22", ink="#e6edf3", muted="#9aa7b4", grid="#30363d", real="#56b4e9", generated="#ff9a4d",
-    clusters=("#2f6f9f", "#b5e0fa"), diverging=("#c79be6", "#20262e", "#6fdc9b"),
-)  # fmt: skip
-SMALL, NORMAL = 8.5, 9.5
-
-
-def dress(axes: Axes, theme: Theme, *, title: str = "", x: str = "", y: str = "", grid: bool = True) -> None:
-    """Title, labels and quiet frame of one picture."""
-    axes.set_facecolor(theme.paper)
-    axes.set_title(title, loc="left", fontsize=NORMAL, color=theme.ink)
-    axes.set_xlabel(x, fontsize=SMALL, color=theme.muted)
-    axes.set_ylabel(y, fontsize=SMALL, color=theme.muted)
-    axes.tick_params(colors=theme.muted, labelsize=SMALL, length=3)
-    for side, spine in axes.spines.items():
-        spine.set_color(theme.grid)
-        spine.set_visible(side in ("left", "bottom"))
-    if grid:
-        axes.grid(True, color=theme.grid, linewidth=0.6)
-        axes.set_axisbelow(True)
-
-
-def legend(axes: Axes, theme: Theme, **options: Any) -> None:
-    """A frameless legend in the theme's ink."""
-    axes.legend(fontsize=SMALL, frameon=False, labelcolor=theme.ink, **options)
-
-
-def images(X: ArrayLike) -> Float:
-    """Samples as (n_samples, n_channels, n_times): features without channels are one channel."""
-    array = np.asarray(X, dtype=np.float64)
-    return array[:, None, :] if array.ndim == 2 else array
-
-
-def image(
-    axes: Axes, values: ArrayLike, *, limit: float | None = None, signed: bool = True, title: str = "", theme: Theme = LIGHT
-) -> AxesImage:
-    """One picture of channels x times. Signed values run to +-`limit` (default: the largest), others from zero up."""
-    pixels = images(np.asarray(values, dtype=np.float64)[None])[0]
-    top = float((np.abs(pixels) if signed else pixels).max()) if limit is None else limit
-    top = top if top > 0 else 1.0
-    low = -top if signed else min(0.0, float(pixels.min()))
-    picture = axes.imshow(
-        pixels, aspect="auto", interpolation="nearest", cmap=theme.signed if signed else "viridis", vmin=low, vmax=top
-    )
-    dress(axes, theme, title=title, grid=False)
-    for set_ticks, n in ((axes.set_yticks, pixels.shape[0]), (axes.set_xticks, pixels.shape[1])):
-        set_ticks(_ticks(n), [str(k + 1) for k in _ticks(n)])
-    return picture
-
-
-def _ticks(n: int) -> list[int]:
-    step = next(s for s in (1, 2, 3, 5, 10, 20, 25, 50, 100, 200, 500, 10**9) if n / s <= 6)
-    return [*([0] if step != 2 else []), *range(max(step - 1, 1), n, step)] if n > 1 else [0]
+__all__ = [
+    "DARK", "LIGHT", "NORMAL", "SMALL", "Float", "Theme", "among_neighbors", "bands", "between_channels", "changes", "density",
+    "dependence_graph", "distances", "dress", "image", "images", "interpolation", "legend", "node_terms", "paths",
+    "smooth_density", "totals",
+]  # fmt: skip
 
 
 def bands(axes: Axes, real: ArrayLike, generated: ArrayLike, *, title: str = "", theme: Theme = LIGHT) -> None:
@@ -263,93 +171,6 @@ def node_terms(axes: Axes, terms: ArrayLike, *, limit: float | None = None, titl
     pixels = images(np.asarray(terms, dtype=np.float64)[None])[0]
     signed = float(pixels.min()) < -0.1 * float(np.abs(pixels).max())
     return image(axes, pixels, limit=limit, signed=signed, title=title, theme=theme)
-
-
-def dependence_graph(
-    axes: Axes,
-    graph: DependenceGraph,
-    *,
-    feature_shape: tuple[int, ...] | None = None,
-    min_nats: float = 0.0,
-    names: Sequence[str] | None = None,
-    title: str = "",
-    theme: Theme = LIGHT,
-) -> LineCollection:
-    """Who leans on whom: an edge from every column's main parent, the wider and darker the more nats the column carries.
-
-    Columns of series, `feature_shape` (channels, times), stand at their time and channel, an arc bends left of its way from
-    parent to child; other columns make a tree, parents on the left. Edges of no more than `min_nats` are left out. `names`
-    (d,) label the columns (their numbers, from 1, where there are up to 40 of them). Returns the edges, for a colour bar.
-    """
-    from matplotlib.collections import LineCollection
-    from matplotlib.patheffects import withStroke
-
-    shape = tuple(feature_shape or (graph.n_features,))
-    if np.prod(shape) != graph.n_features:
-        raise ValueError(f"feature_shape must hold the graph's {graph.n_features} columns; got {shape} (pass the data's)")
-    in_time = len(shape) == 2 and shape[1] > 1
-    places = grid_places((shape[0], shape[1])) if in_time else tree_places(graph)
-    edges = graph.edges(min_nats)
-    nats = graph.nats[edges[:, 1]]
-    nats = np.maximum(nats, 0.0)
-    top = float(graph.nats.max(initial=0.0)) or 1.0
-    order = np.argsort(nats, kind="stable")  # the strongest on top
-    curves = arcs(places[edges[order, 0]], places[edges[order, 1]], 0.7 if in_time else 0.0)
-    lines = LineCollection(
-        list(curves), cmap=theme.strength, linewidths=0.7 + 2.6 * nats[order] / top, capstyle="round", zorder=2
-    )
-    lines.set_array(nats[order])
-    lines.set_clim(0, top)
-    axes.add_collection(lines)
-    root = graph.parents < 0
-    carried = np.maximum(graph.nats, 0.0)
-    dot = 26.0 if graph.n_features <= 40 else 9.0
-    look: dict[str, Any] = {"cmap": theme.strength, "vmin": 0, "vmax": top, "linewidths": 0.5, "edgecolors": theme.muted}
-    axes.scatter(places[~root, 0], places[~root, 1], s=dot, c=carried[~root], zorder=3, **look)
-    axes.scatter(
-        places[root, 0], places[root, 1], s=dot, c=theme.paper, marker="s", zorder=3, linewidths=1.0, edgecolors=theme.ink
-    )
-    if names is not None or graph.n_features <= 40:
-        labels = [str(k + 1) for k in range(graph.n_features)] if names is None else list(names)
-        halo = withStroke(linewidth=2.0, foreground=theme.paper)
-        for text, (x, y) in zip(labels, places, strict=True):
-            note = axes.annotate(
-                text, (x, y), xytext=(0, 5), textcoords="offset points", ha="center", va="bottom",
-                fontsize=SMALL - 1, color=theme.ink, annotation_clip=False,
-            )  # fmt: skip
-            note.set_path_effects([halo])
-    dress(axes, theme, title=title, grid=False)
-    axes.set(
-        xlim=(places[:, 0].min() - 0.7, places[:, 0].max() + 0.7), ylim=(places[:, 1].max() + 0.7, places[:, 1].min() - 0.7)
-    )
-    if in_time:
-        axes.set_xticks(_ticks(shape[1]), [str(k + 1) for k in _ticks(shape[1])])
-        rows = _ticks(shape[0]) if shape[0] > 1 else []
-        axes.set_yticks(rows, [str(k + 1) for k in rows])
-    else:
-        axes.set(xticks=[], yticks=[])
-        for spine in axes.spines.values():
-            spine.set_visible(False)
-    return lines
-
-
-def between_channels(
-    axes: Axes, graph: DependenceGraph, feature_shape: tuple[int, int], *, title: str = "", theme: Theme = LIGHT
-) -> AxesImage:
-    """Nats of the edges from a channel (row) to a channel (column): the diagonal is a channel's own past and future.
-
-    Colours run with the square root of the nats.
-    """
-    from matplotlib.colors import PowerNorm
-
-    n_channels, n_times = feature_shape
-    nats = np.maximum(graph.between_groups(np.repeat(np.arange(n_channels), n_times)), 0.0)
-    scale = PowerNorm(0.5, vmin=0, vmax=float(nats.max()) or 1.0)  # a channel's own past would hide all others
-    picture = axes.imshow(nats, cmap=theme.strength, norm=scale)
-    dress(axes, theme, title=title, x="child", y="parent", grid=False)
-    for set_ticks in (axes.set_yticks, axes.set_xticks):
-        set_ticks(_ticks(n_channels), [str(k + 1) for k in _ticks(n_channels)])
-    return picture
 
 
 def distances(axes: Axes, generated: ArrayLike, real: ArrayLike, *, theme: Theme = LIGHT) -> None:

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from .. import __version__, _checks, _files
 from ..estimator import DualDivergence
 from . import html, words
+from .captions import PICTURES
 from .story import Story, tell
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def _page(
 
     if divergence is None:
         divergence = DualDivergence(random_state=sampler.random_state).fit(sampler.X_, progress=progress)
-    n_pictures = 2 * len(words.PICTURES)
+    n_pictures = 2 * len(PICTURES)
     done = 0
 
     def note(text: str) -> None:
@@ -97,7 +98,7 @@ def _page(
         for theme in (LIGHT, DARK):
             note("drawing")
             versions.append(figures.to_png(getattr(figures, name)(story, theme)))
-        alt, caption = words.PICTURES[name]
+        alt, caption = PICTURES[name]
         return html.figure(versions[0], versions[1], alt, caption)
 
     return html.page(title, _body(story, title, credit, picture))
@@ -116,6 +117,8 @@ def _body(story: Story, title: str, credit: str, picture: Callable[[str], str]) 
         html.section("The dual space", html.paragraph(words.dual_space(story)), picture("dual_space")),
         html.section("Where the dependence lives", picture("dependence"), *_graph(story, picture)),
         html.section("New, or copied?", html.paragraph(words.novelty(story)), picture("novelty")),
+        html.section("Where new samples come from", picture("origins")),
+        html.section("From one cluster to another", picture("interpolation")),
     ]
     if story.walks is not None:
         parts.append(html.section("One walk, pixel by pixel", picture("attribution")))

@@ -12,6 +12,7 @@ from .. import plots
 from .._layout import tree_places
 from ..plots import NORMAL, SMALL, Theme
 from .story import Story
+from .words import number
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -206,6 +207,71 @@ def attribution(story: Story, theme: Theme) -> Figure:
     return figure
 
 
+def origins(story: Story, theme: Theme) -> Figure:
+    """For a few generated samples: the series over its real neighbours, what moved, and what that did to f."""
+    found = story.origins
+    n, n_channels = len(found.shown), plots.images(story.X).shape[1]
+    figure = new_figure(0.6 + 2.05 * n, theme)
+    axes = figure.subplots(n, 3, squeeze=False, width_ratios=(1.35, 1, 1))
+    scale = _deviations(story)
+    moved = plots.images(found.movement) / scale
+    changed = plots.images(found.f_change)
+    extreme = 0.995 if n_channels > 1 else 1.0  # of many pixels a few may be off the scale, of bars none
+    limits = [float(np.quantile(np.abs(v), extreme)) or 1.0 for v in (moved, changed)]
+    pictures: list[Any] = [None, None]
+    for row in range(n):
+        channel = int(np.abs(changed[row]).sum(axis=1).argmax())
+        name = f"; channel {channel + 1}" if n_channels > 1 else ""
+        near = story.near.ratio[found.shown[row]]
+        plots.among_neighbors(
+            axes[row, 0],
+            found.samples[row],
+            found.neighbors[row],
+            channel=channel,
+            title=f"distance {near:.2f}{name}",
+            theme=theme,
+        )
+        total = f"change of f: {number(found.f_from[row])} to {number(found.f_to[row])} nats"
+        for k, (values, title) in enumerate(((moved[row], "difference from the nearest"), (changed[row], total))):
+            pictures[k] = plots.changes(axes[row, 1 + k], values, limit=limits[k], title=title, theme=theme)
+        if n_channels > 1:
+            axes[row, 1].set_ylabel(_channel_axis(story), fontsize=SMALL, color=theme.muted)
+        axes[row, 0].set_ylabel("value", fontsize=SMALL, color=theme.muted)
+    for axis in axes[-1]:
+        axis.set_xlabel(_time_axis(story), fontsize=SMALL, color=theme.muted)
+    for k, unit in enumerate(("standard deviations", "nats")):
+        if pictures[k] is not None:
+            _colorbar(figure, pictures[k], axes[:, 1 + k], unit, theme, extend="both", location="bottom", aspect=26)
+        else:
+            axes[0, 1 + k].set_ylabel(unit, fontsize=SMALL, color=theme.muted)
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower left", ncols=3, fontsize=SMALL, frameon=False, labelcolor=theme.ink)
+    return figure
+
+
+def interpolation(story: Story, theme: Theme) -> Figure:
+    """A path between clusters: its frames, and f along the way."""
+    path = story.path
+    n_frames, wide = path.f.shape[1], plots.images(story.X).shape[1] > 1
+    figure = new_figure(4.1 if wide else 3.6, theme)
+    grid = figure.add_gridspec(2, n_frames, height_ratios=(1.15, 1))
+    top = [figure.add_subplot(grid[0, k]) for k in range(n_frames)]
+    below = figure.add_subplot(grid[1, :])
+    series = story.X.ndim == 3 and not wide  # one channel: lines in the units of the data
+    frames = plots.images(path.frames[0]) if series else _standardizer(story)(path.frames[0])
+    picture = plots.interpolation(top, below, frames, path.f[0], cuts=path.cuts, limit=2.5 if wide else None, theme=theme)
+    for k, axis in enumerate(top):
+        if k:
+            axis.set_yticklabels([])
+        axis.set_title(f"{path.novelty[0, k]:.2f}" if 0 < k < n_frames - 1 else "real", fontsize=NORMAL, color=theme.ink)
+    unit = "value" if series else _channel_axis(story) or "standard deviations"
+    top[0].set_ylabel(unit, fontsize=SMALL, color=theme.muted)
+    top[n_frames // 2].set_xlabel(_time_axis(story), fontsize=SMALL, color=theme.muted)
+    if picture is not None:
+        _colorbar(figure, picture, top, "standard deviations", theme, extend="both", aspect=14)
+    return figure
+
+
 def cover(story: Story, theme: Theme) -> Figure:
     """The README's picture: real beside generated, and the dual space under both."""
     figure = new_figure(5.6, theme)
@@ -224,11 +290,20 @@ def cover(story: Story, theme: Theme) -> Figure:
 
 def _standardizer(story: Story) -> Callable[[Any], plots.Float]:
     """Each channel in its own mean and standard deviation over the real samples and all times."""
-    real = plots.images(story.X)
-    axes = (0, 2) if real.shape[1] > 1 else (0,)  # features without channels have a scale each
-    mean, deviation = real.mean(axis=axes, keepdims=True), real.std(axis=axes, keepdims=True)
-    deviation = np.where(deviation > 0, deviation, 1.0)
+    real, deviation = plots.images(story.X), _deviations(story)
+    mean = real.mean(axis=_pooled(real), keepdims=True)
     return lambda samples: (plots.images(samples) - mean) / deviation
+
+
+def _deviations(story: Story) -> Any:
+    """Each channel's standard deviation over the real samples and all times, 1 where it is 0: (1, n_channels, 1 or n_times)."""
+    real = plots.images(story.X)
+    deviation = real.std(axis=_pooled(real), keepdims=True)
+    return np.where(deviation > 0, deviation, 1.0)
+
+
+def _pooled(real: Any) -> tuple[int, ...]:
+    return (0, 2) if real.shape[1] > 1 else (0,)  # features without channels have a scale each
 
 
 def _time_axis(story: Story) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._nodepath.graph import DependenceGraph
+from .._sampler.interpolation import Interpolation
 from ..estimator import DualDivergence
 from ..independence import independence_test
 from ..sampler import DualSampler
@@ -18,6 +19,7 @@ from .nearness import Nearness, nearness
 Float = NDArray[np.float64]
 N_SHOWN = 5
 N_WALKS = 9
+N_FRAMES = 9
 N_STEPS, STEP_SIZE = 24, 0.02  # far enough to see a movement, near enough to stay in the range of the data
 
 
@@ -30,6 +32,20 @@ class Walks:
     end: Float
     movement: Float
     f_change: Float
+
+
+@dataclass(frozen=True)
+class Origins:
+    """A few generated samples: what tells them from the real sample nearest to each, and the k nearest ones."""
+
+    shown: NDArray[np.intp]
+    samples: NDArray[Any]
+    neighbors: NDArray[Any]
+    movement: Float
+    f_change: Float
+    f_from: Float
+    f_to: Float
+    index: NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -46,6 +62,8 @@ class Story:
     shown_real: NDArray[np.intp]
     shown_generated: NDArray[np.intp]
     walks: Walks | None
+    origins: Origins
+    path: Interpolation
     p_value: float
     graph: DependenceGraph | None
 
@@ -81,6 +99,8 @@ def tell(
         shown_real=at_quantiles(divergence.dual_values_, shown),
         shown_generated=at_quantiles(f_generated, shown),
         walks=_walks(sampler, divergence, X),
+        origins=_origins(sampler, generated, near),
+        path=_path(sampler, divergence, X),
         p_value=_p_value(divergence, X),
         graph=graph_of(divergence),
     )
@@ -102,6 +122,28 @@ def graph_of(divergence: DualDivergence) -> DependenceGraph | None:
 def at_quantiles(f: Float, levels: Float) -> NDArray[np.intp]:
     """The samples that stand at these quantiles of f: a choice that nobody can prettify."""
     return np.argsort(f, kind="stable")[np.round(levels * (len(f) - 1)).astype(np.intp)]
+
+
+def _origins(sampler: DualSampler, generated: NDArray[Any], near: Nearness) -> Origins:
+    """Samples of low, middle and high novelty: nobody picked them."""
+    shown = np.unique(at_quantiles(near.ratio, np.array([0.1, 0.5, 0.9])))
+    shown = shown[np.argsort(near.ratio[shown], kind="stable")]
+    samples = generated[shown]
+    found = sampler.explain(samples)
+    neighbors = sampler.X_[found.neighbors]
+    return Origins(shown, samples, neighbors, found.movement, found.f_change, found.f_from, found.f_to, found.neighbors[:, 0])
+
+
+def _path(sampler: DualSampler, divergence: DualDivergence, X: NDArray[Any]) -> Interpolation:
+    """From the middle of the lowest cluster of f into the highest; with one cluster, from low f to high f."""
+    f, labels = divergence.dual_values_, divergence.labels_
+    lowest = np.flatnonzero(labels == 0)
+    n_clusters = len(divergence.cuts_) + 1
+    if n_clusters == 1 or not (labels == n_clusters - 1).any():
+        begin, end = at_quantiles(f, np.array([0.1, 0.9]))
+        return sampler.interpolate(X[begin : begin + 1], X[end], n_frames=N_FRAMES, divergence=divergence)
+    begin = lowest[at_quantiles(f[lowest], np.array([0.5]))[0]]
+    return sampler.interpolate(X[begin : begin + 1], n_clusters - 1, n_frames=N_FRAMES, divergence=divergence)
 
 
 def _walks(sampler: DualSampler, divergence: DualDivergence, X: NDArray[Any]) -> Walks:

@@ -12,68 +12,6 @@ from ..dualspace import false_alarm_rate
 from ..estimator import DualDivergence
 from .story import Story
 
-# name of the picture in figures.py: (what it is, for those who cannot see it; what it shows and how to read it)
-PICTURES = {
-    "beside": (
-        "Heat maps of five real and five generated samples, and the real sample nearest to each generated one",
-        (
-            "Samples as images. Top: real samples, at the 10th, 30th, 50th, 70th and 90th percentile of the dual value f; "
-            "nobody picked them. Middle: generated samples at the same percentiles of theirs. Bottom: for each generated "
-            "sample the real one that is nearest to it, and its distance (1 is the typical distance of a real sample to its "
-            "nearest other; 0 would be a copy)."
-        ),
-    ),
-    "lines": (
-        "Medians and bands of a few channels, real and generated",
-        (
-            "A few channels over time: where the middle 80 % of the real samples lie (band) and of the generated ones (dotted "
-            "lines), both medians, and eight generated samples as thin lines."
-        ),
-    ),
-    "dual_space": (
-        "Density of the dual value f of real and generated samples with clusters, cuts and end points, above walks in f",
-        (
-            "Every stroke is a sample. Blue: real samples, each scored by a model that never saw it, shaded by cluster. "
-            "Orange: generated samples. Triangles show where the same real samples would seem to lie if the model that was "
-            "trained on them scored them: the reason why end points come from held-out samples. Below: walks from real "
-            "samples (dots) along the gradient of their local dual function, step by step upwards, to the arrow heads; a walk "
-            "ends before it would leave the end points. What is shown is f, the global one."
-        ),
-    ),
-    "dependence": (
-        "Heat map of the mean term of f for every channel and time, with sums by time and by channel",
-        (
-            "f is a sum with one term a value: what that value's dependence on others contributes, on average over the real "
-            "samples. Bright places are predictable from the rest; the first of several values that depend on each other "
-            "carries nothing yet, so that nothing is counted twice. The bars sum over channels and over times."
-        ),
-    ),
-    "graph": (
-        "Graph of the values: from every value's main parent an edge to it, and a table of nats from channel to channel",
-        (
-            "Who leans on whom. Every value has one main parent among the values that come before it in the chain rule, chosen "
-            "by dependence and not by time; the square is the one that comes first. The wider and darker an edge, the more "
-            "the value is told by its parent and all others before it. An edge is the best single witness, not a cause. "
-            "Arcs bend to the left of their way from parent to child."
-        ),
-    ),
-    "novelty": (
-        "Distribution of distances to the nearest real sample, for generated and for real samples",
-        (
-            "How far each sample is from the nearest real one. Where the curves agree, generated samples keep the distance "
-            "that real samples keep from each other; a peak near 0 would mean copies, a curve far to the right samples unlike "
-            "any real one. Dashed: medians."
-        ),
-    ),
-    "attribution": (
-        "Start and end of one walk, how far each channel and time moved, and its share of the change of f",
-        (
-            "One of the walks in the dual space above. Left: the real sample it starts from and the sample it ends in. Right: "
-            "how far each channel and time moved, and how much of the change of its local f it carries (the parts sum to the "
-            "whole)."
-        ),
-    ),
-}
 LEAST_NATS = 0.005  # edges of less are noise
 EDGES_HEADER = ("told the most", "main parent", "nats")
 TRIED_HEADER = ("what was tried", "criterion", "energy distance", "coverage", "authenticity")
@@ -267,7 +205,7 @@ def rung(candidate: Any) -> str:
     else:
         reach = f"{candidate.n_neighbors} neighbours"
     columns = "normal scores" if candidate.space == "scores" else "standardized"
-    return f"{reach}, {columns}" + (", variance matched" if candidate.variance_match else "")
+    return f"{reach}, {columns}"
 
 
 # What the walks beside the ladder do, in words.
