@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+from generators import METHODS
 from matplotlib.figure import Figure
 from series import Series
 
@@ -19,7 +20,7 @@ from .tables import COLUMNS, Runs, mean, spread, title, values
 N_SHOWN = 8
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 1250px; margin: 2em auto; padding: 0 1em; color: #222; }
-h1 { font-size: 1.6em; } h2 { font-size: 1.2em; margin-top: 2.2em; } img { width: 100%; }
+h1 { font-size: 1.6em; } h2 { font-size: 1.2em; margin-top: 2.2em; } img { max-width: none; height: 15em; } img.low { height: 8.5em; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 13px; }
 td, th { padding: 3px 9px; text-align: right; border-bottom: 1px solid #e4e4e4; } th { font-weight: 600; }
 td:first-child, th:first-child { text-align: left; } .best { font-weight: 700; } .ours { background: #eaf2fb; }
@@ -39,7 +40,9 @@ def write(path: Path, runs: Runs, sets: Mapping[str, Series], methods: list[str]
     for name, data in sets.items():
         caption = f"{name}: {data.shape}, {len(data.X_test)} held out"
         parts.append(f"<h2>{html.escape(caption)}</h2><p>{html.escape(data.source)}</p>")
-        parts.append(f'<img alt="samples of {html.escape(name)}" src="{picture(runs, data, methods, cache)}">')
+        source, n_rows = picture(data, methods, cache)
+        low = ' class="low"' if n_rows == 1 else ""
+        parts.append(f'<div class="wide"><img{low} alt="samples of {html.escape(name)}" src="{source}"></div>')
         parts.append(f'<div class="wide">{score_table(runs, name, methods)}</div>')
     head = f"<!doctype html><html lang='en'><meta charset='utf-8'><title>Generators</title><style>{STYLE}</style>"
     path.write_text(head + "\n".join(parts) + "</html>\n", encoding="utf-8")
@@ -74,23 +77,26 @@ def score_table(runs: Runs, name: str, methods: list[str]) -> str:
             continue
         cells = [title(method), *(spread(values(done, score)) for score in COLUMNS)]
         times = [np.mean([getattr(run, what) for run in done]) for what in ("fit_seconds", "sample_microseconds")]
-        cells += ["" if np.isnan(number) else f"{number:.3g}" for number in times]
+        cells += ["" if np.isnan(number) else f"{number:.2f}" if number < 10 else f"{number:,.0f}" for number in times]
         rows.append(f'<tr class="{look(method)}">' + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
     return f"<table>{''.join(rows)}</table>"
 
 
-def picture(runs: Runs, data: Series, methods: list[str], cache: Path) -> str:
-    """Real and generated samples in columns, as a data URL: some series of the first channel, below them one whole sample."""
+def picture(data: Series, methods: list[str], cache: Path) -> tuple[str, int]:
+    """Real and generated samples in columns, as a data URL: some series of the first channel, below them one whole sample.
+
+    Also the number of rows of pictures. Copies are left out, and the methods with classes, which look like those without.
+    """
     columns = {"held out": data.X_test, "training": data.X_train}
     for method in methods:
         path = cache / data.name / f"{method}-0.npz"
-        if method != SECOND_REAL and path.exists():
+        if method not in (SECOND_REAL, "copies") and not METHODS[method].with_classes and path.exists():
             with np.load(path) as stored:
                 columns[title(method)] = stored["X"].astype(np.float64)
     shape = data.X_train.shape[1:]
     side = math.isqrt(shape[0])
     as_images = len(shape) == 1 and side >= 4 and side * side == shape[0]
-    n_rows = 2 if as_images or (len(shape) == 2 and shape[0] > 1) else 1
+    n_rows = 2 if len(shape) == 2 and shape[0] > 1 else 1
     figure = Figure(figsize=(1.55 * len(columns), 1.6 * n_rows), layout="constrained")
     axes = figure.subplots(n_rows, len(columns), squeeze=False)
     known = data.X_train if data.X_train.ndim == 3 else data.X_train[:, None]
@@ -100,13 +106,14 @@ def picture(runs: Runs, data: Series, methods: list[str], cache: Path) -> str:
         chosen = rows[np.random.default_rng(0).permutation(len(rows))[:N_SHOWN]]
         series = chosen if chosen.ndim == 3 else chosen[:, None]
         colour = "#444444" if name in ("held out", "training") else "#1f6fb4" if name.startswith("dualwalk") else "#b4631f"
-        column[0].plot(series[:, 0].T, color=colour, linewidth=0.7, alpha=0.8)
-        column[0].set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
-        column[0].set_title(name.replace(", per class", "\nper class").replace(" with classes", "\nwith classes"), fontsize=8)
+        column[0].set_title(name, fontsize=8)
         if as_images:
             tiles = chosen[:4].reshape(2, 2, side, side).transpose(0, 2, 1, 3).reshape(2 * side, 2 * side)
-            column[1].imshow(tiles, cmap="gray_r", vmin=low, vmax=known.max())
-        elif n_rows == 2:
+            column[0].imshow(tiles, cmap="gray_r", vmin=low, vmax=known.max())
+        else:
+            column[0].plot(series[:, 0].T, color=colour, linewidth=0.7, alpha=0.8)
+            column[0].set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
+        if n_rows == 2:
             column[1].imshow(
                 (series[0] - middle) / unit, aspect="auto", cmap="RdBu_r", vmin=-2.5, vmax=2.5, interpolation="nearest"
             )
@@ -115,4 +122,4 @@ def picture(runs: Runs, data: Series, methods: list[str], cache: Path) -> str:
             axis.set_yticks([])
     stream = io.BytesIO()
     figure.savefig(stream, format="png", dpi=110)
-    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
+    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode(), n_rows
