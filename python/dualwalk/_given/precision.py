@@ -44,8 +44,8 @@ class PatternRegression:
         self._rest = np.setdiff1d(np.arange(len(shrunk.mean)), self._unknown)
         seen = shrunk.seen[:, self._unknown]
         among_unknown: Float = shrunk.precision[np.ix_(self._unknown, self._unknown)]
-        self._inner: Float = np.linalg.inv(among_unknown)
-        self._fitted: Float = seen @ self._inner
+        self._inner: Float = np.linalg.inv(among_unknown).astype(np.float64, copy=False)
+        self._fitted: Float = (seen @ self._inner).astype(np.float64, copy=False)
         n = len(seen)
         self._leverage = (shrunk.energy - np.einsum("ij,ij->i", self._fitted, seen) + 1.0) / n
         self.left: Float = shrunk.rows.copy()
