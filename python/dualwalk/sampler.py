@@ -249,17 +249,29 @@ class DualSampler(Views):
     def impute(self, X: ArrayLike, n_draws: int | None = None, *, y: Any = None, seed: Any = None) -> NDArray[Any]:
         """X with every NaN drawn given the known values of its row; with n_draws, (n_draws, *X.shape), else one draw like X.
 
-        The known values of a row are held, and the rest walks on the dual function conditioned on them: a regression shared by
-        all training rows and shrunk to channels x times, what the nearest rows in the known values add to it, and noise made
-        of what both miss at near rows that are left out. Means over many draws are the best guess, their quantiles intervals:
-        nine of ten true values lie between the 5 % and the 95 % quantile. A forecast is an X whose later times are NaN.
+        The known values z_k of a row are held, and the rest walks on the dual function conditioned on them:
+
+            z_u = E[z_u | z_k] + a (e_j - mean e) + sqrt(1 - a^2) sum_i eps_i (e_i - mean e) / sqrt(K - 1),    a = 1/2,
+
+        where the mean is a regression shared by all training rows, shrunk to channels x times, and what the nearest rows in
+        the known values add to it; e_1 ... e_K is what it misses at near rows that are left out, j one of them at random. The
+        mean of many draws is the best guess, their quantiles are intervals: about nine of ten true values lie between the 5 %
+        and the 95 % quantile. A forecast is an X whose later times are NaN.
 
         X : (n_samples, *feature_shape_); known values come back bit for bit, float32 as float32. Rows of NaN alone become new
-            samples. What is drawn stays in the range of the training rows, and tied columns on observed values.
+            samples. What is drawn leaves the range of the training rows no further than the known values do, and tied columns
+            have observed values.
         y : labels of the rows of X (or one for all), where known; without them, labels play no part.
         seed : as in `sample`. `given_choices_` tells what was chosen for the patterns of known values, and its error.
 
         Raises ValueError for infinite values, another shape than in fit, or labels that fit has not seen.
+
+        >>> X = np.random.default_rng(0).normal(size=(60, 2, 6)).cumsum(axis=2)
+        >>> sampler = DualSampler(walk="local", random_state=0).fit(X)
+        >>> later = X[:3].copy()
+        >>> later[:, :, 4:] = np.nan
+        >>> sampler.impute(later, n_draws=9).shape
+        (9, 3, 2, 6)
         """
         self._check_fitted("choice_")
         array, rows = incomplete(X, "X", self.feature_shape_)
