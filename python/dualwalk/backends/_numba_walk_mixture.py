@@ -62,7 +62,7 @@ def anneal_mixture(dual: Any, x: NDArray[Any], plan: AnnealPlan) -> WalkState:
 
 
 @jit()
-def _evaluate(time, x, forward, backward, centres, precisions, scales, added, z, logs, value, gradient, needed):
+def _evaluate(time, x, forward, backward, centres, precisions, scales, added, z, logs, spare, value, gradient, needed):
     """f at every lane of x into value; with `needed` its gradient too."""
     n_features, n_components = len(x), len(logs)
     half, one = x.dtype.type(0.5), x.dtype.type(1)
@@ -72,7 +72,8 @@ def _evaluate(time, x, forward, backward, centres, precisions, scales, added, z,
             start = -centres[time, k, i]
             for lane in range(TILE):
                 z[k * n_features + i, lane] = start
-    multiply(forward, x, z)
+        own = slice(k * n_features, (k + 1) * n_features)  # one component at a time: its part of z stays in the cache
+        multiply(forward[own], x, z[own])
     for k in range(n_components):
         log = logs[k]
         for lane in range(TILE):
@@ -90,17 +91,22 @@ def _evaluate(time, x, forward, backward, centres, precisions, scales, added, z,
     for j in range(n_features):
         for lane in range(TILE):
             value[lane] += x[j, lane] * x[j, lane]
+    top, total = spare[0], spare[1]
+    top[:] = logs[0]
+    for k in range(1, n_components):
+        for lane in range(TILE):
+            top[lane] = max(top[lane], logs[k, lane])
+    total[:] = 0
+    for k in range(n_components):
+        for lane in range(TILE):
+            logs[k, lane] = small_exp(logs[k, lane] - top[lane])
+            total[lane] += logs[k, lane]
     for lane in range(TILE):
-        top = logs[0, lane]
-        for k in range(1, n_components):
-            top = max(top, logs[k, lane])
-        total = x.dtype.type(0)
-        for k in range(n_components):
-            logs[k, lane] = small_exp(logs[k, lane] - top)
-            total += logs[k, lane]
-        value[lane] = (top + quick_log(total)) + (half * pull * value[lane] + constant)
-        for k in range(n_components):
-            logs[k, lane] *= -one / total
+        value[lane] = (top[lane] + quick_log(total[lane])) + (half * pull * value[lane] + constant)
+        total[lane] = -one / total[lane]
+    for k in range(n_components):
+        for lane in range(TILE):
+            logs[k, lane] *= total[lane]
     if not needed:
         return
     for k in range(n_components):
@@ -143,11 +149,8 @@ def _walk_tiles(
     """Tiles start .. stop - 1 of these walks take steps begin .. end - 1."""
     n_steps, n_features = numbers[0], x.shape[1]
     tile, gradient = np.empty((n_features, TILE), x.dtype), np.empty((n_features, TILE), x.dtype)
-    z, logs, value = (
-        np.empty((len(forward), TILE), x.dtype),
-        np.empty((scales.shape[1], TILE), x.dtype),
-        np.empty(TILE, x.dtype),
-    )
+    z, logs = np.empty((len(forward), TILE), x.dtype), np.empty((scales.shape[1], TILE), x.dtype)
+    spare, value = np.empty((2, TILE), x.dtype), np.empty(TILE, x.dtype)
     normals = np.empty((n_normals(n_features, shapes, diagonals) + 3) // 4 * 4)
     factor, rows = np.empty(TILE, x.dtype), np.empty((3, max(TILE, n_features)), x.dtype)
     for t in range(start, stop):
@@ -156,7 +159,7 @@ def _walk_tiles(
         moves = np.arange(TILE) < len(members)
         for step in range(begin, end):
             needed = len(target) > 0 or step < n_steps
-            _evaluate(0, tile, forward, backward, centres, precisions, scales, added, z, logs, value, gradient, needed)
+            _evaluate(0, tile, forward, backward, centres, precisions, scales, added, z, logs, spare, value, gradient, needed)
             more = take_step(
                 *(step, numbers, members, value, gradient, tile, moves, factor, rows, normals),
                 *(f, taken, reached, trajectory, target, low, high, shapes, diagonals),
@@ -207,11 +210,8 @@ def _anneal_tiles(
     n_features = x.shape[1]
     tile, gradient = np.empty((n_features, TILE), x.dtype), np.empty((n_features, TILE), x.dtype)
     before, squares, moving = np.empty((n_features, TILE), x.dtype), np.empty(TILE, x.dtype), np.empty(TILE, np.bool_)
-    z, logs, value = (
-        np.empty((len(forward), TILE), x.dtype),
-        np.empty((scales.shape[1], TILE), x.dtype),
-        np.empty(TILE, x.dtype),
-    )
+    z, logs = np.empty((len(forward), TILE), x.dtype), np.empty((scales.shape[1], TILE), x.dtype)
+    spare, value = np.empty((2, TILE), x.dtype), np.empty(TILE, x.dtype)
     normals = np.empty((n_features + 3) // 4 * 4)
     for t in range(start, stop):
         places = np.arange(t * TILE, min((t + 1) * TILE, len(walks)))
@@ -229,7 +229,9 @@ def _anneal_tiles(
                         for j in range(n_features):
                             trajectory[members[i], 0, j] = tile[j, i]
             needed = step < len(moves)
-            _evaluate(step, tile, forward, backward, centres, precisions, scales, added, z, logs, value, gradient, needed)
+            _evaluate(
+                step, tile, forward, backward, centres, precisions, scales, added, z, logs, spare, value, gradient, needed
+            )
             for i in range(len(members)):
                 if going[members[i]]:
                     f[members[i]] = value[i]

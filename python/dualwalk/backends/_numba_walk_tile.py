@@ -13,7 +13,7 @@ TILE = 32  # walks side by side
 
 @jit()
 def multiply(matrix, given, out):
-    """out += matrix @ given, every entry of given and out a tile of lanes; eight columns at once, to load out less often."""
+    """out += matrix @ given, every entry of given and out a tile of lanes; eight or four columns at once, to load out less often."""
     n_rows, n_columns = matrix.shape
     whole = n_columns // 8 * 8
     for c in range(0, whole, 8):
@@ -23,6 +23,13 @@ def multiply(matrix, given, out):
             for i in range(TILE):
                 near = o[i] + w[0] * g[0, i] + w[1] * g[1, i] + w[2] * g[2, i] + w[3] * g[3, i]
                 o[i] = near + w[4] * g[4, i] + w[5] * g[5, i] + w[6] * g[6, i] + w[7] * g[7, i]
+    if n_columns - whole >= 4:
+        g = given[whole : whole + 4]
+        for r in range(n_rows):
+            w, o = matrix[r, whole : whole + 4], out[r]
+            for i in range(TILE):
+                o[i] += w[0] * g[0, i] + w[1] * g[1, i] + w[2] * g[2, i] + w[3] * g[3, i]
+        whole += 4
     for c in range(whole, n_columns):
         for r in range(n_rows):
             w, o = matrix[r, c], out[r]
