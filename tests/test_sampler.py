@@ -13,9 +13,10 @@ from sklearn.datasets import load_digits
 
 from dualwalk._estimator import NotFittedError, SmallSampleWarning
 from dualwalk._ladder.classes import climb_classes
-from dualwalk._ladder.covariance import NoiseModel, PooledNoise, choose_noise_model, ledoit_wolf_shrinkage
+from dualwalk._ladder.covariance import PooledNoise, choose_noise_model, ledoit_wolf_shrinkage
 from dualwalk._ladder.criterion import Criterion, partition, restrict
-from dualwalk._ladder.rung import Rung, Walker, balanced_starts
+from dualwalk._ladder.marginals import Marginals, Smoothing, choose_smoothing
+from dualwalk._ladder.rung import Rung, Shared, Walker, balanced_starts
 from dualwalk._neighbors import squared_distances
 from dualwalk._sampler.grouped import GroupedDataWarning
 from dualwalk.datasets import load_japanese_vowels
@@ -80,7 +81,7 @@ class TestSample:
             made = DualSampler(walk, random_state=0).fit(X).sample(200)
             assert (made[:, 0, 1] == 0.1).all()
             assert np.isin(made[:, 1, 2], X[:, 1, 2]).all()
-        walker = Walker(X.reshape(80, -1), (2, 5), "standard", NoiseModel("diagonal"))
+        walker = Walker(X.reshape(80, -1), (2, 5), "standard", Shared())
         made = walker.generate(Rung("standard", 10), np.arange(80), np.random.default_rng(0)).reshape(-1, 2, 5)
         assert (made[:, 0, 1] == 0.1).all()
         assert np.isin(made[:, 1, 2], X[:, 1, 2]).all()
@@ -138,14 +139,17 @@ class TestLabels:
     def test_no_label_means_training_proportions(self):
         sampler, _, _ = two_classes()
         side = sampler.sample(130).mean(axis=1)
-        assert [(side > 4).sum(), (side < -4).sum()] == [60, 10]
+        # A rank between two far classes may take a value of either.
+        np.testing.assert_allclose([(side > 4).sum(), (side < -4).sum()], [60, 10], atol=1)
 
     def test_what_is_told_about_the_choice(self):
         sampler, _, _ = two_classes()
         assert sampler.classes_.tolist() == ["left", "rare", "right"]
-        assert sampler.choice_.per_class
+        assert sampler.choice_.per_class == (sampler.class_criteria_.per_class < sampler.class_criteria_.pooled)
         assert set(sampler.choices_) == {"left", "right", "rare"}
-        assert sampler.class_criteria_.per_class < sampler.class_criteria_.pooled
+        assert abs(sampler.class_criteria_.per_class - sampler.class_criteria_.pooled) < 0.1
+        assert sampler.choice_.candidates[0].criterion == min(c.criterion for c in sampler.choice_.candidates)
+        assert str(sampler.choice_.candidates[0]) in sampler.choice_.why
         assert {tried.label for tried in sampler.criteria_} == {None, "left", "right"}
 
     def test_dependence_of_each_class_comes_back(self):
@@ -257,16 +261,56 @@ class TestQuality:
         assert scores[0] < min(scores[1:]) - 0.1
         assert criterion(copies).authenticity < 0.01
 
-    def test_variance_match_restores_the_variance(self):
-        X = np.random.default_rng(0).normal(size=(60, 30))
-        walker = Walker(X, (30,), "scores", NoiseModel("diagonal"))
-        starts = np.tile(np.arange(60), 50)
-        plain, matched = (
-            walker.generate(Rung(n_neighbors=7, variance_match=m), starts, np.random.default_rng(0)).var(axis=0).mean()
-            for m in (False, True)
-        )
-        assert plain < 0.96 * X.var(axis=0).mean()
-        assert matched == pytest.approx(X.var(axis=0).mean(), rel=0.06)
+
+class TestMarginals:
+    def test_a_block_has_the_training_marginals_whatever_the_walk_did(self):
+        X = np.random.default_rng(0).exponential(size=(128, 30))
+        walker = Walker(X, (30,), "scores", Shared())
+        made = walker.generate(Rung(n_neighbors=7), np.arange(128), np.random.default_rng(0))
+        gaps = np.diff(np.sort(X, axis=0), axis=0).max(axis=0)
+        assert (np.abs(np.sort(made, axis=0) - np.sort(X, axis=0)).max(axis=0) <= gaps).all()
+        inside = (made > X.min(axis=0)) & (made < X.max(axis=0))
+        assert inside.mean() > 0.98
+        assert not np.isin(made[inside], X).any()
+
+    def test_a_single_row_is_a_row_of_a_block(self):
+        # Balanced on its own, one row would have independent columns.
+        base = np.random.default_rng(0).normal(size=(200, 1))
+        X = base + 0.01 * np.random.default_rng(1).normal(size=(200, 8))
+        sampler = DualSampler(random_state=0).fit(X)
+        ones = np.concatenate([sampler.sample(1, seed=s) for s in range(30)])
+        assert np.corrcoef(ones.T).min() > 0.98
+
+    def test_labelled_rows_have_the_marginals_of_their_class(self):
+        sampler, X, y = two_classes()
+        for label in ("left", "right"):
+            made = sampler.sample(300, label)
+            inside = X[y == label]
+            assert (made.min(axis=0) >= inside.min(axis=0) - 1e-9).all()
+            assert (made.max(axis=0) <= inside.max(axis=0) + 1e-9).all()
+            np.testing.assert_allclose(made.mean(axis=0), inside.mean(axis=0), atol=0.15 * inside.std(axis=0).max())
+
+    def test_stationary_channels_share_their_marginal_and_trends_do_not(self):
+        rng = np.random.default_rng(0)
+        stationary = rng.gamma(2.0, size=(60, 2, 20))
+        assert choose_smoothing(stationary.reshape(60, -1), (2, 20), 0) == Smoothing(math.inf, 1.0)
+        jumping = stationary + 10.0 * rng.permutation(20)
+        assert choose_smoothing(jumping.reshape(60, -1), (2, 20), 0) == Smoothing()
+        assert choose_smoothing(stationary.reshape(60, -1), (40,), 0) == Smoothing()
+
+    def test_shared_quantiles_are_nearer_to_the_truth(self):
+        rng = np.random.default_rng(0)
+        rows = rng.normal(size=(50, 3 * 24))
+        truth = np.sort(rng.normal(size=200_000))[np.linspace(0, 199_999, 52).astype(int)[1:-1]]
+        own, shared = (Marginals(rows, (3, 24), s).table for s in (Smoothing(), Smoothing(math.inf, 1.0)))
+        assert np.abs(shared - truth[:, None])[5:-5].mean() < 0.4 * np.abs(own - truth[:, None])[5:-5].mean()
+
+    def test_tied_columns_keep_their_values(self):
+        rows = np.round(np.random.default_rng(0).normal(size=(100, 12)))
+        marginals = Marginals(rows, (2, 6), Smoothing(math.inf, 1.0))
+        made = marginals.balanced(np.random.default_rng(1).normal(size=(100, 12)), np.random.default_rng(2))
+        assert np.isin(made, rows).all()
+        np.testing.assert_allclose(made.mean(axis=0), rows.mean(axis=0), atol=0.05)
 
 
 class TestCovariance:
@@ -290,7 +334,7 @@ class TestCovariance:
         assert np.abs(made - truth).mean() < 0.6 * np.abs(np.corrcoef(points.T) - truth).mean()
 
     def test_flat_rows_have_no_time(self):
-        assert choose_noise_model(np.zeros((20, 5)), (5,), 0) == NoiseModel("diagonal")
+        assert choose_noise_model(np.zeros((20, 5)), (5,), 0).target == "diagonal"
 
 
 class TestWalkAndExplain:
@@ -393,7 +437,7 @@ class TestConventions:
         codes = np.repeat([0, 1], [20, 7])
         folds = partition(27, 0, 0, labels=codes)
         rows = np.random.default_rng(0).normal(size=(27, 3))
-        rungs, tried = climb_classes(rows, (3,), codes, folds, NoiseModel("diagonal"), 0, None, lambda _: None)
+        rungs, tried = climb_classes(rows, (3,), codes, folds, 0, None, lambda _: None)
         assert set(rungs) == {0}
         assert {candidate.label for candidate in tried} == {0}
         assert all(len(fold.held) and len(fold.fit) for fold in restrict(folds, np.flatnonzero(codes)))

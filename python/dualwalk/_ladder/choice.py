@@ -2,45 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from typing import Any, Self
 
-from .rung import Rung
+from .rung import Rung, Shared
 from .search import Candidate
 
 Progress = Callable[[int, int, str], None]
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What `fit` chose: how far a walk reaches, and in which space.
-
-    space : "scores" (normal scores) or "standard" (standardized columns)
-    n_neighbors : neighbours of the start that the local dual function is made of; None for all rows
-    time : length of the walk in relaxation times (ln 2 keeps half of the start's offset; inf forgets it)
-    pooled_noise : share of the noise that comes from the shared (shrunk, separable) covariance; 1 is a Gaussian copula
-    variance_match : whether every column is stretched to the training rows' variance
-    per_class : whether every class that is large enough has a choice of its own (`DualSampler.choices_`)
-    criterion : its criterion on the folds (lower is better; about .05 to .2 where samples are good), None if nothing was tried
-    """
-
-    space: str
-    n_neighbors: int | None
-    time: float
-    pooled_noise: float
-    variance_match: bool
-    per_class: bool
-    criterion: float | None
-
-    @classmethod
-    def of(cls, rung: Rung, per_class: bool, criterion: float | None) -> Self:
-        return cls(rung.space, rung.n_neighbors, rung.time, rung.pooled_noise, rung.variance_match, per_class, criterion)
-
-    def __str__(self) -> str:
-        rung = Rung(self.space, self.n_neighbors, self.time, self.pooled_noise, self.variance_match)
-        chosen = "" if self.criterion is None else f", criterion {self.criterion:.3f}"
-        return f"{rung}{', every class its own' if self.per_class else ''}{chosen}"
 
 
 @dataclass(frozen=True)
@@ -58,7 +27,6 @@ class Tried:
     n_neighbors: int | None
     time: float
     pooled_noise: float
-    variance_match: bool
     criterion: float
     energy_distance: float
     coverage: float
@@ -69,7 +37,68 @@ class Tried:
     def of(cls, candidate: Candidate, label: Any) -> Self:
         r, s = candidate.rung, candidate.score
         parts = (s.criterion, s.energy_distance, s.coverage, s.authenticity)
-        return cls(r.space, r.n_neighbors, r.time, r.pooled_noise, r.variance_match, *parts, label)
+        return cls(r.space, r.n_neighbors, r.time, r.pooled_noise, *parts, label)
+
+    def __str__(self) -> str:
+        whose = "" if self.label is None else f"class {self.label}: "
+        parts = f"coverage {self.coverage:.2f}, authenticity {self.authenticity:.2f}"
+        return f"{whose}{_words(self)}: {self.criterion:.3f} ({parts})"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What `fit` chose, how far a walk reaches, and in which space; str() tells it in a line, `why` with what was tried.
+
+    space : "scores" (normal scores) or "standard" (standardized columns)
+    n_neighbors : neighbours of the start that the local dual function is made of; None for all rows
+    time : length of the walk in relaxation times (ln 2 keeps half of the start's offset; inf forgets it)
+    pooled_noise : share of the noise that comes from the shared (shrunk) covariance; 1 is a Gaussian copula
+    covariance : what that covariance is shrunk to and how far (by held-out likelihood)
+    marginals : how the columns of a channel share their quantiles (by the held-out CRPS)
+    per_class : whether every class that is large enough has a choice of its own (`DualSampler.choices_`)
+    criterion : its criterion on the folds (lower is better; about .05 to .2 where samples are good), None if nothing was tried
+    candidates : everything that was tried, with its criterion; the best first
+    """
+
+    space: str
+    n_neighbors: int | None
+    time: float
+    pooled_noise: float
+    covariance: str
+    marginals: str
+    per_class: bool
+    criterion: float | None
+    candidates: tuple[Tried, ...] = field(default=(), repr=False)
+
+    @classmethod
+    def of(cls, rung: Rung, shared: Shared, per_class: bool) -> Self:
+        """Without a ladder: nothing was tried."""
+        return cls._of(rung, shared, per_class, None, ())
+
+    @classmethod
+    def best(cls, candidate: Candidate, per_class: bool, tried: Iterable[Tried]) -> Self:
+        """The winner of a ladder, and all that was tried on it."""
+        ordered = tuple(sorted(tried, key=lambda other: other.criterion))
+        return cls._of(candidate.rung, candidate.shared, per_class, candidate.score.criterion, ordered)
+
+    @classmethod
+    def _of(cls, rung: Rung, shared: Shared, per_class: bool, criterion: float | None, tried: tuple[Tried, ...]) -> Self:
+        shares = (rung.pooled_noise, str(shared.noise), str(shared.smoothing))
+        return cls(rung.space, rung.n_neighbors, rung.time, *shares, per_class, criterion, tried)
+
+    def __str__(self) -> str:
+        chosen = "" if self.criterion is None else f", criterion {self.criterion:.3f}"
+        return f"{_words(self)}{', every class its own' if self.per_class else ''}{chosen}"
+
+    @property
+    def why(self) -> str:
+        """The choice in sentences and what it beat, a line each."""
+        shared = f"covariance: {self.covariance} (held-out likelihood); {self.marginals} (held-out CRPS)"
+        return "\n".join([str(self), shared, *(f"  {candidate}" for candidate in self.candidates)])
+
+
+def _words(of: Choice | Tried) -> str:
+    return str(Rung(of.space, of.n_neighbors, of.time, of.pooled_noise))
 
 
 class Ticker:

@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._random import generator
-from .covariance import NoiseModel
 from .criterion import Criterion, Fold, partition, restrict
 from .rung import Rung, Walker, balanced_starts
-from .search import Candidate, Ladder
+from .search import Candidate, Ladder, choose_shared
 
 Float = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -35,7 +34,6 @@ def climb_classes(
     feature_shape: tuple[int, ...],
     codes: Index,
     folds: list[Fold],
-    model: NoiseModel,
     seed: int,
     groups: Index | None,
     tick: Callable[[str], None],
@@ -49,7 +47,8 @@ def climb_classes(
         if len(members) < SMALLEST_CLASS or len(inside) < 2 or min(len(fold.fit) for fold in inside) < SMALLEST_FIT:
             continue
         own_groups = None if groups is None else groups[members]
-        ladder = Ladder(rows[members], feature_shape, inside, model, seed, groups=own_groups, label=code)
+        shared = choose_shared(rows[members], feature_shape, seed, own_groups)
+        ladder = Ladder(rows[members], feature_shape, inside, shared, seed, groups=own_groups, label=code)
         rungs[code] = ladder.climb(partial(_announce, tick, code))
         tried.extend(ladder.candidates)
     return rungs, tried
@@ -68,17 +67,16 @@ def small_class(codes: Index, code: int) -> tuple[Index, Rung]:
     """
     members = np.flatnonzero(codes == code)
     if len(members) < 3:
-        return np.arange(len(codes)), Rung("standard", 2)
-    return members, Rung("standard", len(members) - 1)
+        return np.arange(len(codes)), Rung("standard", 2, balanced=False)
+    return members, Rung("standard", len(members) - 1, balanced=False)
 
 
 def compare(
     rows: Float,
     feature_shape: tuple[int, ...],
     codes: Index,
-    pooled: Rung,
+    pooled: Candidate,
     rungs: dict[int, Candidate],
-    model: NoiseModel,
     seed: int,
     groups: Index | None,
 ) -> Verdict:
@@ -93,8 +91,13 @@ def compare(
     for k, fold in enumerate(folds):
         stream = generator(seed, "verdict", k)
         starts = balanced_starts(np.arange(len(fold.fit)), n, stream)
-        made = Walker(rows[fold.fit], feature_shape, pooled.space, model).generate(pooled, starts, stream)
-        labels = codes[fold.fit][starts]
+        fold_codes = codes[fold.fit]
+        labels = fold_codes[starts]
+        made = np.empty((n, rows.shape[1]))
+        everyone = Walker(rows[fold.fit], feature_shape, pooled.rung.space, pooled.shared)
+        for code in np.unique(labels):
+            places = np.flatnonzero(labels == code)
+            made[places] = everyone.generate(pooled.rung, starts[places], stream, among=np.flatnonzero(fold_codes == code))
         pooled_rows.append((made, labels))
         own = made.copy()
         for code, best in rungs.items():
@@ -104,7 +107,7 @@ def compare(
                 continue
             stream = generator(seed, "verdict", k, code)
             starts = balanced_starts(np.arange(len(members)), len(places), stream)
-            walker = Walker(rows[members], feature_shape, best.rung.space, model)
+            walker = Walker(rows[members], feature_shape, best.rung.space, best.shared)
             own[places] = walker.generate(best.rung, starts, stream)
         class_rows.append((own, labels))
     whole = Criterion(rows, folds, groups)

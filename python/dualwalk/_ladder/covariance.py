@@ -15,7 +15,8 @@ from .._random import generator
 
 Float = NDArray[np.float64]
 
-SEPARABLE_SHRINKAGES = (0.5, 0.7, 0.9)
+DIAGONAL_SHRINKAGES = (0.02, 0.05, 0.1, 0.2, 0.4)
+SEPARABLE_SHRINKAGES = (0.5, 0.7, 0.9, 0.97)
 FLIP_FLOPS = 4
 RIDGE = 1e-3
 
@@ -24,8 +25,14 @@ RIDGE = 1e-3
 class NoiseModel:
     """A target ("diagonal" or "separable") and its share; None for Ledoit and Wolf's own."""
 
-    target: str
+    target: str = "diagonal"
     shrinkage: float | None = None
+
+    def __str__(self) -> str:
+        if self.target == "diagonal":
+            how = "as Ledoit and Wolf do" if self.shrinkage is None else f"by {100 * self.shrinkage:g} %"
+            return f"shrunk to its diagonal {how}"
+        return f"{100 * (self.shrinkage or 0.0):g} % channels x times"
 
 
 @dataclass(frozen=True)
@@ -119,8 +126,7 @@ class PooledNoise:
 
 def choose_noise_model(points: Float, feature_shape: tuple[int, ...], seed: int, *, n_folds: int = 2) -> NoiseModel:
     """The target and shrinkage with the highest held-out Gaussian log-likelihood, on `n_folds` of five folds."""
-    if len(feature_shape) != 2 or min(feature_shape) < 2:
-        return NoiseModel("diagonal")
+    is_series = len(feature_shape) == 2 and min(feature_shape) > 1
     fold = generator(seed, "noise").permutation(len(points)) % 5
     totals: dict[NoiseModel, float] = {}
     for k in range(n_folds):
@@ -128,9 +134,11 @@ def choose_noise_model(points: Float, feature_shape: tuple[int, ...], seed: int,
         center = fit.mean(axis=0)
         unit, deviation = _standardized(fit - center)
         test = (held - center) / np.where(deviation > 0, deviation, 1.0)
-        diagonal = NoiseModel("diagonal")
-        shrinkage = max(ledoit_wolf_shrinkage(unit), 1e-3)
-        totals[diagonal] = totals.get(diagonal, 0.0) + _log_likelihoods(unit, test, (shrinkage,))[0]
+        shrinkages = (max(ledoit_wolf_shrinkage(unit), 1e-3), *DIAGONAL_SHRINKAGES)
+        for s, value in zip((None, *DIAGONAL_SHRINKAGES), _log_likelihoods(unit, test, shrinkages), strict=True):
+            totals[NoiseModel("diagonal", s)] = totals.get(NoiseModel("diagonal", s), 0.0) + value
+        if not is_series:
+            continue
         separable = _fit_separable(unit.reshape(-1, *feature_shape))
         white = separable.whiten(unit.reshape(-1, *feature_shape)).reshape(unit.shape)
         white_test = separable.whiten(test.reshape(-1, *feature_shape)).reshape(test.shape)

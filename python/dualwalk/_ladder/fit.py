@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -10,13 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._random import generator
-from ..normal_scores import NormalScores
 from .choice import Choice, Progress, Ticker, Tried
 from .classes import SMALLEST_CLASS, Verdict, climb_classes, compare, small_class
-from .covariance import NoiseModel, choose_noise_model
 from .criterion import SMALL_DATA, partition
-from .rung import Rung, Walker
-from .search import GLOBAL_RUNGS, LOCAL_RUNGS, N_REFINEMENTS, Candidate, Ladder
+from .rung import Rung, Shared, Walker
+from .search import GLOBAL_RUNGS, LOCAL_RUNGS, N_REFINEMENTS, Candidate, Ladder, choose_shared
 
 Float = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -38,6 +36,7 @@ class FittedLadder:
         part_of_label where one is
     choices : {label: Choice}, {None: choice} without labels
     n_neighbors : of the local dual functions round a row
+    codes : the classes of the training rows
     """
 
     choice: Choice
@@ -48,6 +47,7 @@ class FittedLadder:
     part_of_code: Index
     part_of_label: Index
     n_neighbors: int
+    codes: Index
 
     def generate(self, starts: Index, codes: Index, seed: int, *, labelled: bool) -> Float:
         """A new row from every start (an index of a training row); `codes` are the starts' classes."""
@@ -55,20 +55,31 @@ class FittedLadder:
         n_features = self.parts[0].walker.points.shape[1]
         rows = np.empty((len(starts), n_features))
         for p, part in enumerate(self.parts):
-            places = np.flatnonzero(part_of_row == p)
-            if len(places):
+            stream = generator(seed, "noise", p)
+            for places, among in self._shares(part, codes, part_of_row == p, labelled):
                 local = np.searchsorted(part.members, starts[places])
-                rows[places] = part.walker.generate(part.rung, local, generator(seed, "noise", p))
+                rows[places] = part.walker.generate(part.rung, local, stream, among=among)
         return rows
+
+    def _shares(
+        self, part: Part, codes: Index, mine: NDArray[np.bool_], labelled: bool
+    ) -> Iterator[tuple[Index, Index | None]]:
+        """Rows that are made together, and the members of the part that they share their marginals with (None: all of them)."""
+        if not (labelled and part.rung.balanced):
+            if mine.any():
+                yield np.flatnonzero(mine), None
+            return
+        for code in np.unique(codes[mine]):
+            yield np.flatnonzero(mine & (codes == code)), np.flatnonzero(self.codes[part.members] == code)
 
 
 def fit_local(rows: Float, feature_shape: tuple[int, ...], codes: Index, n_neighbors: int) -> FittedLadder:
     """K neighbours and t = ln 2 for all rows; nothing is chosen."""
-    rung = Rung(n_neighbors=n_neighbors)
-    parts = [_part(rows, feature_shape, np.arange(len(rows)), rung, NoiseModel("diagonal"))]
+    rung, shared = Rung(n_neighbors=n_neighbors), Shared()
+    parts = [_part(rows, feature_shape, np.arange(len(rows)), rung, shared)]
     part_of_code = np.zeros(len(np.unique(codes)), dtype=np.intp)
-    choice = Choice.of(rung, False, None)
-    return FittedLadder(choice, {None: choice}, [], None, parts, part_of_code, part_of_code, n_neighbors)
+    choice = Choice.of(rung, shared, False)
+    return FittedLadder(choice, {None: choice}, [], None, parts, part_of_code, part_of_code, n_neighbors, codes)
 
 
 def fit_ladder(
@@ -87,27 +98,27 @@ def fit_ladder(
     per_ladder = len(LOCAL_RUNGS) + len(GLOBAL_RUNGS) + N_REFINEMENTS
     tick = Ticker(progress, 1 + per_ladder * (1 + (n_classes if n_classes > 1 else 0)))
     tick("covariance shared by all rows")
-    model = choose_noise_model(NormalScores()._fit_rows(rows), feature_shape, seed)
+    shared = choose_shared(rows, feature_shape, seed, groups)
     stratify = codes if n_classes > 1 else None
     n_partitions = 2 if rows.size < SMALL_DATA else 1
     folds = [f for p in range(n_partitions) for f in partition(n, seed, p, labels=stratify, groups=groups)]
-    ladder = Ladder(rows, feature_shape, folds, model, seed, groups=groups)
-    best_pooled = ladder.climb(tick)
-    pooled = best_pooled.rung
+    ladder = Ladder(rows, feature_shape, folds, shared, seed, groups=groups)
+    pooled = ladder.climb(tick)
     tried = list(ladder.candidates)
     verdict: Verdict | None = None
     rungs: dict[int, Candidate] = {}
     if n_classes > 1:
-        rungs, class_tried = climb_classes(rows, feature_shape, codes, folds, model, seed, groups, tick)
+        rungs, class_tried = climb_classes(rows, feature_shape, codes, folds, seed, groups, tick)
         tried.extend(class_tried)
         if rungs:
-            verdict = compare(rows, feature_shape, codes, pooled, rungs, model, seed, groups)
+            verdict = compare(rows, feature_shape, codes, pooled, rungs, seed, groups)
             if verdict.pooled <= verdict.per_class:
                 rungs = {}
     criteria = [Tried.of(candidate, name_of(candidate.label)) for candidate in tried]
-    choice = Choice.of(pooled, bool(rungs), best_pooled.score.criterion)
-    everyone = _part(rows, feature_shape, np.arange(n), pooled, model)
-    fitted = _with_classes(rows, feature_shape, codes, rungs, model, choice, everyone, name_of)
+    of_all = [candidate for candidate in criteria if candidate.label is None]
+    choice = Choice.best(pooled, bool(rungs), of_all)
+    everyone = _part(rows, feature_shape, np.arange(n), pooled.rung, shared)
+    fitted = _with_classes(rows, feature_shape, codes, rungs, shared, choice, everyone, criteria, name_of)
     result = FittedLadder(
         fitted.choice,
         fitted.choices,
@@ -116,7 +127,8 @@ def fit_ladder(
         fitted.parts,
         fitted.part_of_code,
         fitted.part_of_label,
-        pooled.n_neighbors or n - 1,
+        pooled.rung.n_neighbors or n - 1,
+        codes,
     )
     tick.finish()
     return result
@@ -135,9 +147,10 @@ def _with_classes(
     feature_shape: tuple[int, ...],
     codes: Index,
     rungs: dict[int, Candidate],
-    model: NoiseModel,
+    shared: Shared,
     choice: Choice,
     everyone: Part,
+    criteria: list[Tried],
     name_of: Callable[[int | None], Any],
 ) -> _Classes:
     """Which part makes the rows of which class; `rungs` is empty where all rows share one ladder.
@@ -153,11 +166,12 @@ def _with_classes(
     of_class = dict.fromkeys(range(len(sizes)), choice)
     for code, size in enumerate(sizes):
         if code in rungs:
-            part = _part(rows, feature_shape, np.flatnonzero(codes == code), rungs[code].rung, model)
-            of_class[code] = Choice.of(part.rung, True, rungs[code].score.criterion)
+            part = _part(rows, feature_shape, np.flatnonzero(codes == code), rungs[code].rung, rungs[code].shared)
+            of_code = [candidate for candidate in criteria if candidate.label == name_of(code)]
+            of_class[code] = Choice.best(rungs[code], True, of_code)
         elif rungs or size < SMALLEST_CLASS:
-            part = _part(rows, feature_shape, *small_class(codes, code), model)
-            of_class[code] = Choice.of(part.rung, True, None)
+            part = _part(rows, feature_shape, *small_class(codes, code), shared)
+            of_class[code] = Choice.of(part.rung, shared, True)
         else:
             continue
         part_of_label[code] = len(parts)
@@ -168,5 +182,5 @@ def _with_classes(
     return _Classes(choice, {name_of(code): c for code, c in of_class.items()}, parts, part_of_code, part_of_label)
 
 
-def _part(rows: Float, feature_shape: tuple[int, ...], members: Index, rung: Rung, model: NoiseModel) -> Part:
-    return Part(members, Walker(rows[members], feature_shape, rung.space, model), rung)
+def _part(rows: Float, feature_shape: tuple[int, ...], members: Index, rung: Rung, shared: Shared) -> Part:
+    return Part(members, Walker(rows[members], feature_shape, rung.space, shared), rung)

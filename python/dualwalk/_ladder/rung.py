@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +13,12 @@ from .._neighbors import nearest_neighbors
 from ..duals.local import noise_weights, weighted_rows
 from ..normal_scores import TIED_BELOW, NormalScores
 from .covariance import NoiseModel, PooledNoise
+from .marginals import Marginals, Smoothing
 
 Float = NDArray[np.float64]
+Index = NDArray[np.intp]
 
-# The variance match never changes a column by more than this.
-SMALLEST_GAIN, LARGEST_GAIN = 0.5, 1.6
+SMALLEST_BLOCK, LARGEST_BLOCK = 128, 1024
 ROWS_AT_A_TIME = 4096
 
 
@@ -29,13 +30,20 @@ class Rung:
     n_neighbors: int | None = 20
     time: float = math.log(2.0)
     pooled_noise: float = 0.0
-    variance_match: bool = False
+    balanced: bool = True
 
     def __str__(self) -> str:
         reach = "all rows" if self.n_neighbors is None else f"{self.n_neighbors} neighbours"
         noise = f", pooled noise {self.pooled_noise:g}" if self.n_neighbors is None else ""
-        matched = ", variance matched" if self.variance_match else ""
-        return f"{reach}{noise}, {self.space}{matched}"
+        return f"{reach}{noise}, {self.space}"
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What all rungs of a fit share, chosen before them: the covariance of pooled noise and the marginals' smoothing."""
+
+    noise: NoiseModel = field(default_factory=NoiseModel)
+    smoothing: Smoothing = field(default_factory=Smoothing)
 
 
 class _StandardScores:
@@ -63,21 +71,22 @@ class _StandardScores:
 class Walker:
     """Training rows in one space with their neighbours: makes new rows at any rung of the ladder."""
 
-    def __init__(self, rows: Float, feature_shape: tuple[int, ...], space: str, model: NoiseModel) -> None:
+    def __init__(self, rows: Float, feature_shape: tuple[int, ...], space: str, shared: Shared) -> None:
+        self._rows = rows
+        self._shared = shared
+        self._marginals: Marginals | None = None
         self._space = NormalScores() if space == "scores" else _StandardScores()
         self.points = self._space._fit_rows(rows)
         self._shape = feature_shape
-        self._model = model
         self._ordered: NDArray[np.intp] | None = None
         self._noise: PooledNoise | None = None
-        self._gains: dict[Rung, Float] = {}
 
     @property
     def noise(self) -> PooledNoise:
         if self._noise is None:
             n = len(self.points)
             centred = self.points - self.points.mean(axis=0)
-            self._noise = PooledNoise(centred * math.sqrt(n / (n - 1)), self._shape, self._model)
+            self._noise = PooledNoise(centred * math.sqrt(n / (n - 1)), self._shape, self._shared.noise)
         return self._noise
 
     def neighbors(self, k: int) -> NDArray[np.intp]:
@@ -86,17 +95,40 @@ class Walker:
             self._ordered = nearest_neighbors(self.points, max(k, 160))
         return self._ordered[:, : k + 1]
 
-    def generate(self, rung: Rung, starts: NDArray[np.intp], stream: np.random.Generator) -> Float:
-        """New rows, one from every start, in the units of the training rows."""
-        parts = [self._walk(rung, starts[part], stream) for part in _blocks(len(starts))]
-        return np.concatenate(parts) if parts else np.empty((0, self.points.shape[1]))
+    def generate(
+        self, rung: Rung, starts: Index, stream: np.random.Generator, *, among: Index | None = None, block: int | None = None
+    ) -> Float:
+        """New rows, one from every start, in the units of the training rows.
 
-    def _walk(self, rung: Rung, starts: NDArray[np.intp], stream: np.random.Generator) -> Float:
-        z = self._local(rung, starts, stream) if rung.n_neighbors is not None else self._global(rung, len(starts), stream)
-        if rung.variance_match:
-            center = self.points.mean(axis=0)
-            z = center + self._gain(rung) * (z - center)
-        return self._space._values(z)
+        A balanced rung works on whole blocks (of `block` rows): what is missing to one starts from other rows, and is left out
+        in the end. `among`: the rows whose marginals the new rows shall have, and that starts come from (all if None).
+        """
+        if not rung.balanced:
+            parts = [
+                self._space._values(self._walk(rung, starts[part], stream)) for part in _blocks(len(starts), ROWS_AT_A_TIME)
+            ]
+            return np.concatenate(parts) if parts else np.empty((0, self.points.shape[1]))
+        members = np.arange(len(self.points)) if among is None else among
+        marginals = self._marginals_of(among)
+        rows = np.empty((len(starts), self.points.shape[1]))
+        size = block or block_size(len(members))
+        for part in _blocks(len(starts), size):
+            own = starts[part]
+            filled = np.concatenate([own, balanced_starts(members, size - len(own), stream)])
+            rows[part] = marginals.balanced(self._walk(rung, filled, stream), stream)[: len(own)]
+        return rows
+
+    def _marginals_of(self, among: Index | None) -> Marginals:
+        if among is not None:
+            return Marginals(self._rows[among], self._shape, self._shared.smoothing)
+        if self._marginals is None:
+            self._marginals = Marginals(self._rows, self._shape, self._shared.smoothing)
+        return self._marginals
+
+    def _walk(self, rung: Rung, starts: Index, stream: np.random.Generator) -> Float:
+        if rung.n_neighbors is None:
+            return self._global(rung, len(starts), stream)
+        return self._local(rung, starts, stream)
 
     def _local(self, rung: Rung, starts: NDArray[np.intp], stream: np.random.Generator) -> Float:
         """m + e^-t (z - m) + sqrt(1 - e^-2t) N^T eps / sqrt(K), written as weights on the neighbourhood's rows."""
@@ -119,23 +151,6 @@ class Walker:
             z += math.sqrt(rung.pooled_noise) * self.noise.draw(n_rows, stream)
         return z
 
-    def _gain(self, rung: Rung) -> Float:
-        """Per column: the factor that gives generated points the training points' variance (closed form, local rungs)."""
-        if rung not in self._gains:
-            assert rung.n_neighbors is not None
-            z, index = self.points, self.neighbors(rung.n_neighbors)
-            n, size = index.shape
-            decay = math.exp(-rung.time)
-            centred = z - z.mean(axis=0)
-            local_mean = weighted_rows(np.full(index.shape, 1.0 / size), index, centred)
-            times_used = np.bincount(index.ravel(), minlength=n).astype(np.float64)
-            within = (times_used @ centred**2 - size * (local_mean**2).sum(axis=0)) / (n * (size - 1))
-            variance = ((local_mean + decay * (centred - local_mean)) ** 2).mean(axis=0) + (1.0 - decay**2) * within
-            wanted = (centred**2).mean(axis=0)
-            ratio = np.divide(wanted, variance, out=np.ones_like(wanted), where=variance > 1e-12)
-            self._gains[rung] = np.clip(np.sqrt(ratio), SMALLEST_GAIN, LARGEST_GAIN)
-        return self._gains[rung]
-
 
 def balanced_starts(candidates: NDArray[np.intp], n_rows: int, stream: np.random.Generator) -> NDArray[np.intp]:
     """n_rows starts by whole permutations of the candidates: each serves equally often, give or take one."""
@@ -144,5 +159,10 @@ def balanced_starts(candidates: NDArray[np.intp], n_rows: int, stream: np.random
     return np.concatenate(rounds)[:n_rows] if rounds else candidates[:0]
 
 
-def _blocks(n_rows: int) -> Iterator[slice]:
-    return (slice(begin, begin + ROWS_AT_A_TIME) for begin in range(0, n_rows, ROWS_AT_A_TIME))
+def block_size(n: int) -> int:
+    """Rows that are balanced together: all n, some rounds of few, or a part of very many."""
+    return -(-SMALLEST_BLOCK // n) * n if n < SMALLEST_BLOCK else min(n, LARGEST_BLOCK)
+
+
+def _blocks(n_rows: int, size: int) -> Iterator[slice]:
+    return (slice(begin, begin + size) for begin in range(0, n_rows, size))

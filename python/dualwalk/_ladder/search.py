@@ -10,29 +10,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._random import generator
-from .covariance import NoiseModel
+from ..normal_scores import NormalScores
+from .covariance import choose_noise_model
 from .criterion import Criterion, Fold, Score
-from .rung import Rung, Walker, balanced_starts
+from .marginals import choose_smoothing
+from .rung import Rung, Shared, Walker, balanced_starts
 
 Float = NDArray[np.float64]
 Index = NDArray[np.intp]
 
 LOCAL_RUNGS = tuple(Rung(n_neighbors=k) for k in (5, 7, 10, 14, 20, 28, 40, 56, 80, 112, 160))
 GLOBAL_RUNGS = tuple(Rung(n_neighbors=None, time=math.inf, pooled_noise=w) for w in (0.0, 0.25, 0.5, 0.75, 1.0))
-# The variance match is tried at the winner and at the two rungs below it: it makes up for the variance that a small
-# neighbourhood loses, so with it a smaller one is often best (racketsports: cost .39 at K = 28 against .45 at K = 40).
-N_MATCHED = 3
-N_REFINEMENTS = 1 + N_MATCHED
-# A refinement must win by this much. The criterion sees distances, not marginals, and its noise is about as large: with
-# smaller wins, standardized columns made stocks worse (cost .36 against .22).
-STANDARD_MARGIN, MATCH_MARGIN = 0.02, 0.01
+N_REFINEMENTS = 1
+# Standardized columns must win by this much: the criterion's noise is about as large.
+STANDARD_MARGIN = 0.02
+
+
+def choose_shared(rows: Float, feature_shape: tuple[int, ...], seed: int, groups: Index | None = None) -> Shared:
+    """The covariance of pooled noise and the marginals' smoothing, each by what it foretells of held-out rows."""
+    noise = choose_noise_model(NormalScores()._fit_rows(rows), feature_shape, seed)
+    return Shared(noise, choose_smoothing(rows, feature_shape, seed, groups))
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A rung that was tried and its score; `label` is the code of the class whose ladder it belongs to (None: all rows)."""
+    """A rung that was tried, what its ladder shares, and its score; `label`: the code of the ladder's class (None: all rows)."""
 
     rung: Rung
+    shared: Shared
     score: Score
     label: int | None = None
 
@@ -45,7 +50,7 @@ class Ladder:
         rows: Float,
         feature_shape: tuple[int, ...],
         folds: Sequence[Fold],
-        model: NoiseModel,
+        shared: Shared,
         seed: int,
         *,
         groups: Index | None = None,
@@ -53,7 +58,7 @@ class Ladder:
     ) -> None:
         self._rows = rows
         self._shape = feature_shape
-        self._model = model
+        self._shared = shared
         self._seed = seed
         self._label = label
         self.criterion = Criterion(rows, folds, groups)
@@ -76,38 +81,26 @@ class Ladder:
         """
         fold = self.folds[k]
         if (k, rung.space) not in self._walkers:
-            self._walkers[k, rung.space] = Walker(self._rows[fold.fit], self._shape, rung.space, self._model)
+            self._walkers[k, rung.space] = Walker(self._rows[fold.fit], self._shape, rung.space, self._shared)
         stream = generator(self._seed, "fold", k)
         starts = balanced_starts(np.arange(len(fold.fit)), n_rows, stream)
-        return self._walkers[k, rung.space].generate(rung, starts, stream), fold.fit[starts]
+        return self._walkers[k, rung.space].generate(rung, starts, stream, block=n_rows), fold.fit[starts]
 
     def try_rung(self, rung: Rung) -> Candidate:
         n = len(self._rows)
         score = self.criterion([self.generate(rung, k, n)[0] for k in range(len(self.folds))])
-        self.candidates.append(Candidate(rung, score, self._label))
+        self.candidates.append(Candidate(rung, self._shared, score, self._label))
         return self.candidates[-1]
 
     def climb(self, tick: Callable[[str], None]) -> Candidate:
-        """Try every rung, then standardized columns and the variance match at the winner; return the best."""
+        """Try every rung, then standardized columns at the winner; return the best."""
         for rung in self.rungs():
             tick(str(rung))
             self.try_rung(rung)
         best = min(self.candidates, key=lambda candidate: candidate.score.criterion)
-        if best.rung.n_neighbors is not None:
-            best = self._try_match(best, tick)
         tick("standardized columns")
         standard = self.try_rung(replace(best.rung, space="standard"))
         if standard.score.criterion < best.score.criterion - STANDARD_MARGIN:
             best = standard
         self._walkers.clear()  # they hold a copy of the rows per fold
         return best
-
-    def _try_match(self, best: Candidate, tick: Callable[[str], None]) -> Candidate:
-        rungs = self.rungs()
-        place = rungs.index(best.rung)
-        matched = []
-        for rung in rungs[max(0, place - N_MATCHED + 1) : place + 1]:
-            tick(f"{rung}, variance matched")
-            matched.append(self.try_rung(replace(rung, variance_match=True)))
-        winner = min(matched, key=lambda candidate: candidate.score.criterion)
-        return winner if winner.score.criterion < best.score.criterion - MATCH_MARGIN else best
