@@ -160,6 +160,17 @@ def test_downstream_accuracy(rng):
     assert caught[0].filename == __file__
 
 
+def test_error_of_the_gap_by_hand(rng):
+    X = rng.standard_normal((10, 2))
+    mostly_a, mostly_b = np.repeat(["a", "b"], [7, 3]), np.repeat(["a", "b"], [4, 6])
+    majority = DummyClassifier(strategy="most_frequent")
+    with pytest.warns(metrics.JudgeWarning, match=r"gets 0\.40 of the test rows right .* class gets 0\.60"):
+        found = metrics.train_synthetic_test_real(X, mostly_b, X, mostly_b, X_train=X, y_train=mostly_a, classifier=majority)
+    assert (found.synthetic, found.real, found.chance) == (0.6, 0.4, 0.6)
+    assert found.gap == pytest.approx(-0.2), "-1 in six rows, +1 in four"
+    assert found.se == pytest.approx(np.sqrt((1 - 0.2**2) / 10))
+
+
 def test_downstream_labels_are_checked(rng):
     X, y = labelled(20, rng)
     with pytest.raises(ValueError, match=r"y_synthetic must hold one label a sample, shape \(20,\)"):
@@ -238,6 +249,15 @@ def test_evaluate_with_labels_and_as_text(rng):
     assert numbers == metrics.evaluate(made, X, held, y=y_made, y_train=y, y_held_out=y_held).as_dict()
     with pytest.raises(ValueError, match="go together; got no y_held_out and no y_train"):
         metrics.evaluate(made, X, held, y=y_made)
+
+
+def test_evaluate_warns_of_blind_judges_and_says_so_in_its_table(rng):
+    independent = rng.standard_normal((3, 30, 4))
+    with pytest.warns(metrics.JudgeWarning, match=r"forest 0\.\d\d .*, forest on distances to training rows") as caught:
+        found = metrics.evaluate(*independent)
+    assert caught[0].filename == __file__
+    assert not found.trusted
+    assert str(found).count("Not to be trusted") == 3
 
 
 def test_evaluate_checks_and_thins(rng):

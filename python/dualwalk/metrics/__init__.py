@@ -3,8 +3,21 @@
     from dualwalk import metrics
     print(metrics.evaluate(generated, train, held_out))
 
-Arrays are (n, n_features) or (n, n_channels, n_times). Classifiers need scikit-learn (`pip install "dualwalk[metrics]"`),
-networks need PyTorch; everything else needs NumPy alone.
+| question | score |
+|---|---|
+| all quick ones in a table, and the cost that sums them up | `evaluate` |
+| can a classifier tell them from real ones? | `classifier_two_sample`, `nearest_neighbor_two_sample`, `discriminative_score` |
+| are they copies, or far from everything? | `authenticity`, `memorization_two_sample` |
+| do they fill the room that real ones fill? | `manifold_scores` |
+| is the distribution the same? | `mmd`, `energy_distance`, with permutation tests |
+| are correlations, marginals, spikes right? | `correlation_error`, `marginal_error`, `difference_kurtosis` |
+| can one learn from them? | `train_synthetic_test_real`, `predictive_score` |
+
+Every judge is judged: it must tell real rows from the same rows with every column shuffled, else `JudgeWarning`, and the result
+is not `.trusted`. On few long series the convolution sees most, and the forest may be blind.
+
+Arrays are (n, n_features) or (n, n_channels, n_times). Compare with real rows that the generator never saw. Classifiers need
+scikit-learn (`pip install "dualwalk[metrics]"`), networks need PyTorch; everything else needs NumPy alone.
 """
 
 from .downstream import DownstreamAccuracy, train_synthetic_test_real

@@ -161,7 +161,8 @@ def evaluate(
         each; not changed. Distances are in standard deviations of the training columns, none below a tenth of the median one.
     y, y_train, y_held_out : labels of the three, all or none: train on synthetic, test on real (on all rows).
     n_max : of more held-out rows, as many are drawn, and of the generated rows no more than there are held-out ones. The
-        training rows are always all looked at. The cost depends on these numbers a little: compare at the same ones.
+        training rows are always all looked at. The cost depends on these numbers a little: compare at the same ones. With
+        some hundred rows it moves by .03 or more from draw to draw: take the mean over several `random_state`.
     self_check : let every judge show that it tells noise from data. Doubles the time.
     random_state : int; the same arguments give the same result on one machine.
 
