@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._neighbors import column_scale
+from .._random import generator
 from ..duals.local import weighted_rows
-from .conditional import Conditional, diffuse
+from .conditional import Conditional, diffuse, evenly
 from .neighborhood import local_weights
 from .regression import Regression
 from .settings import Frame, Part, Settings
@@ -25,7 +26,7 @@ SIZES = (10, 20, 40, 80)
 SHARES = (1.0, 0.9, 0.5, 0.1)
 N_ERRORS = (80, 20)
 # Fewer near errors must win by this much: their intervals are narrower than they look.
-NEAR_ERRORS_MARGIN = 0.02
+NEAR_ERRORS_MARGIN = 0.03
 LARGEST_SPREAD = 1.6
 # Settings of the shared regression, by channel; another one must make the errors smaller by this.
 MOST_PARTS, PART_MARGIN = 3, 0.01
@@ -51,14 +52,14 @@ class Chosen:
     crps: float
 
 
-def choose(frames: Iterable[Frame], rows: Float, known: Mask, stream: np.random.SeedSequence) -> Chosen:
+def choose(frames: Iterable[Frame], rows: Float, known: Mask, seed: int) -> Chosen:
     """The best settings over the frames (one a space); `rows` are the training rows in their own units.
 
     The regression's target and shrinkage and the local Gaussian are those with the least squared error; the space and the number
     of errors, those whose draws score best in the units of the columns.
     """
-    judged = _evenly(len(rows), MOST_JUDGED)
-    drawn = _evenly(len(judged), MOST_DRAWN)  # places in `judged`
+    judged = evenly(len(rows), MOST_JUDGED)
+    drawn = evenly(len(judged), MOST_DRAWN)  # places in `judged`
     unknown = np.flatnonzero(~known)
     scale = column_scale(rows)[unknown]
     truth = rows[np.ix_(judged[drawn], unknown)] / scale
@@ -68,9 +69,9 @@ def choose(frames: Iterable[Frame], rows: Float, known: Mask, stream: np.random.
         missed = conditional.errors(judged)
         mean = frame.points[np.ix_(judged[drawn], unknown)] - missed[drawn]
         for place, n_errors in enumerate(N_ERRORS):
-            near = conditional.nearest_others(judged[drawn], n_errors, judged)
-            spread = _spread_of(missed, drawn, near)
-            z = mean + diffuse(missed * spread, near, N_DRAWS, np.random.Generator(np.random.Philox(stream)))
+            near = conditional.nearest_others(judged, n_errors, judged)
+            spread = _spread_of(missed, near)
+            z = mean + diffuse(missed * spread, near[drawn], N_DRAWS, generator(seed, "given", "choice"))
             values = frame.space.values(z, unknown) / scale
             crps = float(ranked_probability_score(values, truth).mean())
             inside = float(((truth >= values.min(axis=0)) & (truth <= values.max(axis=0))).mean())
@@ -140,7 +141,7 @@ def _look_near(frame: Frame, known: Mask, judged: Index, shared: Conditional) ->
     return Conditional(frame, known, replace(shared.settings, parts=parts), shared.regress)
 
 
-def _spread_of(missed: Float, rows: Index, near: Index) -> float:
+def _spread_of(missed: Float, near: Index) -> float:
     """What the deviations of near errors must be multiplied by, so that nine of ten errors lie inside a Gaussian's 90 %."""
     even = np.full(near.shape, 1.0 / near.shape[1])
     mean = weighted_rows(even, near, missed)
@@ -148,9 +149,5 @@ def _spread_of(missed: Float, rows: Index, near: Index) -> float:
     alive = variance > 1e-12 * max(float(variance.max()), 1e-300)
     if not alive.any():
         return 1.0
-    ratio = np.abs(missed[rows][alive]) / np.sqrt(variance[alive])
+    ratio = np.abs(missed[alive]) / np.sqrt(variance[alive])
     return float(np.clip(np.quantile(ratio, 0.9) / NormalDist().inv_cdf(0.95), 1.0, LARGEST_SPREAD))
-
-
-def _evenly(n: int, most: int) -> Index:
-    return np.unique(np.linspace(0, n - 1, min(n, most)).astype(np.intp))

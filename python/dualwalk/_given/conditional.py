@@ -21,6 +21,8 @@ Index = NDArray[np.intp]
 
 # A walk of ln 2 relaxation times keeps half of what the regression missed at the row it starts from.
 KEPT = 0.5
+MOST_POOL = 2000  # rows that noise is made of
+ROWS_AT_A_TIME = 512
 
 
 class PartModel:
@@ -87,6 +89,10 @@ class Conditional:
         for part, columns in zip(settings.parts, columns_of_parts(settings.parts, frame.channels[~known]), strict=True):
             if len(columns):
                 self.parts.append(PartModel(self.regress(part), part, columns))
+        # Errors of the rows that noise is made of, computed when they are asked for.
+        self._pool = evenly(len(frame.points), MOST_POOL)
+        self._missed = np.empty((len(self._pool), self._n_unknown))
+        self._is_known = np.zeros(len(self._pool), dtype=bool)
         self._n_near = max(model.part.n_neighbors for model in self.parts)
 
     def nearest_others(self, members: Index, k: int, pool: Index | None = None) -> Index:
@@ -109,13 +115,20 @@ class Conditional:
 
     def walk(self, z_known: Float, extra: Float, n_draws: int, stream: np.random.Generator) -> Float:
         """(n_draws, m, n_unknown): exact Langevin walks on the conditional dual function, the known columns held."""
-        near = _nearest(_keys(z_known, extra), self._keys, max(self._n_near, self.settings.n_errors))
+        keys = _keys(z_known, extra)
+        neighbors = _nearest(keys, self._keys, self._n_near)
         mean = np.empty((len(z_known), self._n_unknown))
         for model in self.parts:
-            mean[:, model.columns] = model.mean(z_known, extra, near)
-        near = near[:, : self.settings.n_errors]
-        rows, inverse = np.unique(near, return_inverse=True)
-        return mean + diffuse(self.errors(rows) * self.settings.spread, inverse.reshape(near.shape), n_draws, stream)
+            mean[:, model.columns] = model.mean(z_known, extra, neighbors)
+        near = _nearest(keys, self._keys[self._pool], self.settings.n_errors)
+        wanted = np.unique(near)
+        wanted = wanted[~self._is_known[wanted]]
+        for begin in range(0, len(wanted), ROWS_AT_A_TIME):
+            some = wanted[begin : begin + ROWS_AT_A_TIME]
+            self._missed[some] = self.errors(self._pool[some])
+            self._is_known[some] = True
+        rows, place = np.unique(near, return_inverse=True)
+        return mean + diffuse(self._missed[rows] * self.settings.spread, place.reshape(near.shape), n_draws, stream)
 
 
 def columns_of_parts(parts: tuple[Part, ...], channels: Index) -> list[Index]:
@@ -125,6 +138,11 @@ def columns_of_parts(parts: tuple[Part, ...], channels: Index) -> list[Index]:
         if part.channels is not None:
             owner[np.isin(channels, part.channels)] = p
     return [np.flatnonzero(owner == p) for p in range(len(parts))]
+
+
+def evenly(n: int, most: int) -> Index:
+    """At most `most` of n indices, evenly spaced."""
+    return np.unique(np.linspace(0, n - 1, min(n, most)).astype(np.intp))
 
 
 def diffuse(errors: Float, near: Index, n_draws: int, stream: np.random.Generator) -> Float:

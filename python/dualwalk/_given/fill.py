@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._neighbors import column_scale
+from .._random import generator
 from .choice import Chosen, choose
 from .conditional import Conditional
 from .precision import LEAST_RHO, MOST_COLUMNS, PatternRegression, Shrunk
@@ -53,14 +54,13 @@ class Completer:
         out = np.tile(rows, (n_draws, 1, 1))
         masks, pattern = np.unique(known, axis=0, return_inverse=True)
         pattern = pattern.reshape(-1)
-        self._precisions = {}
         ours = [p for p, mask in enumerate(masks) if mask.any() and not mask.all()]
         frames = self._frames(codes is not None) if ours else {}
         chosen = self._choices(frames, masks, ours, codes is not None)
         for p in ours:
             members = np.flatnonzero(pattern == p)
             mask = masks[p]
-            stream = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, zlib.crc32(mask.tobytes())])))
+            stream = generator(seed, "given", zlib.crc32(mask.tobytes()))
             frame = frames[chosen[p].settings.space]
             conditional = Conditional(frame, mask, chosen[p].settings, self._quick(frame, mask, len(ours)))
             unknown = np.flatnonzero(~mask)
@@ -70,6 +70,7 @@ class Completer:
                 drawn = conditional.walk(z, extra, n_draws, stream)
                 excess = frame.space.excess(z, np.flatnonzero(mask))
                 out[:, part[:, None], unknown] = frame.space.values(drawn, unknown, excess)
+        self._precisions = {}
         return out, tuple(dict.fromkeys(chosen.values()))
 
     def nearest(self, rows: Float, codes: Index | None) -> Index:
@@ -129,8 +130,7 @@ class Completer:
     def _choose(self, frames: dict[str, Frame], mask: Mask, with_labels: bool) -> Chosen:
         key = mask.tobytes(), with_labels
         if key not in self._chosen:
-            stream = np.random.SeedSequence([self._seed, zlib.crc32(b"given")])
-            self._chosen[key] = choose(frames.values(), self._rows, mask, stream)
+            self._chosen[key] = choose(frames.values(), self._rows, mask, self._seed)
         return self._chosen[key]
 
 
