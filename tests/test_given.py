@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -388,3 +392,19 @@ def test_refusals_of_given(fitted: tuple[DualSampler, np.ndarray]) -> None:
         sampler.impute(asked, y=1)
     with pytest.raises(ValueError, match="n_draws must be at least 1"):
         sampler.impute(asked, 0)
+
+
+def test_the_benchmark_runs_on_small_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("sklearn")
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "benchmarks"))
+    bench = importlib.import_module("bench_imputation")
+    rows = gaussian_rows(48, 11).reshape(-1, *SHAPE)
+    data = importlib.import_module("series").Series("small", rows[:40], rows[40:], None, None, "")
+    scores = bench.run_set(data, n_seeds=1, n_rows=8)
+    assert {row[2] for row in scores} == {"forecast", "gap", "channels", "scattered"}
+    assert {row[3] for row in scores} == set(bench.METHODS)
+    assert all(0 < row[5] < 3 for row in scores)
+    assert len(bench.summary(scores)) == 2 + len({row[2:4] for row in scores})
+    assert "**" in "".join(bench.markdown(scores))
+    for name in ("bench_imputation", "series", "_timing"):
+        sys.modules.pop(name, None)
