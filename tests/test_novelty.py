@@ -7,6 +7,7 @@ from functools import cache
 import numpy as np
 import pytest
 
+from dualwalk._neighbors import nearest_neighbors, squared_distances
 from dualwalk._sampler.grouped import GroupedDataWarning
 from dualwalk._sampler.novelty import DRAWS, Distances, refill
 from dualwalk.sampler import DualSampler
@@ -127,3 +128,12 @@ class TestMinNovelty:
         assert DRAWS[:3] == (1, 1, 2)
         np.testing.assert_array_equal(rows[:, 0], [20.0, 0.5, 20.0])
         np.testing.assert_array_equal(starts, [5, 1, 7])
+
+
+def test_neighbors_among_many_rows_are_those_of_a_full_sort():
+    rng = np.random.default_rng(0)
+    for rows in (rng.normal(size=(1500, 4)), rng.integers(0, 3, size=(1500, 4)).astype(float)):
+        found = nearest_neighbors(rows, 20, rows[:50])
+        between = squared_distances(rows[:50], rows)
+        np.testing.assert_array_equal(found, np.argsort(between, axis=1, kind="stable")[:, :21])
+        np.testing.assert_array_equal(nearest_neighbors(rows, 3)[:, 0], np.arange(1500))

@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 Float = NDArray[np.float64]
 
+MANY = 1000  # columns from which on a partition is quicker than sorting them all
+
 
 def squared_distances(a: Float, b: Float) -> Float:
     """|a_i - b_j|^2 for all pairs of rows, (len(a), len(b)); rounding never makes one negative."""
@@ -31,8 +33,22 @@ def nearest_neighbors(points: Float, k: int, queries: Float | None = None) -> ND
         if queries is None:
             own = np.arange(len(squares))
             squares[own, begin + own] = -1.0  # a duplicate must not come before the point itself
-        nearest[begin : begin + block] = np.argsort(squares, axis=1, kind="stable")[:, :n_nearest]
+        nearest[begin : begin + block] = _smallest(squares, n_nearest)
     return nearest
+
+
+def _smallest(squares: Float, k: int) -> NDArray[np.intp]:
+    """Columns of the k smallest values of every row, smallest first, equal ones by column: (n, k)."""
+    if squares.shape[1] < MANY:
+        return np.argsort(squares, axis=1, kind="stable")[:, :k]
+    found = np.sort(np.argpartition(squares, k - 1, axis=1)[:, :k], axis=1)
+    values = np.take_along_axis(squares, found, axis=1)
+    smallest = np.take_along_axis(found, np.argsort(values, axis=1, kind="stable"), axis=1)
+    n_candidates = np.count_nonzero(squares <= values.max(axis=1)[:, None], axis=1)
+    tied = np.flatnonzero(n_candidates > k)  # the partition takes any of the equal ones
+    if len(tied):
+        smallest[tied] = np.argsort(squares[tied], axis=1, kind="stable")[:, :k]
+    return smallest
 
 
 def column_scale(rows: Float) -> Float:

@@ -9,6 +9,7 @@ mixture's place, in normal scores themselves.
 from __future__ import annotations
 
 import math
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -121,7 +122,7 @@ class GlobalWalk:
 
     def _langevin(self, starts: Index, seed: int) -> Float:
         """Langevin steps, preconditioned by the covariance of the start's neighbourhood."""
-        index = nearest_neighbors(self._points, self._n_neighbors)
+        index = self._neighborhoods
         ended = np.empty((len(starts), self._points.shape[1]))
         settings: dict[str, Any] = {"n_steps": LANGEVIN_STEPS, "step_size": LANGEVIN_SIZE, "noise": 1.0}
         for k, begin in enumerate(range(0, len(starts), BLOCK)):
@@ -136,7 +137,11 @@ class GlobalWalk:
             ended[begin : begin + BLOCK] = result.x
         return ended
 
-    @property
+    @cached_property
+    def _neighborhoods(self) -> Index:
+        return nearest_neighbors(self._points, self._n_neighbors)
+
+    @cached_property
     def _shrinkage(self) -> float:
         centred = self._points - self._points.mean(axis=0)
         return float(np.clip(ledoit_wolf_shrinkage(centred), LEAST_SHRINKAGE, MOST_SHRINKAGE))
