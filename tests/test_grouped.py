@@ -63,6 +63,7 @@ def test_independent_rows_of_every_kind(seed):
         "normal": rng.normal(size=(200, 5)),
         "many features": rng.normal(size=(80, 400)),
         "heavy tails": rng.standard_t(2, size=(200, 10)),
+        "heavier tails": rng.standard_cauchy(size=(60, 8)) ** 3,
         "different scales": rng.normal(size=(200, 30)) * np.exp(rng.normal(size=(200, 1))),
         "clusters": 0.1 * rng.normal(size=(200, 8)) + 3.0 * rng.integers(0, 4, 200)[:, None],
         "one dimension": np.sin(np.arange(30) * rng.uniform(0.1, 0.5, 200)[:, None]),
@@ -85,6 +86,7 @@ def test_real_sets_are_not_grouped():
 
 def test_rows_of_one_class_may_be_near_each_other():
     codes = np.repeat(np.arange(10), 6)
-    rows = np.random.default_rng(0).normal(size=(60, 3)) + 20.0 * codes[:, None]
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(60, 8)) + 20.0 * rng.normal(size=(10, 8))[codes]
     assert grouped(rows, codes) is None
     assert grouped(rows, alone(60)) is not None

@@ -12,7 +12,7 @@ import pytest
 
 from dualwalk._nodepath.graph import DependenceGraph
 from dualwalk.estimator import DualDivergence
-from dualwalk.report import require_matplotlib, write_report
+from dualwalk.report import require_matplotlib, words, write_report
 from dualwalk.report.captions import PICTURES
 from dualwalk.report.story import graph_of, tell
 from dualwalk.report.words import column, strongest_edges, with_error
@@ -239,6 +239,15 @@ def test_origins_and_the_path_are_what_the_sampler_says(sampler, divergence):
     if last:
         assert divergence.labels_[path.end[0]] == last
     np.testing.assert_allclose(path.f[0], divergence.score_samples(path.frames[0]))
+
+
+@pytest.mark.parametrize("walk", ["mixture", "langevin"])
+def test_other_walks_are_told(divergence, walk):
+    other = DualSampler(walk, n_neighbors=8, random_state=0).fit(data())
+    story = tell(other, divergence, other.X_, other.sample(20))
+    assert words.generator(other) in words.choice(story)
+    assert "fixed by hand" in words.choice(story)
+    assert words.tried(story) == ([], None)
 
 
 def test_a_divergence_is_fitted_if_there_is_none(tmp_path):

@@ -15,6 +15,7 @@ from dualwalk.datasets import load_japanese_vowels
 from dualwalk.duals.mixture import MixtureDual
 from dualwalk.normal_scores import NormalScores
 from dualwalk.sampler import DualSampler
+from dualwalk.walks import walk
 
 
 def series(n=80, seed=0):
@@ -89,6 +90,27 @@ class TestEveryMode:
         assert sampler.explain(new).f_change.shape == new.shape
         assert sampler.interpolate(new, 0, n_frames=3).frames.shape == (3, 3, 2, 5)
         assert sampler.choice_.criterion is None
+
+
+ODD = {
+    "ties": np.random.default_rng(0).integers(0, 3, size=(40, 6)),
+    "one column": np.random.default_rng(0).normal(size=(30, 1)),
+    "half constant": np.c_[np.random.default_rng(0).normal(size=(25, 2)), np.ones((25, 2))],
+    "huge": np.random.default_rng(0).normal(size=(30, 4)) * 1e80,
+    "heavy tails": np.random.default_rng(0).standard_cauchy(size=(50, 8)) ** 3,
+}
+
+
+@pytest.mark.parametrize("mode", ["local", "mixture", "renoised", "langevin"])
+@pytest.mark.parametrize("name", ODD)
+def test_odd_data(mode, name):
+    sampler = DualSampler(mode, random_state=0).fit(ODD[name])
+    made, info = quiet(sampler, 7, return_info=True)
+    found = sampler.explain(made)
+    path = sampler.interpolate(made, 0, n_frames=4)
+    for values in (made, info.f, info.novelty, found.f_change, path.frames, path.f):
+        assert np.isfinite(values).all()
+    np.testing.assert_allclose(found.f_change.sum(axis=1), found.f_to - found.f_from, atol=1e-6)
 
 
 class TestMixture:
@@ -177,6 +199,16 @@ class TestUsersDual:
         made = quiet(own, 20)
         assert made.shape == (20, 2, 5)
         assert not np.array_equal(made, quiet(ours, 20))
+
+    def test_walk_goes_on_it(self):
+        own = DualSampler("langevin", dual=Mine(), random_state=0).fit(series())
+        scores = NormalScores().fit(series())
+        result = own.walk(series()[:6], n_steps=3, step_size=0.01)
+        expected = walk(Mine(), scores.transform(series()[:6]).reshape(6, -1), n_steps=3, step_size=0.01)
+        np.testing.assert_allclose(result.f, expected.f)
+        np.testing.assert_allclose(result.x, scores.inverse_transform(expected.x.reshape(6, 2, 5)))
+        with pytest.raises(ValueError, match="target must be in"):
+            own.walk(series()[:6], target=1e3)
 
     def test_a_mixture_of_ones_own(self):
         scores = NormalScores().fit_transform(series()).reshape(80, -1)

@@ -51,8 +51,9 @@ class Surroundings:
     Leaving it out puts training rows and new rows on one footing: f of a row does not profit from the row's own presence.
     """
 
-    def __init__(self, rows: Float, n_neighbors: int) -> None:
+    def __init__(self, rows: Float, n_neighbors: int, own_dual: Any = None) -> None:
         self._rows = rows
+        self._own_dual = own_dual  # the user's, of normal scores: walks go on it
         self._scores = NormalScores()
         self.points = self._scores._fit_rows(rows)
         self.n_neighbors = max(1, min(n_neighbors, MOST_NEIGHBORS, len(rows) - 2))
@@ -70,8 +71,9 @@ class Surroundings:
 
     @cached_property
     def value_range(self) -> tuple[float, float]:
-        """Smallest and largest f of the training rows, each in the neighbourhood that leaves it out."""
-        values = self._values(self.points)
+        """Smallest and largest f of the training rows, each in the neighbourhood that leaves it out (or of the user's dual)."""
+        own = self._own_dual
+        values = self._values(self.points) if own is None else np.asarray(own.value_and_gradient(self.points)[0])
         return float(values.min()), float(values.max())
 
     def value(self, rows: Float) -> Float:
@@ -100,13 +102,17 @@ class Surroundings:
     def walk(self, rows: Float, shaped: Callable[[Float], NDArray[Any]], **settings: Any) -> WalkResult:
         """`dualwalk.walk` from rows in data units, and back: in scores, in units of each neighbourhood's deviations."""
         z = self.scores(rows)
-        dual = self.dual(z)
-        result = walk(dual.in_deviations(), z / dual.deviation, **settings)
-        x = shaped(self._scores._values(result.x * dual.deviation))
+        if self._own_dual is None:
+            local = self.dual(z)
+            unit, dual = local.deviation, local.in_deviations()
+        else:
+            unit, dual = np.ones_like(z), self._own_dual
+        result = walk(dual, z / unit, **settings)
+        x = shaped(self.values(result.x * unit))
         trajectory = result.trajectory
         if trajectory is not None:
-            points = trajectory * dual.deviation[:, None, :]
-            trajectory = shaped(self._scores._values(points.reshape(-1, points.shape[-1])).reshape(points.shape))
+            points = trajectory * unit[:, None, :]
+            trajectory = shaped(self.values(points.reshape(-1, points.shape[-1])).reshape(points.shape))
         return result._replace(x=x, trajectory=trajectory)
 
     def values(self, z: Float) -> Float:

@@ -21,10 +21,11 @@ class Views(TrainingRows):
     """The part of DualSampler that looks at rows: nothing here chooses or makes samples."""
 
     _ladder: FittedLadder
+    dual: Any
 
     @cached_property
     def _local_duals(self) -> Surroundings:
-        return Surroundings(self._rows, self._ladder.n_neighbors)
+        return Surroundings(self._rows, self._ladder.n_neighbors, self.dual)
 
     def walk(
         self,
@@ -43,7 +44,7 @@ class Views(TrainingRows):
         The step is that of `dualwalk.walk` (see there for the arguments), taken in units of each score's standard deviation
         in the neighbourhood: a step_size around 0.05 suits any data. With a target (one f, or one for every row), a walk
         stops there. x and the trajectory (n_walks, n_steps + 1, *feature_shape_) come back in the units and the shape of X.
-        Deterministic as `sample` is.
+        Deterministic as `sample` is. A sampler with a `dual` of its own walks on that one, in normal scores as they are.
 
         Raises ValueError where the target lies outside the f of the training rows (each in a neighbourhood without it):
         f grows without bound along the correlated directions, so the data must say how far it can be trusted.
