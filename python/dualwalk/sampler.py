@@ -109,6 +109,11 @@ class DualSampler(Views):
     >>> sampler = DualSampler(random_state=0).fit(X)
     >>> sampler.sample(5).shape
     (5, 2, 4)
+    >>> new, info = sampler.sample(5, min_novelty=0.3, return_info=True)
+    >>> bool((info.novelty >= 0.3).all()), sampler.explain(new).f_change.shape
+    (True, (5, 2, 4))
+    >>> sampler.interpolate(new, X[7], n_frames=6).frames.shape
+    (5, 6, 2, 4)
     """
 
     choice_: Choice
