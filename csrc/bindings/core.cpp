@@ -8,6 +8,7 @@
 #include "kernels.hpp"
 #include "nodes.hpp"
 #include "running.hpp"
+#include "sampling.hpp"
 #include "walks.hpp"
 
 namespace dualwalk {
@@ -126,6 +127,7 @@ void bind(py::module_& m) {
   m.def("elementary", &elementary<T>, arg("name"), arg("x").noconvert(), arg("out").noconvert());
   bind_walks<T>(m);
   bind_nodes<T>(m);
+  bind_sampling<T>(m);
 }
 
 }  // namespace

@@ -187,6 +187,34 @@ struct NodeTerms {
   void* poll_context;
 };
 
+// out[r] = mean + decay (start - mean) + sqrt(1 - decay^2) noise in the neighbourhood of row r, whose first member is the start.
+template <class T>
+struct Relaxation {
+  const T* points;                // (n_points, n_features)
+  const std::int64_t* neighbors;  // (n_rows, n_members)
+  T* out;                         // (n_rows, n_features)
+  std::size_t n_rows, n_members, n_features;
+  double decay;
+  std::uint64_t seed;
+  int n_threads;
+  Poll poll;
+  void* poll_context;
+};
+
+// Rank r of a column's points takes the column's quantile at (r + place[row]) / n_rows.
+template <class T>
+struct Balance {
+  const T* points;      // (n_rows, n_columns)
+  const double* place;  // (n_rows,)
+  const T* table;       // (n_quantiles, n_columns), quantiles at (k + 1/2) / n_quantiles
+  const bool* tied;     // (n_columns,): the nearer quantile is taken, not what lies between two
+  T* values;            // (n_rows, n_columns)
+  std::size_t n_rows, n_columns, n_quantiles;
+  int n_threads;
+  Poll poll;
+  void* poll_context;
+};
+
 // Every function returns false when memory ran out (nothing was written then) or, for walks, when the poll stopped it.
 template <class T>
 struct FloatKernels {
@@ -199,6 +227,8 @@ struct FloatKernels {
   bool (*train_nodes)(const NodeSteps<T>&);
   bool (*score_nodes)(NodeScore<T>&);
   bool (*node_terms)(const NodeTerms<T>&);
+  bool (*relax_local)(const Relaxation<T>&);
+  bool (*balance_columns)(const Balance<T>&);
   // one elementary function over an array, for its error tests; false for a name it does not know
   bool (*elementary)(const char* name, const T* x, T* out, std::size_t n);
 };

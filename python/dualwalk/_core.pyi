@@ -102,3 +102,9 @@ def node_terms(
     base: bool,
     n_threads: int,
 ) -> None: ...
+def relax_local(
+    points: NDArray[_Float], neighbors: NDArray[np.int64], decay: float, seed: int, n_threads: int
+) -> NDArray[_Float]: ...
+def balance_columns(
+    points: NDArray[_Float], place: NDArray[np.float64], table: NDArray[_Float], tied: NDArray[np.bool_], n_threads: int
+) -> NDArray[_Float]: ...

@@ -15,7 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import backends
 from .._random import generator
+from .._threads import resolve_n_threads
 from ..normal_scores import TIED_BELOW
 
 Float = NDArray[np.float64]
@@ -26,7 +28,6 @@ SHARES = (0.5, 1.0)
 N_FOLDS = 5
 N_LEVELS = 25  # quantiles that stand for a distribution while smoothings are compared
 MOST_ROWS = 2000  # that the smoothing is chosen on
-BLOCK = 2**21  # numbers at a time
 
 
 @dataclass(frozen=True)
@@ -60,29 +61,9 @@ class Marginals:
 
         One u a row, uniform in (0, 1), serves all its columns: what is smooth over time stays so.
         """
-        m, d = points.shape
-        place = np.asarray(stream.random(m))
-        order = np.argsort(points, axis=0, kind="stable")
-        values = np.empty_like(points)
-        ranks = np.arange(m)[:, None]
-        width = max(1, BLOCK // max(1, m))
-        for begin in range(0, d, width):
-            columns = slice(begin, begin + width)
-            rows_by_rank = order[:, columns]
-            quantiles = self._quantiles((ranks + place[rows_by_rank]) / m, columns)
-            np.put_along_axis(values[:, columns], rows_by_rank, quantiles, axis=0)
+        place = np.asarray(stream.random(len(points)))
+        values: Float = backends.job("balance_columns")(points, place, self.table, self._tied, resolve_n_threads())
         return values
-
-    def _quantiles(self, probabilities: Float, columns: slice) -> Float:
-        table, tied = self.table[:, columns], self._tied[columns]
-        n = len(table)
-        position = np.clip(probabilities * n - 0.5, 0.0, n - 1.0)
-        lower = np.minimum(position.astype(np.intp), max(n - 2, 0))
-        share = position - lower
-        share[:, tied] = share[:, tied] >= 0.5
-        low = np.take_along_axis(table, lower, axis=0)
-        high = np.take_along_axis(table, np.minimum(lower + 1, n - 1), axis=0)
-        return low + share * (high - low)
 
 
 def _smoothed(quantiles: Float, feature_shape: tuple[int, ...], smoothing: Smoothing) -> Float:

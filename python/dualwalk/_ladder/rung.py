@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import backends
 from .._neighbors import nearest_neighbors
-from ..duals.local import noise_weights, weighted_rows
+from .._threads import resolve_n_threads
+from ..duals.local import noise_weights
 from ..normal_scores import TIED_BELOW, NormalScores
 from .covariance import NoiseModel, PooledNoise
 from .marginals import Marginals, Smoothing
@@ -131,15 +133,12 @@ class Walker:
         return self._local(rung, starts, stream)
 
     def _local(self, rung: Rung, starts: NDArray[np.intp], stream: np.random.Generator) -> Float:
-        """m + e^-t (z - m) + sqrt(1 - e^-2t) N^T eps / sqrt(K), written as weights on the neighbourhood's rows."""
+        """m + e^-t (z - m) + sqrt(1 - e^-2t) N^T eps / sqrt(K); the start is its own first neighbour."""
         assert rung.n_neighbors is not None
         index = self.neighbors(rung.n_neighbors)[starts]
-        decay = math.exp(-rung.time)
-        weights = noise_weights(len(index), index.shape[1], stream)
-        weights *= math.sqrt(1.0 - decay**2)
-        weights += (1.0 - decay) / index.shape[1]
-        weights[:, 0] += decay  # the start is its own first neighbour
-        return weighted_rows(weights, index, self.points)
+        seed = int(stream.integers(2**63))
+        z: Float = backends.job("relax_local")(self.points, index, math.exp(-rung.time), seed, resolve_n_threads())
+        return z
 
     def _global(self, rung: Rung, n_rows: int, stream: np.random.Generator) -> Float:
         """The same with all rows as one neighbourhood and t = infinity, part of the noise from the pooled covariance."""

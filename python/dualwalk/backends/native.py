@@ -23,6 +23,7 @@ from .reference import OPERATIONS, AnnealPlan, WalkPlan, WalkState
 
 __all__ = [
     "anneal_mixture",
+    "balance_columns",
     "contrastive_slopes",
     "contrastive_terms",
     "density_slopes",
@@ -32,6 +33,7 @@ __all__ = [
     "mean_log_sigmoid",
     "permute_marginals",
     "philox",
+    "relax_local",
     "score_contrastive",
     "score_density",
     "train_contrastive",
@@ -96,3 +98,17 @@ def walk_mixture(dual: Any, x: NDArray[Any], plan: WalkPlan) -> WalkState:
 
 def anneal_mixture(dual: Any, x: NDArray[Any], plan: AnnealPlan) -> WalkState:
     return WalkState(*_core.anneal_mixture(x, *_mixture(dual, plan.times, x.dtype), plan))
+
+
+def relax_local(
+    points: NDArray[Any], neighbors: NDArray[np.intp], decay: float, seed: int, n_threads: int
+) -> NDArray[np.floating]:
+    rows, index = np.ascontiguousarray(points), np.ascontiguousarray(neighbors, np.int64)
+    return _core.relax_local(rows, index, decay, seed, n_threads)
+
+
+def balance_columns(
+    points: NDArray[Any], place: NDArray[np.float64], table: NDArray[Any], tied: NDArray[np.bool_], n_threads: int
+) -> NDArray[np.floating]:
+    rows, quantiles = np.ascontiguousarray(points, table.dtype), np.ascontiguousarray(table)
+    return _core.balance_columns(rows, np.ascontiguousarray(place), quantiles, np.ascontiguousarray(tied), n_threads)

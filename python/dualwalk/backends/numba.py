@@ -10,12 +10,14 @@ from ._numba_node_terms import density_slopes, density_terms
 from ._numba_nodes import score_contrastive, score_density, train_contrastive, train_density
 from ._numba_objective import log_mean_exp, mean_log_sigmoid
 from ._numba_permute import permute_marginals
+from ._numba_sampling import balance_columns, relax_local
 from ._numba_walk_local import walk_local
 from ._numba_walk_mixture import anneal_mixture, walk_mixture
 from ._numba_walk_mlp import walk_mlp
 
 __all__ = [
     "anneal_mixture",
+    "balance_columns",
     "contrastive_slopes",
     "contrastive_terms",
     "density_slopes",
@@ -25,6 +27,7 @@ __all__ = [
     "mean_log_sigmoid",
     "permute_marginals",
     "philox",
+    "relax_local",
     "score_contrastive",
     "score_density",
     "train_contrastive",

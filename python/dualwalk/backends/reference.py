@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ._reference_draws import LOW, NOISE, RENOISE, RESAMPLE, SHIFT, SHUFFLE, WORD, normals, philox
 from ._reference_nodes import StepPlan, score_contrastive, score_density, train_contrastive, train_density
+from ._reference_sampling import balance_columns, relax_local
 from ._reference_scalar import silu_and_slope
 from ._reference_terms import contrastive_slopes, contrastive_terms, density_slopes, density_terms
 from ._reference_walk import AnnealPlan, WalkPlan, WalkState, anneal, dual_at, walk
@@ -30,6 +31,7 @@ __all__ = [
     "WalkState",
     "anneal",
     "anneal_mixture",
+    "balance_columns",
     "contrastive_slopes",
     "contrastive_terms",
     "density_slopes",
@@ -42,6 +44,7 @@ __all__ = [
     "permutation",
     "permute_marginals",
     "philox",
+    "relax_local",
     "score_contrastive",
     "score_density",
     "silu_and_slope",

@@ -1,0 +1,63 @@
+// The two jobs of a sampled block of rows for Python: relax_local and balance_columns of the reference.
+#pragma once
+
+#include "checks.hpp"
+#include "running.hpp"
+
+namespace dualwalk {
+
+template <class T>
+Array<T> relax_local(const Array<T>& points, const Array<std::int64_t>& neighbors, double decay, std::uint64_t seed, int n_threads) {
+  expect(points.ndim() == 2 && neighbors.ndim() == 2 && neighbors.shape(1) > 0, "points and neighbors must be 2-D");
+  expect(n_threads >= 1 && neighbors.shape(0) < (py::ssize_t{1} << 32), "n_threads must be at least 1, rows are limited to 2^32");
+  for (py::ssize_t i = 0; i < neighbors.size(); ++i)
+    expect(neighbors.data()[i] >= 0 && neighbors.data()[i] < points.shape(0), "neighbors must be rows of points");
+  Array<T> out({neighbors.shape(0), points.shape(1)});
+  Signals signals;
+  const Relaxation<T> job{points.data(),
+                          neighbors.data(),
+                          out.mutable_data(),
+                          static_cast<std::size_t>(neighbors.shape(0)),
+                          static_cast<std::size_t>(neighbors.shape(1)),
+                          static_cast<std::size_t>(points.shape(1)),
+                          decay,
+                          seed,
+                          n_threads,
+                          &Signals::poll,
+                          &signals};
+  run_released([&] { return active->of(T{}).relax_local(job); });
+  return out;
+}
+
+template <class T>
+Array<T> balance_columns(const Array<T>& points, const Array<double>& place, const Array<T>& table, const Array<bool>& tied, int n_threads) {
+  expect(points.ndim() == 2 && table.ndim() == 2 && table.shape(0) > 0 && table.shape(1) == points.shape(1),
+         "points and table must be 2-D with as many columns, the table not empty");
+  expect(place.size() == points.shape(0) && tied.size() == points.shape(1), "place must be (n_rows,), tied (n_columns,)");
+  expect(n_threads >= 1 && points.shape(0) < (py::ssize_t{1} << 31), "n_threads must be at least 1, rows are limited to 2^31");
+  Array<T> values({points.shape(0), points.shape(1)});
+  Signals signals;
+  const Balance<T> job{points.data(),
+                       place.data(),
+                       table.data(),
+                       tied.data(),
+                       values.mutable_data(),
+                       static_cast<std::size_t>(points.shape(0)),
+                       static_cast<std::size_t>(points.shape(1)),
+                       static_cast<std::size_t>(table.shape(0)),
+                       n_threads,
+                       &Signals::poll,
+                       &signals};
+  run_released([&] { return active->of(T{}).balance_columns(job); });
+  return values;
+}
+
+template <class T>
+void bind_sampling(py::module_& m) {
+  using py::arg;
+  m.def("relax_local", &relax_local<T>, arg("points").noconvert(), arg("neighbors").noconvert(), arg("decay"), arg("seed"), arg("n_threads"));
+  m.def("balance_columns", &balance_columns<T>, arg("points").noconvert(), arg("place").noconvert(), arg("table").noconvert(),
+        arg("tied").noconvert(), arg("n_threads"));
+}
+
+}  // namespace dualwalk

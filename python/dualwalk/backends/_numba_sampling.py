@@ -1,0 +1,89 @@
+# mypy: disable-error-code="no-untyped-def"
+"""The exact walk of local duals and balanced columns in Numba: see _reference_sampling.py."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._threads import parallel_ranges
+from ._numba_scalar import jit, read_only
+from ._numba_walk import normals_of
+
+ROWS, COLUMNS = 64, 8  # worth a thread
+
+
+def relax_local(
+    points: NDArray[Any], neighbors: NDArray[np.intp], decay: float, seed: int, n_threads: int
+) -> NDArray[np.floating]:
+    rows, index = read_only(np.ascontiguousarray(points)), read_only(np.ascontiguousarray(neighbors, np.intp))
+    z = np.empty((len(index), rows.shape[1]), rows.dtype)
+
+    def work(begin: int, end: int) -> None:
+        _relax_local(rows, index, float(decay), np.uint64(seed), z, begin, end)
+
+    parallel_ranges(work, len(index), n_threads, grain=ROWS)
+    return z
+
+
+@jit()
+def _relax_local(points, neighbors, decay, seed, z, begin, end):
+    n_members = neighbors.shape[1]
+    weights = np.empty((n_members + 3) // 4 * 4)
+    kind = points.dtype.type
+    noise = np.sqrt((1.0 - decay * decay) / max(1, n_members - 1))
+    for row in range(begin, end):
+        normals_of(seed, row, 0, weights)
+        mean = weights[:n_members].mean()
+        for k in range(n_members):
+            weights[k] = noise * (weights[k] - mean) + (1.0 - decay) / n_members
+        weights[0] += decay
+        out = z[row]
+        out[:] = 0
+        whole = n_members // 4 * 4
+        for k in range(0, whole, 4):
+            w0, w1, w2, w3 = kind(weights[k]), kind(weights[k + 1]), kind(weights[k + 2]), kind(weights[k + 3])
+            r0, r1 = points[neighbors[row, k]], points[neighbors[row, k + 1]]
+            r2, r3 = points[neighbors[row, k + 2]], points[neighbors[row, k + 3]]
+            for j in range(len(out)):
+                out[j] += w0 * r0[j] + w1 * r1[j] + w2 * r2[j] + w3 * r3[j]
+        for k in range(whole, n_members):
+            weight, one = kind(weights[k]), points[neighbors[row, k]]
+            for j in range(len(out)):
+                out[j] += weight * one[j]
+
+
+def balance_columns(
+    points: NDArray[Any], place: NDArray[np.float64], table: NDArray[Any], tied: NDArray[np.bool_], n_threads: int
+) -> NDArray[np.floating]:
+    given = [read_only(np.ascontiguousarray(part)) for part in (points, place, table, tied)]
+    values = np.empty(points.shape, table.dtype)
+
+    def work(begin: int, end: int) -> None:
+        _balance_columns(*given, values, begin, end)
+
+    if values.size:
+        parallel_ranges(work, values.shape[1], n_threads, grain=COLUMNS)
+    return values
+
+
+@jit()
+def _balance_columns(points, place, table, tied, values, begin, end):
+    m, n = len(points), len(table)
+    column = np.empty(m, points.dtype)
+    for j in range(begin, end):
+        for row in range(m):
+            column[row] = points[row, j]
+        order = np.argsort(column, kind="mergesort")  # the stable one
+        for rank in range(m):
+            row = order[rank]
+            position = min(max((rank + place[row]) / m * n - 0.5, 0.0), n - 1.0)
+            lower: Any = min(np.int64(position), max(n - 2, 0))
+            share = position - lower
+            low, high = np.float64(table[lower, j]), np.float64(table[min(lower + 1, n - 1), j])
+            if tied[j]:
+                values[row, j] = high if share >= 0.5 else low
+            else:
+                values[row, j] = low + share * (high - low)
