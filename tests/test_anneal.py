@@ -201,7 +201,7 @@ def test_ctrl_c_stops_annealing_within_a_second(backend: str) -> None:
         anneal(dual, np.zeros((40, 60)), n_steps=2, **options)  # compiled and warm
         print("walking", flush=True)
         try:
-            anneal(dual, np.zeros((2000, 60)), n_steps=20000, **options)
+            anneal(dual, np.zeros((8000, 60)), n_steps=4000, **options)
         except KeyboardInterrupt:
             print("stopped", flush=True)
             sys.exit(7)

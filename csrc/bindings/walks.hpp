@@ -31,10 +31,17 @@ struct ShapeArrays {
     const auto rows = py::reinterpret_borrow<Array<T>>(factor);
     expect(rows.ndim() == 3 && (rows.shape(0) == 1 || rows.shape(0) == n_walks) && rows.shape(2) == d,
            "the preconditioner's factor must be (1 or n_walks, n_factors, n_features)");
-    shape = {rows.data(), optional_data<T>(diagonal, rows.shape(0) * d, "the preconditioner's diagonal must be (1 or n_walks, n_features)"),
-             static_cast<std::size_t>(rows.shape(1)), rows.shape(0) == 1};
+    const char* const wanted = "the preconditioner's diagonal must be (1 or n_walks, n_features)";
+    shape = {rows.data(), optional_data<T>(diagonal, rows.shape(0) * d, wanted), static_cast<std::size_t>(rows.shape(1)),
+             rows.shape(0) == 1};
   }
 };
+
+template <class T>
+T* trajectory_of(const py::object& plan, py::ssize_t n_walks, py::ssize_t n_steps, py::ssize_t d) {
+  return optional_output<T>(plan.attr("trajectory"), n_walks * (n_steps + 1) * d,
+                            "trajectory must be (n_walks, n_steps + 1, n_features)");
+}
 
 // Ends of a batch, to be filled and returned as (f, steps, reached).
 struct Ends {
@@ -52,7 +59,7 @@ py::tuple run_walk(Array<T>& x, const py::object& plan, const py::object& shape,
   const auto n_steps = setting<std::size_t>(plan, "n_steps");
   const auto step_size = setting<double>(plan, "step_size");
   const int n_threads = setting<int>(plan, "n_threads");
-  const py::object target = plan.attr("target"), low = plan.attr("low"), high = plan.attr("high"), trajectory = plan.attr("trajectory");
+  const py::object target = plan.attr("target"), low = plan.attr("low"), high = plan.attr("high");
   expect(x.ndim() == 2 && x.shape(0) > 0 && x.shape(1) > 0 && n_threads >= 1, "x must be 2-D and not empty");
   expect(x.shape(0) < (py::ssize_t{1} << 32) && n_steps < (std::size_t{1} << 32) - 1, "walks and steps are limited to 2^32");
   expect(low.is_none() == high.is_none(), "low and high go together");
@@ -61,7 +68,7 @@ py::tuple run_walk(Array<T>& x, const py::object& plan, const py::object& shape,
   Ends ends(n);
   Signals signals;
   const Walk<T> walk{x.mutable_data(),
-                     optional_output<T>(trajectory, n * d * static_cast<py::ssize_t>(n_steps + 1), "trajectory must be (n_walks, n_steps + 1, n_features)"),
+                     trajectory_of<T>(plan, n, static_cast<py::ssize_t>(n_steps), d),
                      ends.f.mutable_data(),
                      ends.steps.mutable_data(),
                      ends.reached.mutable_data(),
@@ -84,8 +91,8 @@ py::tuple run_walk(Array<T>& x, const py::object& plan, const py::object& shape,
 }
 
 template <class T>
-py::tuple walk_mlp(Array<T> x, const std::vector<Array<T>>& weights, const std::vector<Array<T>>& biases, const py::object& plan,
-                   const py::object& shape) {
+py::tuple walk_mlp(Array<T> x, const std::vector<Array<T>>& weights, const std::vector<Array<T>>& biases,
+                   const py::object& plan, const py::object& shape) {
   expect(!weights.empty() && weights.size() == biases.size() && weights.size() <= 64, "1 to 64 layers, a bias for each");
   std::vector<std::size_t> width{static_cast<std::size_t>(x.shape(1))};
   std::vector<const T*> weight, bias;
@@ -103,14 +110,15 @@ py::tuple walk_mlp(Array<T> x, const std::vector<Array<T>>& weights, const std::
 }
 
 template <class T>
-py::tuple walk_local(Array<T> x, const Array<T>& mean, const Array<T>& curvature, const Array<T>& factor, const Array<T>& constant,
-                     const py::object& plan, const py::object& shape) {
+py::tuple walk_local(Array<T> x, const Array<T>& mean, const Array<T>& curvature, const Array<T>& factor,
+                     const Array<T>& constant, const py::object& plan, const py::object& shape) {
   expect(mean.ndim() == 2 && factor.ndim() == 3, "mean must be 2-D and factor 3-D");
   const py::ssize_t places = mean.shape(0), d = mean.shape(1);
   expect((places == 1 || places == x.shape(0)) && d == x.shape(1), "one neighbourhood for all walks, or one for each");
   expect(curvature.size() == mean.size() && constant.size() == places && factor.shape(0) == places && factor.shape(2) == d,
          "curvature, factor and constant must have a row for each neighbourhood");
-  const LocalDual<T> dual{mean.data(), curvature.data(), factor.data(), constant.data(), static_cast<std::size_t>(factor.shape(1)), places == 1};
+  const LocalDual<T> dual{mean.data(),     curvature.data(), factor.data(),
+                          constant.data(), static_cast<std::size_t>(factor.shape(1)), places == 1};
   return run_walk(x, plan, shape, [&](const Walk<T>& walk) { return active->of(T{}).walk_local(walk, dual); });
 }
 
@@ -128,7 +136,8 @@ MixtureDual<T> mixture_of(const Array<T>& x, const Array<T>& axes, const Array<T
 
 template <class T>
 py::tuple walk_mixture(Array<T> x, const Array<T>& axes, const Array<T>& starts, const Array<T>& precisions,
-                       const Array<T>& log_scales, double pull, double constant, const py::object& plan, const py::object& shape) {
+                       const Array<T>& log_scales, double pull, double constant, const py::object& plan,
+                       const py::object& shape) {
   const MixtureDual<T> dual = mixture_of(x, axes, starts, precisions, log_scales, 1, pull, constant);
   return run_walk(x, plan, shape, [&](const Walk<T>& walk) { return active->of(T{}).walk_mixture(walk, dual); });
 }
@@ -146,13 +155,14 @@ py::tuple anneal_mixture(Array<T> x, const Array<T>& axes, const Array<T>& start
   const MixtureDual<T> dual = mixture_of(x, axes, starts, precisions, log_scales, n_steps + 1, pull, constant);
   std::vector<Move<T>> moves;
   for (py::ssize_t i = 0; i < n_steps; ++i)
-    moves.push_back({static_cast<T>(table.at(i, 0)), static_cast<T>(table.at(i, 1)), static_cast<T>(table.at(i, 2)), static_cast<T>(table.at(i, 3))});
+    moves.push_back({static_cast<T>(table.at(i, 0)), static_cast<T>(table.at(i, 1)), static_cast<T>(table.at(i, 2)),
+                     static_cast<T>(table.at(i, 3))});
   const double angle = setting<double>(plan, "start_angle");
   Ends ends(n);
   std::fill_n(ends.reached.mutable_data(), n, false);
   Signals signals;
   const Anneal<T> anneal{x.mutable_data(),
-                         optional_output<T>(plan.attr("trajectory"), n * d * (n_steps + 1), "trajectory must be (n_walks, n_steps + 1, n_features)"),
+                         trajectory_of<T>(plan, n, n_steps, d),
                          ends.f.mutable_data(),
                          ends.steps.mutable_data(),
                          moves.data(),

@@ -1,5 +1,5 @@
-// A Gaussian mixture against N(0, I) at a tile of points: products with all axes there and back, and between them, lane by lane,
-// the probabilities of the components.
+// A Gaussian mixture against N(0, I) at a tile of points: products with all axes there and back, and between them, lane by
+// lane, the probabilities of the components.
 #pragma once
 
 #include "tile.hpp"

@@ -52,6 +52,11 @@ void noise(std::uint64_t seed, std::uint32_t walk, std::uint32_t step, std::size
   }
 }
 
+template <class T>
+void draw_noise(std::uint64_t seed, std::size_t walk, std::size_t step, std::size_t n, T* out) {
+  noise(seed, static_cast<std::uint32_t>(walk), static_cast<std::uint32_t>(step), n, out);
+}
+
 }  // namespace
 }  // namespace DUALWALK_LEVEL
 }  // namespace dualwalk

@@ -31,7 +31,8 @@ class Shaper {
     } else
       std::memset(out, 0, d * sizeof(T));
     std::size_t k = 0;
-    for (; k + ROWS_AT_ONCE <= shape_->n_factors; k += ROWS_AT_ONCE) sum += add_projections<ROWS_AT_ONCE>(factor + k * d, g, out);
+    for (; k + ROWS_AT_ONCE <= shape_->n_factors; k += ROWS_AT_ONCE)
+      sum += add_projections<ROWS_AT_ONCE>(factor + k * d, g, out);
     for (; k < shape_->n_factors; ++k) sum += add_projections<1>(factor + k * d, g, out);
     return sum;
   }
@@ -39,7 +40,7 @@ class Shaper {
   // One step's noise of one walk: in `row` (n_features), or where `normals` begin if there is no preconditioner.
   const T* noise(std::size_t number, std::size_t step, T* normals, T* row) const {
     const std::size_t d = walk_.n_features;
-    dualwalk::DUALWALK_LEVEL::noise(walk_.seed, static_cast<std::uint32_t>(number), static_cast<std::uint32_t>(step), n_normals(), normals);
+    draw_noise(walk_.seed, number, step, n_normals(), normals);
     if (!shape_) return normals;
     const std::size_t place = shape_->shared ? 0 : number, n_factors = shape_->n_factors;
     if (shape_->diagonal) {
@@ -49,7 +50,8 @@ class Shaper {
       std::memset(row, 0, d * sizeof(T));
     const T* const factor = shape_->factor + place * n_factors * d;
     std::size_t k = 0;
-    for (; k + ROWS_AT_ONCE <= n_factors; k += ROWS_AT_ONCE) add_multiples<ROWS_AT_ONCE>(normals + k, factor + k * d, d, d, row);
+    for (; k + ROWS_AT_ONCE <= n_factors; k += ROWS_AT_ONCE)
+      add_multiples<ROWS_AT_ONCE>(normals + k, factor + k * d, d, d, row);
     for (; k < n_factors; ++k) add_multiple(normals[k], factor + k * d, d, row);
     return row;
   }

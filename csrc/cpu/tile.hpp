@@ -20,7 +20,8 @@ DUALWALK_FN std::size_t packed_size(std::size_t n_rows, std::size_t n_columns) {
   return (n_rows + ROWS - 1) / ROWS * ROWS * n_columns;
 }
 template <class T>
-void pack(const T* matrix, std::size_t n_rows, std::size_t n_columns, std::size_t row_step, std::size_t column_step, T* packed) {
+void pack(const T* matrix, std::size_t n_rows, std::size_t n_columns, std::size_t row_step, std::size_t column_step,
+          T* packed) {
   for (std::size_t block = 0; block < n_rows; block += ROWS)
     for (std::size_t column = 0; column < n_columns; ++column)
       for (std::size_t row = block; row < block + ROWS; ++row)

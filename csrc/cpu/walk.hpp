@@ -1,5 +1,5 @@
 // What every native walk shares: the step rule, the stop rule and the bookkeeping of one walk. The reference's `walk` is the
-// definition; the loops are in walk_tile.hpp (walks side by side in vector lanes) and walk_local.hpp (one at a time).
+// definition; the loops are in walk_tile.hpp (walks side by side in vector lanes) and walk_local.hpp (also one at a time).
 #pragma once
 
 #include <cmath>
@@ -38,13 +38,15 @@ DUALWALK_FN T step_factor(const Walk<T>& walk, std::size_t number, const Stand<T
   return gap < T{0} ? -size : size;
 }
 
-// Poll state shared by the threads of one call: the calling thread asks, everyone looks.
+// Poll state shared by the threads of one call: the calling thread asks, everyone looks, before a task and during it.
 class Stop {
  public:
   Stop(Poll poll, void* context) : poll_(poll), context_(context) {}
   bool asked(int worker) {
-    if (worker == 0 && poll_ && poll_(context_)) __atomic_store_n(&stop_, true, __ATOMIC_RELAXED);
-    return __atomic_load_n(&stop_, __ATOMIC_RELAXED);
+    if (__atomic_load_n(&stop_, __ATOMIC_RELAXED)) return true;
+    if (worker != 0 || !poll_ || !poll_(context_)) return false;
+    __atomic_store_n(&stop_, true, __ATOMIC_RELAXED);  // the poll answers once: everyone, and every later task, looks here
+    return true;
   }
 
  private:

@@ -1,7 +1,8 @@
-// Walks on local Gaussian duals, one walk at a time: y = x - mean, then two products with its neighbourhood's thin factor.
+// Walks on local Gaussian duals: y = x - mean, then two products with a neighbourhood's thin factor. One walk at a time where
+// each has a neighbourhood of its own, a tile at a time where many share one.
 #pragma once
 
-#include "preconditioner.hpp"
+#include "walk_tile.hpp"
 
 namespace dualwalk {
 namespace DUALWALK_LEVEL {
@@ -23,7 +24,9 @@ class LocalWalker {
   bool run() {
     const Scratch rooms(worker_numbers_ * sizeof(T) * walk_.n_threads);
     if (!rooms) return false;
-    auto body = [&](std::size_t number, int worker) { walk_one(number, worker, rooms.template as<T>() + worker_numbers_ * worker); };
+    auto body = [&](std::size_t number, int worker) {
+      if (!stop_.asked(worker)) walk_one(number, worker, rooms.template as<T>() + worker_numbers_ * worker);
+    };
     return run_parallel(walk_.n_walks, walk_.n_threads, body, walk_.poll, walk_.poll_context) && !stop_.asked(1);
   }
 
@@ -109,8 +112,72 @@ class LocalWalker {
   std::size_t padded_, factors_, worker_numbers_;
 };
 
+// One neighbourhood at a tile of points.
+template <class T>
+class LocalModel {
+  using V = Vector<T>;
+
+ public:
+  std::size_t work, room_numbers;
+
+  LocalModel(const LocalDual<T>& dual, std::size_t n_features) : dual_(dual), d_(n_features) {
+    work = 2 * dual.n_factors * d_ * TILE<T>;
+    room_numbers = (d_ + dual.n_factors + 1) * TILE<T>;  // y, projections, f
+    backward_ = packed_size<T>(dual.n_factors, d_);
+  }
+
+  std::size_t packed_bytes() const { return (backward_ + packed_size<T>(d_, dual_.n_factors)) * sizeof(T); }
+  void pack_factor(T* packed) {
+    packed_ = packed;
+    pack(dual_.factor, dual_.n_factors, d_, d_, std::size_t{1}, packed);
+    pack(dual_.factor, d_, dual_.n_factors, std::size_t{1}, d_, packed + backward_);
+  }
+
+  const T* evaluate(const T* x, T* room, T* gradient) const {
+    T* const y = room;
+    T* const projection = y + d_ * TILE<T>;
+    T* const f = projection + dual_.n_factors * TILE<T>;
+    V twice[TILE_VECTORS] = {};
+    for (std::size_t j = 0; j < d_; ++j)
+      for (std::size_t v = 0; v < TILE_VECTORS; ++v) {
+        const std::size_t at = j * TILE<T> + v * LANES<T>;
+        const V offset = load<V>(x + at) - dual_.mean[j];
+        store(y + at, offset);
+        twice[v] += dual_.curvature[j] * offset * offset;
+      }
+    multiply(packed_, dual_.n_factors, d_, y, static_cast<const T*>(nullptr), projection);
+    for (std::size_t k = 0; k < dual_.n_factors; ++k)
+      for (std::size_t v = 0; v < TILE_VECTORS; ++v) {
+        const V p = load<V>(projection + k * TILE<T> + v * LANES<T>);
+        twice[v] += p * p;
+      }
+    for (std::size_t v = 0; v < TILE_VECTORS; ++v) store(f + v * LANES<T>, dual_.constant[0] + T(0.5) * twice[v]);
+    if (!gradient) return f;
+    multiply(packed_ + backward_, d_, dual_.n_factors, projection, static_cast<const T*>(nullptr), gradient);
+    for (std::size_t j = 0; j < d_; ++j)
+      for (std::size_t v = 0; v < TILE_VECTORS; ++v) {
+        const std::size_t at = j * TILE<T> + v * LANES<T>;
+        store(gradient + at, load<V>(gradient + at) + dual_.curvature[j] * load<V>(y + at));
+      }
+    return f;
+  }
+
+ private:
+  const LocalDual<T>& dual_;
+  const std::size_t d_;
+  const T* packed_ = nullptr;
+  std::size_t backward_;
+};
+
 template <class T>
 bool walk_local(const Walk<T>& walk, const LocalDual<T>& dual) {
+  if (dual.shared && 2 * walk.n_walks > TILE<T>) {  // or most of a tile would be empty
+    LocalModel<T> model(dual, walk.n_features);
+    const Scratch factor(model.packed_bytes());
+    if (!factor) return false;
+    model.pack_factor(factor.template as<T>());
+    return TileWalker<T, LocalModel<T>>(walk, model).run();
+  }
   return LocalWalker<T>(walk, dual).run();
 }
 

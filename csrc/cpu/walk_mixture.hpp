@@ -23,9 +23,11 @@ class Annealer {
   bool run() {
     const Scratch rooms(worker_numbers_ * sizeof(T) * anneal_.n_threads);
     if (!rooms) return false;
-    auto body = [&](std::size_t tile, int worker) { anneal_tile(tile, worker, rooms.template as<T>() + worker_numbers_ * worker); };
-    return run_parallel((anneal_.n_walks + TILE<T> - 1) / TILE<T>, anneal_.n_threads, body, anneal_.poll, anneal_.poll_context) &&
-           !stop_.asked(1);
+    auto body = [&](std::size_t tile, int worker) {
+      if (!stop_.asked(worker)) anneal_tile(tile, worker, rooms.template as<T>() + worker_numbers_ * worker);
+    };
+    const std::size_t n_tiles = (anneal_.n_walks + TILE<T> - 1) / TILE<T>;
+    return run_parallel(n_tiles, anneal_.n_threads, body, anneal_.poll, anneal_.poll_context) && !stop_.asked(1);
   }
 
  private:
@@ -67,7 +69,7 @@ class Annealer {
 
   void renoise(T* x, T* normals, Place place) const {
     for (std::size_t lane = 0; lane < place.n; ++lane) {
-      noise(anneal_.seed, static_cast<std::uint32_t>(place.first + lane), RENOISE_STEP, anneal_.n_features, normals);
+      draw_noise(anneal_.seed, place.first + lane, RENOISE_STEP, anneal_.n_features, normals);
       for (std::size_t j = 0; j < anneal_.n_features; ++j) {
         T& at = x[j * TILE<T> + lane];
         at = anneal_.keep * at + anneal_.add * normals[j];

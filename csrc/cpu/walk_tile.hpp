@@ -26,7 +26,8 @@ Place place_of(std::size_t tile, std::size_t n_walks) {
 template <class T>
 void gather(const T* rows, Place place, std::size_t d, T* lanes) {
   for (std::size_t j = 0; j < d; ++j)
-    for (std::size_t lane = 0; lane < TILE<T>; ++lane) lanes[j * TILE<T> + lane] = rows[(place.first + smaller(lane, place.n - 1)) * d + j];
+    for (std::size_t lane = 0; lane < TILE<T>; ++lane)
+      lanes[j * TILE<T> + lane] = rows[(place.first + smaller(lane, place.n - 1)) * d + j];
 }
 template <class T>
 void scatter(const T* lanes, Place place, std::size_t d, T* rows, std::size_t row_step) {
@@ -64,9 +65,11 @@ class TileWalker {
   bool run() {
     const Scratch rooms(worker_numbers_ * sizeof(T) * walk_.n_threads);
     if (!rooms) return false;
-    auto body = [&](std::size_t tile, int worker) { walk_tile(tile, worker, rooms.template as<T>() + worker_numbers_ * worker); };
-    return run_parallel((walk_.n_walks + TILE<T> - 1) / TILE<T>, walk_.n_threads, body, walk_.poll, walk_.poll_context) &&
-           !stop_.asked(1);
+    auto body = [&](std::size_t tile, int worker) {
+      if (!stop_.asked(worker)) walk_tile(tile, worker, rooms.template as<T>() + worker_numbers_ * worker);
+    };
+    const std::size_t n_tiles = (walk_.n_walks + TILE<T> - 1) / TILE<T>;
+    return run_parallel(n_tiles, walk_.n_threads, body, walk_.poll, walk_.poll_context) && !stop_.asked(1);
   }
 
  private:
@@ -135,7 +138,8 @@ class TileWalker {
     return any;
   }
 
-  void advance(T* x, const T* gradient, const T* factor, T* normals, T* row, Place place, std::size_t step, const bool* going) const {
+  void advance(T* x, const T* gradient, const T* factor, T* normals, T* row, Place place, std::size_t step,
+               const bool* going) const {
     const std::size_t d = walk_.n_features;
     V size[TILE_VECTORS];
     std::memcpy(size, factor, sizeof(size));
