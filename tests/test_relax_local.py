@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dualwalk import backends
+from dualwalk._blas import one_blas_thread
+from dualwalk._ladder.covariance import NoiseModel
+from dualwalk._ladder.rung import Rung, Shared, Walker
 from dualwalk.backends import reference
 
 TOLERANCE = {np.float32: 2e-5, np.float64: 1e-12}
@@ -94,3 +99,36 @@ def test_native_refuses_rows_that_are_not_there(rng):
         pytest.skip(backends.why_not("native"))
     with pytest.raises(ValueError, match="rows of points"):
         backends.job("relax_local", "native")(rng.standard_normal((5, 3)), np.array([[0, 5]]), 0.5, 0, 1)
+
+
+@pytest.mark.parametrize("pooled_noise", [0.0, 0.7])
+def test_global_rung_has_the_covariance_of_all_rows(pooled_noise, rng):
+    """(1 - p s) times the sample covariance and p s times its diagonal, s the shrinkage of the pooled covariance."""
+    rows = rng.standard_normal((40, 4)) @ rng.standard_normal((4, 4))
+    walker = Walker(rows, (4,), "standard", Shared(NoiseModel("diagonal", 0.4)))
+    n = 100_000
+    rung = Rung("standard", None, math.inf, pooled_noise, balanced=False)
+    z = walker.generate(rung, np.zeros(n, np.intp), np.random.default_rng(0))
+    sample = np.cov(rows.T)
+    share = 0.4 * pooled_noise
+    covariance = (1 - share) * sample + share * np.diag(np.diag(sample))
+    deviation = np.sqrt(np.diag(covariance))
+    assert (np.abs(z.mean(axis=0) - rows.mean(axis=0)) < 5 * deviation / math.sqrt(n)).all()
+    spread = np.sqrt((np.outer(deviation, deviation) ** 2 + covariance**2) / n)
+    assert (np.abs(np.cov(z.T) - covariance) < 5 * spread).all()
+
+
+@pytest.mark.parametrize("n_neighbors", [None, 10])
+def test_threads_change_no_bit_of_a_sample(n_neighbors, rng, monkeypatch):
+    walker = Walker(rng.standard_normal((90, 24)), (4, 6), "scores", Shared(NoiseModel("separable", 0.4)))
+    rung = Rung("scores", n_neighbors, math.log(2.0) if n_neighbors else math.inf, 0.5)
+    starts = rng.integers(90, size=500)
+
+    def made(n_threads):
+        monkeypatch.setenv("DUALWALK_NUM_THREADS", str(n_threads))
+        return walker.generate(rung, starts, np.random.default_rng(3))
+
+    with one_blas_thread():
+        one = made(1)
+        np.testing.assert_array_equal(made(2), one)
+        np.testing.assert_array_equal(made(3), one)

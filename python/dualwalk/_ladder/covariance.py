@@ -114,13 +114,18 @@ class PooledNoise:
 
     def draw(self, n_rows: int, stream: np.random.Generator) -> Float:
         """Noise (n_rows, d)."""
-        n, d = self._rows.shape
+        n = len(self._rows)
         sampled = stream.standard_normal((n_rows, n)) @ self._rows
         sampled *= np.sqrt((1.0 - self.shrinkage) / n)
-        white = stream.standard_normal((n_rows, d))
+        noise: Float = sampled + np.sqrt(self.shrinkage) * self.draw_target(n_rows, stream)
+        return noise
+
+    def draw_target(self, n_rows: int, stream: np.random.Generator) -> Float:
+        """Noise (n_rows, d) from the target alone."""
+        noise: Float = stream.standard_normal((n_rows, len(self._deviation)))
         if self._separable is not None:
-            white = self._separable.color(white.reshape(n_rows, *self._shape)).reshape(n_rows, d)
-        noise: Float = sampled + np.sqrt(self.shrinkage) * white * self._deviation
+            noise = self._separable.color(noise.reshape(n_rows, *self._shape)).reshape(noise.shape)
+        noise *= self._deviation
         return noise
 
 

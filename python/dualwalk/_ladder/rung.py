@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from .. import backends
 from .._neighbors import nearest_neighbors
-from .._threads import resolve_n_threads
+from .._random import generator
+from .._threads import parallel_ranges, resolve_n_threads
 from ..duals.local import noise_weights
 from ..normal_scores import TIED_BELOW, NormalScores
 from .covariance import NoiseModel, PooledNoise
@@ -22,6 +23,7 @@ Index = NDArray[np.intp]
 
 SMALLEST_BLOCK, LARGEST_BLOCK = 128, 1024
 ROWS_AT_A_TIME = 4096
+ROWS_A_STREAM = 64  # of a global rung: each part has its own noise, whatever thread draws it
 
 
 @dataclass(frozen=True)
@@ -141,13 +143,27 @@ class Walker:
         return z
 
     def _global(self, rung: Rung, n_rows: int, stream: np.random.Generator) -> Float:
-        """The same with all rows as one neighbourhood and t = infinity, part of the noise from the pooled covariance."""
-        z = np.tile(self.points.mean(axis=0), (n_rows, 1))
-        if rung.pooled_noise < 1.0:
-            weights = noise_weights(n_rows, len(self.points), stream)
-            z += math.sqrt(1.0 - rung.pooled_noise) * (weights @ self.points)
-        if rung.pooled_noise > 0.0:
-            z += math.sqrt(rung.pooled_noise) * self.noise.draw(n_rows, stream)
+        """The same with all rows as one neighbourhood and t = infinity, part of the noise from the pooled covariance.
+
+        That is the rows' own covariance but for its shrinkage, so one draw from the rows serves both.
+        """
+        seed = int(stream.integers(2**63))
+        of_target = rung.pooled_noise * self.noise.shrinkage if rung.pooled_noise > 0.0 else 0.0
+        mean = self.points.mean(axis=0)
+        z = np.empty((n_rows, self.points.shape[1]))
+        parts = [z[part] for part in _blocks(n_rows, ROWS_A_STREAM)]
+
+        def draw(begin: int, end: int) -> None:
+            for k in range(begin, end):
+                own = generator(seed, k)
+                weights = noise_weights(len(parts[k]), len(self.points), own)
+                weights *= math.sqrt(1.0 - of_target)
+                np.matmul(weights, self.points, out=parts[k])
+                parts[k] += mean
+                if of_target > 0.0:
+                    parts[k] += math.sqrt(of_target) * self.noise.draw_target(len(parts[k]), own)
+
+        parallel_ranges(draw, len(parts), resolve_n_threads())
         return z
 
 
