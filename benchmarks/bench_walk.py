@@ -61,6 +61,7 @@ def cases(n: int, threads: int, rng: np.random.Generator) -> list[Case]:
     points = rng.standard_normal((270, d))
     neighbors = rng.permuted(np.tile(np.arange(270), (n, 1)), axis=1)[:, : n_neighbors + 1]
     local, covariance = dw.LocalDual(points, neighbors, shrinkage=0.3), LocalCovariance(points, neighbors)
+    shared = dw.LocalDual(points, np.arange(n_neighbors + 1), shrinkage=0.3)
     n_components, few = 10, 62
     roots = rng.standard_normal((n_components, few, few)) / np.sqrt(few)
     means, covariances = rng.standard_normal((n_components, few)), roots @ roots.transpose(0, 2, 1) + 0.1 * np.eye(few)
@@ -78,7 +79,8 @@ def cases(n: int, threads: int, rng: np.random.Generator) -> list[Case]:
     return [
         Case(f"MLP {d}-{hidden}-1", walked(mlp), 4 * d * hidden, d),
         Case(f"local d={d} K={n_neighbors}", walked(local), local_work, d),
-        Case("the same, preconditioned Langevin", langevin, local_work + 6 * d * (n_neighbors + 1), d),
+        Case("the same, one neighbourhood for all", walked(shared), local_work, d),
+        Case("one each, preconditioned Langevin", langevin, local_work + 6 * d * (n_neighbors + 1), d),
         Case(f"mixture d={few} K={n_components}", walked(mixture), 4 * n_components * few**2, few),
         Case("the same, Langevin", walked(mixture, noise=1.0, seed=0, base="normal"), 4 * n_components * few**2, few),
         Case("the same, annealed", annealed, 4 * n_components * few**2, few),
