@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ._training import Scale, Training, split
+from ._training import Scale, Training, energy_distance, split
 
 
 class PlainDecoder(nn.Module):
@@ -150,12 +150,3 @@ class TimeVAE(VAE):
         n_short = math.ceil(math.ceil(math.ceil(times / 2) / 2) / 2)
         encoder = nn.Sequential(*layers, nn.Flatten(), nn.Linear(200 * n_short, 2 * self.n_latent))
         return encoder, TimeDecoder(self.n_latent, channels, times)
-
-
-def energy_distance(a: Tensor, b: Tensor) -> float:
-    """2 E|A - B| - E|A - A'| - E|B - B'|."""
-
-    def within(x: Tensor) -> Tensor:
-        return torch.cdist(x, x).sum() / (len(x) * (len(x) - 1))
-
-    return float(2 * torch.cdist(a, b).mean() - within(a) - within(b))
