@@ -44,8 +44,8 @@ def changes(
     if len(pixels) > 1:
         return image(axes, pixels, limit=limit, title=title, theme=theme)
     top = (float(np.abs(pixels).max()) if limit is None else limit) or 1.0
-    shade = theme.signed(0.5 + 0.5 * np.clip(pixels[0] / top, -1.0, 1.0))
-    axes.bar(np.arange(1, pixels.shape[1] + 1), pixels[0], 0.9, color=shade, edgecolor=theme.muted, linewidth=0.3)
+    colors = theme.signed(np.where(pixels[0] < 0, 0.0, 1.0))
+    axes.bar(np.arange(1, pixels.shape[1] + 1), pixels[0], 0.9, color=colors, linewidth=0)
     dress(axes, theme, title=title)
     axes.axhline(0, color=theme.muted, linewidth=0.8)
     axes.set(ylim=(-1.08 * top, 1.08 * top), xlim=(0.4, pixels.shape[1] + 0.6))

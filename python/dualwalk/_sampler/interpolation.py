@@ -80,16 +80,22 @@ class Space:
 
 
 def target_rows(
-    to: Any, z: Float, points: Float, labels: Index, feature_shape: tuple[int, ...], scores: Callable[[Float], Float]
+    to: Any,
+    z: Float,
+    points: Float,
+    labels: Index,
+    n_clusters: int,
+    feature_shape: tuple[int, ...],
+    scores: Callable[[Float], Float],
 ) -> tuple[Float, Index]:
     """Where every path ends: scores (n, d), and the training row's index, -1 for rows that were given."""
     if np.ndim(to) == 0:
-        cluster, n_clusters = _checks.count(to, "to"), int(labels.max()) + 1
-        if cluster >= n_clusters:
-            sizes = np.bincount(labels).tolist()
+        cluster = _checks.count(to, "to")
+        sizes = np.bincount(labels, minlength=n_clusters).tolist()
+        if cluster >= n_clusters or not sizes[cluster]:
             raise ValueError(
-                f"to must be the number of a cluster, 0 to {n_clusters - 1}, of {sizes} rows from low f to high; got {cluster} "
-                "(or pass the sample to walk to)"
+                f"to must be the number of a cluster with rows, of 0 to {n_clusters - 1}, which have {sizes} rows from low f to "
+                f"high; got {cluster} (or pass the sample to walk to)"
             )
         members = np.flatnonzero(labels == cluster)
         distance = squared_distances(z, points[members])

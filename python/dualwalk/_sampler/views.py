@@ -12,6 +12,7 @@ from .. import _checks
 from .._blas import one_blas_thread
 from .._ladder.fit import FittedLadder
 from .._surroundings import Attribution, Surroundings
+from ..dualspace import assign
 from ..walks import WalkResult
 from .interpolation import Interpolation, Space, interpolate, target_rows
 from .training import TrainingRows
@@ -118,10 +119,10 @@ class Views(TrainingRows):
         X : (n, *feature_shape_)
         to : the number of a cluster, 0 being that of the lowest f; or a sample (*feature_shape_), or one for each of X
         n_frames : at least 2; the first is the sample, the last the end
-        divergence : a DualDivergence fitted on the same rows, whose f and clusters are meant; without one, f is the Gaussian
-            dual function of all training rows (nats), cut by `dualspace.find_clusters`.
+        divergence : a DualDivergence fitted on the same rows, whose f (`score_samples`) and cuts are meant; without one, f is
+            the Gaussian dual function of all training rows (nats), cut by `dualspace.find_clusters`.
 
-        Raises ValueError for a cluster that does not exist, or samples of another shape. Source: the walks between clusters
+        Raises ValueError for a cluster that does not exist or has no rows, or samples of another shape. Source: the walks between clusters
         of Garg et al. 2024 (arXiv 2404.07377); the path along the data is dualwalk's own.
         """
         self._check_fitted("choice_")
@@ -135,10 +136,11 @@ class Views(TrainingRows):
                     f"divergence must be fitted on the sampler's samples, {(len(self._rows), *self.feature_shape_)}; got one "
                     f"fitted on {(len(divergence.labels_), *divergence.feature_shape_)} (fit it on the same X, or leave it out)"
                 )
-            labels, cuts = divergence.labels_, divergence.cuts_
+            cuts = divergence.cuts_
+            labels = assign(divergence.score_samples(self._shaped(self._rows)), cuts)  # by the f that is shown on the way
         around = self._local_duals
         z = around.scores(rows)
-        ends, index = target_rows(to, z, around.points, labels, self.feature_shape_, around.scores)
+        ends, index = target_rows(to, z, around.points, labels, len(cuts) + 1, self.feature_shape_, around.scores)
         path = interpolate(z, ends, around.points, self._ladder.n_neighbors, n_frames)
         frames = around.values(path.reshape(-1, path.shape[2])).reshape(path.shape)
         frames[:, 0] = rows

@@ -71,8 +71,7 @@ PICTURES = {
             "A path through the dual space: from a real sample in the middle of the lowest cluster (first frame) to the real "
             "sample nearest to it in the highest (last frame). The frames between are new, and pass between real samples; "
             "the number is each one's distance to the nearest real sample (1 is typical between real ones). Below: f of every "
-            "frame, over the clusters of f. Real samples read a little higher here than in the dual space above, because the "
-            "model has seen them."
+            "frame, over the clusters of f; real samples read higher here than in the dual space above, as the model has seen them."
         ),
     ),
     "attribution": (

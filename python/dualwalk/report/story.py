@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from .._nodepath.graph import DependenceGraph
 from .._sampler.interpolation import Interpolation
+from ..dualspace import assign
 from ..estimator import DualDivergence
 from ..independence import independence_test
 from ..sampler import DualSampler
@@ -136,14 +137,15 @@ def _origins(sampler: DualSampler, generated: NDArray[Any], near: Nearness) -> O
 
 def _path(sampler: DualSampler, divergence: DualDivergence, X: NDArray[Any]) -> Interpolation:
     """From the middle of the lowest cluster of f into the highest; with one cluster, from low f to high f."""
-    f, labels = divergence.dual_values_, divergence.labels_
-    lowest = np.flatnonzero(labels == 0)
-    n_clusters = len(divergence.cuts_) + 1
-    if n_clusters == 1 or not (labels == n_clusters - 1).any():
+    f = divergence.score_samples(X)
+    clusters = assign(f, divergence.cuts_)
+    lowest, highest = clusters.min(), clusters.max()
+    if lowest == highest:
         begin, end = at_quantiles(f, np.array([0.1, 0.9]))
         return sampler.interpolate(X[begin : begin + 1], X[end], n_frames=N_FRAMES, divergence=divergence)
-    begin = lowest[at_quantiles(f[lowest], np.array([0.5]))[0]]
-    return sampler.interpolate(X[begin : begin + 1], n_clusters - 1, n_frames=N_FRAMES, divergence=divergence)
+    members = np.flatnonzero(clusters == lowest)
+    begin = members[at_quantiles(f[members], np.array([0.5]))[0]]
+    return sampler.interpolate(X[begin : begin + 1], highest, n_frames=N_FRAMES, divergence=divergence)
 
 
 def _walks(sampler: DualSampler, divergence: DualDivergence, X: NDArray[Any]) -> Walks:
