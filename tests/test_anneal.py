@@ -173,6 +173,8 @@ def test_bad_input(backend: str) -> None:
 
     with pytest.raises(TypeError, match=r"dual must have a method at\(time\).*for a dual without a path use walk"):
         call(dual=lambda x: x)
+    with pytest.raises(ValueError, match=r"has no path in time.*call dual\.at\(t\)\.density"):
+        call(dual=dual.density("normal"))
     with pytest.raises(ValueError, match="t_start must be below 1, where nothing is left of x0; got 1"):
         call(t_start=1.0)
     with pytest.raises(ValueError, match=r"t_start must be greater than 0\.2; got 0\.1"):

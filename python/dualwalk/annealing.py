@@ -101,6 +101,7 @@ def anneal(
     if start >= 1.0:
         raise ValueError(f"t_start must be below 1, where nothing is left of x0; got {start:g} (0.99 is noise all but alone)")
     steps = _checks.count(n_steps, "n_steps", minimum=1)
+    dual.at(start)  # what it refuses, it refuses before any work
     x = starts(x0, getattr(dual, "n_features", None), getattr(dual, "n_walks", None))
     key = _checks.seed(seed) if renoise else 0
     threads = resolve_n_threads(n_threads)

@@ -166,6 +166,8 @@ class MixtureDual:
 
     def at(self, time: float) -> Self:
         """The dual at another time in [0, 1], sharing everything with this one."""
+        if self.pull == 0.0:
+            raise ValueError("a density made by density() has no path in time; got at() on one (call dual.at(t).density(base))")
         other = copy(self)
         other.time = _time(time)
         return other
