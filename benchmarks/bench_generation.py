@@ -122,7 +122,7 @@ def main() -> None:
     if settings.literature:
         from generation import literature
 
-        literature.main(settings.literature, settings.seeds, settings.cache, settings.table)
+        literature.main(settings.literature, settings.sets or list(literature.NAMES), settings.seeds, settings.table)
         return
     sets = sets_of(settings.data, settings.sets, settings.quick)
     methods = methods_of(settings.methods, settings.quick)
