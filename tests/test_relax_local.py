@@ -1,4 +1,4 @@
-"""relax_local: every backend is the reference, and the reference is the exact walk of a local Gaussian dual."""
+"""relax_local and draw_normals: every backend is the reference, and the reference is the exact walk of a local Gaussian dual."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import kstest
 
 from dualwalk import backends
 from dualwalk._blas import one_blas_thread
@@ -71,6 +72,21 @@ def test_moments(backend, rng):
     assert (np.abs(np.cov(z.T) - covariance) < 5 * spread).all()
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (7, 41), (64, 570), (3, 4), (0, 5), (5, 0)])
+def test_normals_are_those_of_their_rows(backend, shape):
+    made = backends.job("draw_normals", backend)(11, 6, *shape)
+    assert made.shape == shape
+    assert made.dtype == np.float64
+    np.testing.assert_allclose(made, reference.draw_normals(11, 0, shape[0] + 6, shape[1])[6:], rtol=1e-12, atol=1e-12)
+
+
+def test_normals_are_normal(backend):
+    made = backends.job("draw_normals", backend)(5, 0, 1000, 300)
+    assert kstest(made.ravel(), "norm").pvalue > 1e-3
+    products = made[:-1] * made[1:], made[:, :-1] * made[:, 1:], made[:, 0::2] * made[:, 1::2]
+    assert all(abs(product.mean()) < 5 / math.sqrt(product.size) for product in products)
+
+
 def test_no_time_leaves_the_start(backend, rng):
     points, neighbors = rng.standard_normal((9, 4)), neighborhoods(9, 7, 5, rng)
     z = backends.job("relax_local", backend)(points, neighbors, 1.0, 0, 1)
@@ -107,7 +123,7 @@ def test_global_rung_has_the_covariance_of_all_rows(pooled_noise, rng):
     rows = rng.standard_normal((40, 4)) @ rng.standard_normal((4, 4))
     walker = Walker(rows, (4,), "standard", Shared(NoiseModel("diagonal", 0.4)))
     n = 100_000
-    rung = Rung("standard", None, math.inf, pooled_noise, balanced=False)
+    rung = Rung("standard", n_neighbors=None, time=math.inf, pooled_noise=pooled_noise, balanced=False)
     z = walker.generate(rung, np.zeros(n, np.intp), np.random.default_rng(0))
     sample = np.cov(rows.T)
     share = 0.4 * pooled_noise
@@ -121,7 +137,7 @@ def test_global_rung_has_the_covariance_of_all_rows(pooled_noise, rng):
 @pytest.mark.parametrize("n_neighbors", [None, 10])
 def test_threads_change_no_bit_of_a_sample(n_neighbors, rng, monkeypatch):
     walker = Walker(rng.standard_normal((90, 24)), (4, 6), "scores", Shared(NoiseModel("separable", 0.4)))
-    rung = Rung("scores", n_neighbors, math.log(2.0) if n_neighbors else math.inf, 0.5)
+    rung = Rung(n_neighbors=n_neighbors, time=math.log(2.0) if n_neighbors else math.inf, pooled_noise=0.5)
     starts = rng.integers(90, size=500)
 
     def made(n_threads):

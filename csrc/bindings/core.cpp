@@ -142,6 +142,7 @@ PYBIND11_MODULE(_core, m) {
   m.def("select_level", &select_level, arg("name"));
   m.def("philox", &philox_words, arg("counter").noconvert(), arg("seed"));
   m.def("draw_integers", &draw_integers, arg("seed"), arg("operation"), arg("copy"), arg("block"), arg("bounds").noconvert());
+  m.def("draw_normals", &draw_normals, arg("seed"), arg("first"), arg("n_rows"), arg("n_columns"));
   m.def("permute_marginals", &permute_marginals, arg("x"), arg("block").noconvert(), arg("operation"), arg("seed"), arg("out"), arg("n_threads"));
   bind<float>(m);
   bind<double>(m);

@@ -6,6 +6,14 @@
 
 namespace dualwalk {
 
+inline Array<double> draw_normals(std::uint64_t seed, std::uint32_t first, std::uint32_t n_rows, std::uint32_t n_columns) {
+  expect(first + std::uint64_t{n_rows} <= (std::uint64_t{1} << 32), "rows are limited to 2^32");
+  Array<double> out({static_cast<py::ssize_t>(n_rows), static_cast<py::ssize_t>(n_columns)});
+  double* const data = out.mutable_data();
+  run_released([&] { return active->of(0.0).draw_normals(seed, first, n_rows, n_columns, data); });
+  return out;
+}
+
 template <class T>
 Array<T> relax_local(const Array<T>& points, const Array<std::int64_t>& neighbors, double decay, std::uint64_t seed, int n_threads) {
   expect(points.ndim() == 2 && neighbors.ndim() == 2 && neighbors.shape(1) > 0, "points and neighbors must be 2-D");

@@ -227,6 +227,7 @@ struct FloatKernels {
   bool (*train_nodes)(const NodeSteps<T>&);
   bool (*score_nodes)(NodeScore<T>&);
   bool (*node_terms)(const NodeTerms<T>&);
+  bool (*draw_normals)(std::uint64_t seed, std::size_t first, std::size_t n_rows, std::size_t n_columns, T* out);
   bool (*relax_local)(const Relaxation<T>&);
   bool (*balance_columns)(const Balance<T>&);
   // one elementary function over an array, for its error tests; false for a name it does not know

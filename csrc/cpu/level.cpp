@@ -45,11 +45,11 @@ const Kernels table = {
     draw_integers,
     permute,
     {log_mean_exp<float>, log_sigmoid_mean<float>, walk_mlp<float>, walk_local<float>, walk_mixture<float>,
-     anneal_mixture<float>, train_nodes<float>, score_nodes<float>, node_terms<float>, relax_local<float>, balance_columns<float>,
-     elementary<float>},
+     anneal_mixture<float>, train_nodes<float>, score_nodes<float>, node_terms<float>, draw_normals<float>,
+     relax_local<float>, balance_columns<float>, elementary<float>},
     {log_mean_exp<double>, log_sigmoid_mean<double>, walk_mlp<double>, walk_local<double>, walk_mixture<double>,
-     anneal_mixture<double>, train_nodes<double>, score_nodes<double>, node_terms<double>, relax_local<double>, balance_columns<double>,
-     elementary<double>},
+     anneal_mixture<double>, train_nodes<double>, score_nodes<double>, node_terms<double>, draw_normals<double>,
+     relax_local<double>, balance_columns<double>, elementary<double>},
 };
 
 }  // namespace DUALWALK_LEVEL

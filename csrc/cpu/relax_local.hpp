@@ -63,6 +63,18 @@ bool relax_local(const Relaxation<T>& job) {
   return run_parallel((job.n_rows + rows_a_task - 1) / rows_a_task, job.n_threads, body, job.poll, job.poll_context);
 }
 
+// out[r, :] are the normals of (walk first + r, step 0).
+template <class T>
+bool draw_normals(std::uint64_t seed, std::size_t first, std::size_t n_rows, std::size_t n_columns, T* out) {
+  const Scratch room(noise_length(n_columns) * sizeof(T));
+  if (!room) return false;
+  for (std::size_t r = 0; r < n_rows; ++r) {
+    noise(seed, static_cast<std::uint32_t>(first + r), 0, n_columns, room.template as<T>());
+    std::memcpy(out + r * n_columns, room.template as<T>(), n_columns * sizeof(T));
+  }
+  return true;
+}
+
 }  // namespace
 }  // namespace DUALWALK_LEVEL
 }  // namespace dualwalk

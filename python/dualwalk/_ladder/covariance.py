@@ -114,19 +114,17 @@ class PooledNoise:
 
     def draw(self, n_rows: int, stream: np.random.Generator) -> Float:
         """Noise (n_rows, d)."""
-        n = len(self._rows)
+        n, d = self._rows.shape
         sampled = stream.standard_normal((n_rows, n)) @ self._rows
         sampled *= np.sqrt((1.0 - self.shrinkage) / n)
-        noise: Float = sampled + np.sqrt(self.shrinkage) * self.draw_target(n_rows, stream)
+        noise: Float = sampled + np.sqrt(self.shrinkage) * self.color_target(stream.standard_normal((n_rows, d)))
         return noise
 
-    def draw_target(self, n_rows: int, stream: np.random.Generator) -> Float:
-        """Noise (n_rows, d) from the target alone."""
-        noise: Float = stream.standard_normal((n_rows, len(self._deviation)))
+    def color_target(self, white: Float) -> Float:
+        """White noise (n_rows, d) -> noise with the covariance of the target alone."""
         if self._separable is not None:
-            noise = self._separable.color(noise.reshape(n_rows, *self._shape)).reshape(noise.shape)
-        noise *= self._deviation
-        return noise
+            white = self._separable.color(white.reshape(len(white), *self._shape)).reshape(white.shape)
+        return white * self._deviation
 
 
 def choose_noise_model(points: Float, feature_shape: tuple[int, ...], seed: int, *, n_folds: int = 2) -> NoiseModel:

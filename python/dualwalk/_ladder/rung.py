@@ -11,9 +11,7 @@ from numpy.typing import NDArray
 
 from .. import backends
 from .._neighbors import nearest_neighbors
-from .._random import generator
 from .._threads import parallel_ranges, resolve_n_threads
-from ..duals.local import noise_weights
 from ..normal_scores import TIED_BELOW, NormalScores
 from .covariance import NoiseModel, PooledNoise
 from .marginals import Marginals, Smoothing
@@ -23,7 +21,7 @@ Index = NDArray[np.intp]
 
 SMALLEST_BLOCK, LARGEST_BLOCK = 128, 1024
 ROWS_AT_A_TIME = 4096
-ROWS_A_STREAM = 64  # of a global rung: each part has its own noise, whatever thread draws it
+ROWS_AT_ONCE = 64  # of a global rung, by one thread: always the same ones in one matrix product
 
 
 @dataclass(frozen=True)
@@ -149,21 +147,21 @@ class Walker:
         """
         seed = int(stream.integers(2**63))
         of_target = rung.pooled_noise * self.noise.shrinkage if rung.pooled_noise > 0.0 else 0.0
-        mean = self.points.mean(axis=0)
-        z = np.empty((n_rows, self.points.shape[1]))
-        parts = [z[part] for part in _blocks(n_rows, ROWS_A_STREAM)]
+        n, d = self.points.shape
+        z, draw_normals = np.empty((n_rows, d)), backends.job("draw_normals")
 
         def draw(begin: int, end: int) -> None:
-            for k in range(begin, end):
-                own = generator(seed, k)
-                weights = noise_weights(len(parts[k]), len(self.points), own)
-                weights *= math.sqrt(1.0 - of_target)
-                np.matmul(weights, self.points, out=parts[k])
-                parts[k] += mean
+            for first in range(begin * ROWS_AT_ONCE, min(end * ROWS_AT_ONCE, n_rows), ROWS_AT_ONCE):
+                part = z[first : first + ROWS_AT_ONCE]
+                white = draw_normals(seed, first, len(part), n + (d if of_target > 0.0 else 0))
+                weights = white[:, :n] - white[:, :n].mean(axis=1, keepdims=True)
+                weights *= math.sqrt((1.0 - of_target) / (n - 1))
+                weights += 1.0 / n
+                np.matmul(weights, self.points, out=part)
                 if of_target > 0.0:
-                    parts[k] += math.sqrt(of_target) * self.noise.draw_target(len(parts[k]), own)
+                    part += math.sqrt(of_target) * self.noise.color_target(white[:, n:])
 
-        parallel_ranges(draw, len(parts), resolve_n_threads())
+        parallel_ranges(draw, -(-n_rows // ROWS_AT_ONCE), resolve_n_threads())
         return z
 
 

@@ -19,7 +19,7 @@ PREFERENCE = ("native", "numba", "reference")
 JOBS = (
     *("philox", "draw_integers", "permute_marginals", "log_mean_exp", "mean_log_sigmoid"),
     *("walk_mlp", "walk_local", "walk_mixture", "anneal_mixture"),
-    *("relax_local", "balance_columns"),
+    *("draw_normals", "relax_local", "balance_columns"),
     *("train_density", "train_contrastive", "score_density", "score_contrastive"),
     *("density_terms", "density_slopes", "contrastive_terms", "contrastive_slopes"),
 )

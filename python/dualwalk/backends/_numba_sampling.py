@@ -1,5 +1,5 @@
 # mypy: disable-error-code="no-untyped-def"
-"""The exact walk of local duals and balanced columns in Numba: see _reference_sampling.py."""
+"""Noise, the exact walk of local duals and balanced columns in Numba: see _reference_sampling.py."""
 
 from __future__ import annotations
 
@@ -13,6 +13,18 @@ from ._numba_scalar import jit, read_only
 from ._numba_walk import normals_of
 
 ROWS, COLUMNS = 64, 8  # worth a thread
+
+
+def draw_normals(seed: int, first: int, n_rows: int, n_columns: int) -> NDArray[np.float64]:
+    padded = np.empty((n_rows, (n_columns + 3) // 4 * 4))
+    _draw_normals(np.uint64(seed), first, padded)
+    return np.ascontiguousarray(padded[:, :n_columns])
+
+
+@jit()
+def _draw_normals(seed, first, out):
+    for row in range(len(out)):
+        normals_of(seed, first + row, 0, out[row])
 
 
 def relax_local(

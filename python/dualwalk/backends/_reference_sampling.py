@@ -1,4 +1,4 @@
-"""The two jobs of a sampled block of rows: the exact walk of local duals, and columns brought to their marginals."""
+"""What a sampled block of rows is made of: noise, the exact walk of local duals, and columns brought to their marginals."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ from numpy.typing import NDArray
 from ._reference_draws import normals
 
 NUMBERS = 2**22  # of gathered rows at a time
+
+
+def draw_normals(seed: int, first: int, n_rows: int, n_columns: int) -> NDArray[np.float64]:
+    """The standard normals (n_rows, n_columns) of rows first, first + 1, ..."""
+    return normals(seed, np.arange(first, first + n_rows), 0, n_columns)
 
 
 def relax_local(

@@ -29,6 +29,7 @@ __all__ = [
     "density_slopes",
     "density_terms",
     "draw_integers",
+    "draw_normals",
     "log_mean_exp",
     "mean_log_sigmoid",
     "permute_marginals",
@@ -49,6 +50,7 @@ if os.environ.get("DUALWALK_SIMD"):  # a lower level than the best, for tests an
 philox = _core.philox
 log_mean_exp = _core.log_mean_exp
 mean_log_sigmoid = _core.mean_log_sigmoid
+draw_normals = _core.draw_normals
 
 
 def draw_integers(seed: int, operation: int, copy: int, block: int, bounds: NDArray[np.uint32]) -> NDArray[np.uint32]:

@@ -10,7 +10,7 @@ from ._numba_node_terms import density_slopes, density_terms
 from ._numba_nodes import score_contrastive, score_density, train_contrastive, train_density
 from ._numba_objective import log_mean_exp, mean_log_sigmoid
 from ._numba_permute import permute_marginals
-from ._numba_sampling import balance_columns, relax_local
+from ._numba_sampling import balance_columns, draw_normals, relax_local
 from ._numba_walk_local import walk_local
 from ._numba_walk_mixture import anneal_mixture, walk_mixture
 from ._numba_walk_mlp import walk_mlp
@@ -23,6 +23,7 @@ __all__ = [
     "density_slopes",
     "density_terms",
     "draw_integers",
+    "draw_normals",
     "log_mean_exp",
     "mean_log_sigmoid",
     "permute_marginals",

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ._reference_draws import LOW, NOISE, RENOISE, RESAMPLE, SHIFT, SHUFFLE, WORD, normals, philox
 from ._reference_nodes import StepPlan, score_contrastive, score_density, train_contrastive, train_density
-from ._reference_sampling import balance_columns, relax_local
+from ._reference_sampling import balance_columns, draw_normals, relax_local
 from ._reference_scalar import silu_and_slope
 from ._reference_terms import contrastive_slopes, contrastive_terms, density_slopes, density_terms
 from ._reference_walk import AnnealPlan, WalkPlan, WalkState, anneal, dual_at, walk
@@ -37,6 +37,7 @@ __all__ = [
     "density_slopes",
     "density_terms",
     "draw_integers",
+    "draw_normals",
     "dual_at",
     "log_mean_exp",
     "mean_log_sigmoid",
