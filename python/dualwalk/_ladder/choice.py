@@ -27,6 +27,7 @@ class Tried:
     n_neighbors: int | None
     time: float
     pooled_noise: float
+    metric: str
     criterion: float
     energy_distance: float
     coverage: float
@@ -37,7 +38,7 @@ class Tried:
     def of(cls, candidate: Candidate, label: Any) -> Self:
         r, s = candidate.rung, candidate.score
         parts = (s.criterion, s.energy_distance, s.coverage, s.authenticity)
-        return cls(r.space, r.n_neighbors, r.time, r.pooled_noise, *parts, label)
+        return cls(r.space, r.n_neighbors, r.time, r.pooled_noise, r.metric, *parts, label)
 
     def __str__(self) -> str:
         whose = "" if self.label is None else f"class {self.label}: "
@@ -52,6 +53,7 @@ class Choice:
     space : "scores" (normal scores) or "standard" (standardized columns)
     n_neighbors : neighbours of the start that the local dual function is made of; None for all rows
     time : length of the walk in relaxation times (ln 2 keeps half of the start's offset; inf forgets it)
+    metric : of the neighbours, "distance" or "relative" (to the sizes of both rows)
     pooled_noise : share of the noise that comes from the shared (shrunk) covariance; 1 is a Gaussian copula
     covariance : what that covariance is shrunk to and how far (by held-out likelihood)
     marginals : how the columns of a channel share their quantiles (by the held-out CRPS)
@@ -64,6 +66,7 @@ class Choice:
     n_neighbors: int | None
     time: float
     pooled_noise: float
+    metric: str
     covariance: str
     marginals: str
     per_class: bool
@@ -83,7 +86,7 @@ class Choice:
 
     @classmethod
     def _of(cls, rung: Rung, shared: Shared, per_class: bool, criterion: float | None, tried: tuple[Tried, ...]) -> Self:
-        shares = (rung.pooled_noise, str(shared.noise), str(shared.smoothing))
+        shares = (rung.pooled_noise, rung.metric, str(shared.noise), str(shared.smoothing))
         return cls(rung.space, rung.n_neighbors, rung.time, *shares, per_class, criterion, tried)
 
     def __str__(self) -> str:
@@ -98,7 +101,7 @@ class Choice:
 
 
 def _words(of: Choice | Tried) -> str:
-    return str(Rung(of.space, of.n_neighbors, of.time, of.pooled_noise))
+    return str(Rung(of.space, of.n_neighbors, of.time, of.pooled_noise, of.metric))
 
 
 class Ticker:

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import backends
-from .._neighbors import nearest_neighbors
 from .._threads import parallel_ranges, resolve_n_threads
 from ..normal_scores import TIED_BELOW, NormalScores
 from .covariance import NoiseModel, PooledNoise
 from .marginals import Marginals, Smoothing
+from .neighborhoods import Neighborhoods
 
 Float = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -32,12 +32,15 @@ class Rung:
     n_neighbors: int | None = 20
     time: float = math.log(2.0)
     pooled_noise: float = 0.0
+    metric: str = "distance"
     balanced: bool = True
 
     def __str__(self) -> str:
-        reach = "all rows" if self.n_neighbors is None else f"{self.n_neighbors} neighbours"
-        noise = f", pooled noise {self.pooled_noise:g}" if self.n_neighbors is None else ""
-        return f"{reach}{noise}, {self.space}"
+        if self.n_neighbors is None:
+            return f"all rows, pooled noise {self.pooled_noise:g}, {self.space}"
+        near = "" if self.metric == "distance" else f" by {self.metric} distance"
+        kept = "nothing" if math.isinf(self.time) else f"{math.exp(-self.time):.2g}"
+        return f"{self.n_neighbors} neighbours{near}, {kept} of the start kept, {self.space}"
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,7 @@ class Walker:
         self._space = NormalScores() if space == "scores" else _StandardScores()
         self.points = self._space._fit_rows(rows)
         self._shape = feature_shape
-        self._ordered: NDArray[np.intp] | None = None
+        self._neighborhoods = Neighborhoods(self.points)
         self._noise: PooledNoise | None = None
 
     @property
@@ -90,12 +93,6 @@ class Walker:
             centred = self.points - self.points.mean(axis=0)
             self._noise = PooledNoise(centred * math.sqrt(n / (n - 1)), self._shape, self._shared.noise)
         return self._noise
-
-    def neighbors(self, k: int) -> NDArray[np.intp]:
-        """(n, k + 1): every row itself and its k nearest, at most all others."""
-        if self._ordered is None or self._ordered.shape[1] < min(k + 1, len(self.points)):
-            self._ordered = nearest_neighbors(self.points, max(k, 160))
-        return self._ordered[:, : k + 1]
 
     def generate(
         self, rung: Rung, starts: Index, stream: np.random.Generator, *, among: Index | None = None, block: int | None = None
@@ -135,7 +132,7 @@ class Walker:
     def _local(self, rung: Rung, starts: NDArray[np.intp], stream: np.random.Generator) -> Float:
         """m + e^-t (z - m) + sqrt(1 - e^-2t) N^T eps / sqrt(K); the start is its own first neighbour."""
         assert rung.n_neighbors is not None
-        index = self.neighbors(rung.n_neighbors)[starts]
+        index = self._neighborhoods.of(starts, rung.n_neighbors, rung.metric)
         seed = int(stream.integers(2**63))
         z: Float = backends.job("relax_local")(self.points, index, math.exp(-rung.time), seed, resolve_n_threads())
         return z

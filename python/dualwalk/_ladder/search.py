@@ -14,16 +14,20 @@ from ..normal_scores import NormalScores
 from .covariance import choose_noise_model
 from .criterion import Criterion, Fold, Score
 from .marginals import choose_smoothing
+from .neighborhoods import METRICS
 from .rung import Rung, Shared, Walker, balanced_starts
 
 Float = NDArray[np.float64]
 Index = NDArray[np.intp]
 
-LOCAL_RUNGS = tuple(Rung(n_neighbors=k) for k in (5, 7, 10, 14, 20, 28, 40, 56, 80, 112, 160))
+REACHES = (5, 7, 10, 14, 20, 28, 40, 56, 80, 112, 160)
+LOCAL_RUNGS = tuple(Rung(n_neighbors=k, time=math.inf, metric=metric) for metric in METRICS for k in REACHES)
 GLOBAL_RUNGS = tuple(Rung(n_neighbors=None, time=math.inf, pooled_noise=w) for w in (0.0, 0.25, 0.5, 0.75, 1.0))
-N_REFINEMENTS = 1
-# Standardized columns must win by this much: the criterion's noise is about as large.
-STANDARD_MARGIN = 0.02
+# A ladder is left when two rungs in a row are this much worse than the best so far: what follows is worse still.
+HOPELESS = 0.15
+# A walk that keeps half of its start, or of standardized columns, must win by this much: the criterion's noise is as large.
+MARGIN = 0.02
+N_REFINEMENTS = 5
 
 
 def choose_shared(rows: Float, feature_shape: tuple[int, ...], seed: int, groups: Index | None = None) -> Shared:
@@ -69,10 +73,11 @@ class Ladder:
     def folds(self) -> list[Fold]:
         return self.criterion.folds
 
-    def rungs(self) -> list[Rung]:
-        """The rungs that every fold has rows enough for."""
-        smallest = min(len(fold.fit) for fold in self.folds)
-        return [r for r in LOCAL_RUNGS if r.n_neighbors is not None and r.n_neighbors <= smallest - 2] + list(GLOBAL_RUNGS)
+    def ladders(self) -> list[list[Rung]]:
+        """The rungs that every fold has rows enough for, one ladder a metric, the last one of all rows."""
+        most = min(len(fold.fit) for fold in self.folds) - 2
+        local = [[r for r in LOCAL_RUNGS if r.metric == metric and (r.n_neighbors or 0) <= most] for metric in METRICS]
+        return [*local, list(GLOBAL_RUNGS)]
 
     def generate(self, rung: Rung, k: int, n_rows: int) -> tuple[Float, Index]:
         """n_rows new rows from the fit rows of fold k, and their starts (indices of rows).
@@ -93,14 +98,40 @@ class Ladder:
         return self.candidates[-1]
 
     def climb(self, tick: Callable[[str], None]) -> Candidate:
-        """Try every rung, then standardized columns at the winner; return the best."""
-        for rung in self.rungs():
-            tick(str(rung))
-            self.try_rung(rung)
-        best = min(self.candidates, key=lambda candidate: candidate.score.criterion)
-        tick("standardized columns")
-        standard = self.try_rung(replace(best.rung, space="standard"))
-        if standard.score.criterion < best.score.criterion - STANDARD_MARGIN:
-            best = standard
+        """Climb every ladder, then refine the winner; return the best."""
+        for rungs in self.ladders():
+            self._climb(rungs, tick)
+        best = self._best(self.candidates)
+        if best.rung.n_neighbors is not None:
+            # Half of the start kept is less noise: the next rungs up, and the same ones in either metric, come to as much.
+            place = REACHES.index(best.rung.n_neighbors)
+            most = min(len(fold.fit) for fold in self.folds) - 2
+            longer = [k for k in REACHES[place : place + 4] if k <= most]
+            best = self._refine(best, [replace(best.rung, n_neighbors=k, time=math.log(2.0)) for k in longer], tick)
+        best = self._refine(best, [replace(best.rung, space="standard")], tick)
         self._walkers.clear()  # they hold a copy of the rows per fold
         return best
+
+    def _climb(self, rungs: Sequence[Rung], tick: Callable[[str], None]) -> None:
+        worse = 0
+        for rung in rungs:
+            tick(str(rung))
+            criterion = self.try_rung(rung).score.criterion
+            worse = worse + 1 if criterion > self._best(self.candidates).score.criterion + HOPELESS else 0
+            if worse == 2 and rung.n_neighbors is not None:
+                falling = len(self.candidates) > 1 and criterion < self.candidates[-2].score.criterion
+                if not falling:
+                    return
+                worse = 1
+
+    def _refine(self, best: Candidate, rungs: Sequence[Rung], tick: Callable[[str], None]) -> Candidate:
+        tried = []
+        for rung in rungs:
+            tick(str(rung))
+            tried.append(self.try_rung(rung))
+        winner = self._best(tried)
+        return winner if winner.score.criterion < best.score.criterion - MARGIN else best
+
+    @staticmethod
+    def _best(candidates: Sequence[Candidate]) -> Candidate:
+        return min(candidates, key=lambda candidate: candidate.score.criterion)

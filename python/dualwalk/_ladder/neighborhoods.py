@@ -1,0 +1,62 @@
+"""The neighbours of a training row: by distance, or by distance relative to the sizes of both rows.
+
+Quiet series lie near the centre, and near everything: the plain neighbours of a loud series are quiet ones. The relative
+distance |x - y|^2 / (|x| |y|) = 2 cosh(log |x| / |y|) - 2 cos(x, y), sizes and angle seen from the centre, puts series of
+like size together, however loud they are.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._neighbors import squared_distances
+
+Float = NDArray[np.float64]
+Index = NDArray[np.intp]
+
+METRICS = ("distance", "relative")
+MOST_NEIGHBORS = 160
+ALL_AT_ONCE = 4000  # rows; of more of them, neighbours are looked for only where a walk starts
+BLOCK = 2**23  # distances at a time: 64 MiB
+
+
+class Neighborhoods:
+    """Nearest neighbours among `points` (n, d), found once a row and metric."""
+
+    def __init__(self, points: Float) -> None:
+        self._points = points
+        self._size = min(MOST_NEIGHBORS + 1, len(points))
+        centred = points - points.mean(axis=0)
+        length = np.sqrt(np.einsum("ij,ij->i", centred, centred))
+        self._length = np.maximum(length, 1e-9 * (length.max() or 1.0))
+        self._found: dict[str, Index] = {}
+        self._known: dict[str, NDArray[np.bool_]] = {}
+
+    def of(self, starts: Index, k: int, metric: str) -> Index:
+        """(len(starts), k + 1): every start itself and its k nearest others (at most all), nearest first."""
+        if metric not in self._found:
+            self._found[metric] = np.empty((len(self._points), self._size), dtype=np.intp)
+            self._known[metric] = np.zeros(len(self._points), dtype=np.bool_)
+        known = self._known[metric]
+        everyone = len(self._points) <= ALL_AT_ONCE
+        missing = np.flatnonzero(~known) if everyone else np.unique(starts[~known[starts]])
+        block = max(1, BLOCK // len(self._points))
+        for begin in range(0, len(missing), block):
+            rows = missing[begin : begin + block]
+            self._found[metric][rows] = self._nearest(rows, metric)
+            known[rows] = True
+        return self._found[metric][starts, : k + 1]
+
+    def _nearest(self, rows: Index, metric: str) -> Index:
+        between = squared_distances(self._points[rows], self._points)
+        if metric == "relative":
+            between /= self._length  # the start's own length changes no order
+        between[np.arange(len(rows)), rows] = -1.0  # a duplicate must not come before the row itself
+        if between.shape[1] > 4 * self._size:
+            near = np.argpartition(between, self._size - 1, axis=1)[:, : self._size]
+            near.sort(axis=1)  # exact ties go to the lower index
+        else:
+            near = np.broadcast_to(np.arange(between.shape[1]), between.shape)
+        order = np.argsort(np.take_along_axis(between, near, axis=1), axis=1, kind="stable")[:, : self._size]
+        return np.take_along_axis(near, order, axis=1)
