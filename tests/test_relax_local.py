@@ -144,6 +144,7 @@ def test_threads_change_no_bit_of_a_sample(n_neighbors, rng, monkeypatch):
         monkeypatch.setenv("DUALWALK_NUM_THREADS", str(n_threads))
         return walker.generate(rung, starts, np.random.default_rng(3))
 
+    monkeypatch.setattr("dualwalk._ladder.rung.WORK_A_THREAD", 1)
     with one_blas_thread():
         one = made(1)
         np.testing.assert_array_equal(made(2), one)

@@ -22,6 +22,7 @@ Index = NDArray[np.intp]
 SMALLEST_BLOCK, LARGEST_BLOCK = 128, 1024
 ROWS_AT_A_TIME = 4096
 ROWS_AT_ONCE = 64  # of a global rung, by one thread: always the same ones in one matrix product
+WORK_A_THREAD = 2**24  # multiply-adds of it that are worth a thread
 
 
 @dataclass(frozen=True)
@@ -158,7 +159,8 @@ class Walker:
                 if of_target > 0.0:
                     part += math.sqrt(of_target) * self.noise.color_target(white[:, n:])
 
-        parallel_ranges(draw, -(-n_rows // ROWS_AT_ONCE), resolve_n_threads())
+        grain = max(1, WORK_A_THREAD // (ROWS_AT_ONCE * n * d))
+        parallel_ranges(draw, -(-n_rows // ROWS_AT_ONCE), resolve_n_threads(), grain=grain)
         return z
 
 
