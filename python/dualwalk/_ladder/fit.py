@@ -58,7 +58,10 @@ class FittedLadder:
             stream = generator(seed, "noise", p)
             for places, among in self._shares(part, codes, part_of_row == p, labelled):
                 local = np.searchsorted(part.members, starts[places])
-                rows[places] = part.walker.generate(part.rung, local, stream, among=among)
+                made = part.walker.generate(part.rung, local, stream, among=among)
+                if len(places) == len(starts):
+                    return made  # copying it would cost a tenth of making it
+                rows[places] = made
         return rows
 
     def _shares(
