@@ -114,7 +114,8 @@ class Balancer {
       for (end = begin + 1; end < m && keys_.alike(key[begin], key[end])[lane];) ++end;
       if (end - begin < 2) continue;
       for (std::size_t r = begin; r < end; ++r) rows[r] = static_cast<std::uint32_t>(keys_.row(key[r])[lane]);
-      if (end - begin > FEW && !std::is_sorted(rows + begin, rows + end, before))
+      if (std::is_sorted(rows + begin, rows + end, before)) continue;
+      if (end - begin > FEW)
         std::sort(rows + begin, rows + end, before);
       else
         for (std::size_t r = begin + 1; r < end; ++r) {
