@@ -16,23 +16,31 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _MODULE_OF = {
+    "Attribution": "_surroundings",
     "CopiedRowsWarning": "_copies",
+    "CopiedSamplesWarning": "_sampler.novelty",
     "DependenceGraph": "_nodepath.graph",
     "DualDivergence": "estimator",
     "DualSampler": "sampler",
+    "GroupedDataWarning": "_sampler.grouped",
     "IndependenceTest": "independence",
     "InfiniteDivergenceWarning": "_infinite",
+    "Interpolation": "_sampler.interpolation",
     "JointClusters": "joint",
+    "LocalCovariance": "duals.local_covariance",
     "LocalDual": "duals.local",
     "MLPDual": "duals.mlp",
+    "MixtureDual": "duals.mixture",
     "MutualInformation": "information",
     "NodeDual": "duals.node",
     "NormalScores": "normal_scores",
     "NotFittedError": "_estimator",
     "Objective": "objective",
+    "SampleInfo": "_sampler.novelty",
     "SmallSampleWarning": "_estimator",
     "UnsupportedEstimateWarning": "_single.calibration",
     "WalkResult": "walks",
+    "anneal": "annealing",
     "donsker_varadhan": "objective",
     "independence_test": "independence",
     "joint_clusters": "joint",
@@ -48,14 +56,22 @@ _MODULE_OF = {
 __all__ = list(_MODULE_OF)
 
 if TYPE_CHECKING:
+    from . import metrics as metrics
     from ._config import show_config
     from ._copies import CopiedRowsWarning
     from ._estimator import NotFittedError, SmallSampleWarning
     from ._infinite import InfiniteDivergenceWarning
     from ._nodepath.graph import DependenceGraph
+    from ._sampler.grouped import GroupedDataWarning
+    from ._sampler.interpolation import Interpolation
+    from ._sampler.novelty import CopiedSamplesWarning, SampleInfo
     from ._single.calibration import UnsupportedEstimateWarning
+    from ._surroundings import Attribution
+    from .annealing import anneal
     from .datasets import load_japanese_vowels
     from .duals.local import LocalDual
+    from .duals.local_covariance import LocalCovariance
+    from .duals.mixture import MixtureDual
     from .duals.mlp import MLPDual
     from .duals.node import NodeDual
     from .estimator import DualDivergence
@@ -70,6 +86,8 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
+    if name == "metrics":
+        return importlib.import_module(f".{name}", __name__)
     if name not in _MODULE_OF:
         raise AttributeError(f"module 'dualwalk' has no attribute {name!r}")
     value = getattr(importlib.import_module(f".{_MODULE_OF[name]}", __name__), name)
@@ -78,4 +96,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_MODULE_OF})
+    return sorted({*globals(), *__all__, "metrics"})

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,38 +24,50 @@ from ..normal_scores import TIED_BELOW
 Float = NDArray[np.float64]
 Index = NDArray[np.intp]
 
-WIDTHS = (0.5, 1.0, 2.0, 4.0, math.inf)  # of the window over time, in time steps
-SHARES = (0.5, 1.0)
 N_FOLDS = 5
 N_LEVELS = 25  # quantiles that stand for a distribution while smoothings are compared
-MOST_ROWS = 2000  # that the smoothing is chosen on
+MOST_ROWS = 2000  # whose marginals need smoothing
 
 
 @dataclass(frozen=True)
 class Smoothing:
-    """How a channel's columns share their quantiles: a Gaussian window of `width` times has `share` of the say."""
+    """How the columns of a channel share their marginals: a Gaussian window of `width` times has `share` of the say.
+
+    kind : "quantiles" are averaged (columns of like shape round means that drift), or the distributions are mixed ("values":
+        columns of one law, whose pooled values reach further into its tails)
+    """
 
     width: float = 0.0
     share: float = 0.0
+    kind: Literal["quantiles", "values"] = "quantiles"
 
     def __str__(self) -> str:
         if self.share == 0.0:
             return "each column its own marginal"
         reach = "all times" if math.isinf(self.width) else f"times within {self.width:g}"
-        return f"marginals {100 * self.share:g} % from {reach}"
+        return f"marginals {100 * self.share:g} % from the {self.kind} of {reach}"
+
+
+SMOOTHINGS = (
+    Smoothing(),
+    *(Smoothing(width, share) for width in (0.5, 1.0, 2.0, 4.0, math.inf) for share in (0.5, 1.0)),
+    *(Smoothing(width, share, "values") for width, share in ((2.0, 1.0), (math.inf, 0.5), (math.inf, 1.0))),
+)
 
 
 class Marginals:
     """Quantile functions of the columns of `rows` (n, d), tabulated at the n probabilities (k + 1/2) / n.
 
-    Tied columns (fewer than .9 n distinct values) are not smoothed: their values are those observed.
+    Tied columns (fewer than .9 n distinct values) keep to the values observed in them: what is smoothed goes to the nearest.
     """
 
     def __init__(self, rows: Float, feature_shape: tuple[int, ...], smoothing: Smoothing) -> None:
         ordered = np.sort(rows, axis=0)
         self._tied = _tied(ordered)
-        self.table = _smoothed(ordered, feature_shape, smoothing)
-        self.table[:, self._tied] = ordered[:, self._tied]
+        levels = (np.arange(len(rows)) + 0.5) / len(rows)
+        self.table = _smoothed(ordered, levels, feature_shape, smoothing)
+        for j in np.flatnonzero(self._tied):
+            self.table[:, j] = _nearest_levels(self.table[:, j], ordered[:, j])
 
     def balanced(self, points: Float, stream: np.random.Generator) -> Float:
         """Values for a block of points (m, d), in any units: column by column, rank r of m takes the quantile (r + u) / m.
@@ -66,14 +79,36 @@ class Marginals:
         return values
 
 
-def _smoothed(quantiles: Float, feature_shape: tuple[int, ...], smoothing: Smoothing) -> Float:
-    """Quantile functions (m, d) averaged over the times of their channel; an average of increasing functions increases."""
+def _smoothed(ordered: Float, levels: Float, feature_shape: tuple[int, ...], smoothing: Smoothing) -> Float:
+    """Quantile functions (len(levels), d) of sorted columns (n, d), as `smoothing` shares them over the times of a channel."""
+    if smoothing.kind == "values" and smoothing.share > 0.0:
+        return _mixed(ordered, levels, feature_shape, smoothing)
+    own = np.asarray(np.quantile(ordered, levels, axis=0, method="hazen"))
     if smoothing.share == 0.0:
-        return quantiles.copy()
-    series = quantiles.reshape(len(quantiles), *feature_shape)
+        return own
+    series = own.reshape(len(own), *feature_shape)
     average = series @ _window(feature_shape[1], smoothing.width).T
-    mixed: Float = (series + smoothing.share * (average - series)).reshape(quantiles.shape)
-    return mixed
+    shared: Float = (series + smoothing.share * (average - series)).reshape(own.shape)  # increasing, as an average of such
+    return shared
+
+
+def _mixed(ordered: Float, levels: Float, feature_shape: tuple[int, ...], smoothing: Smoothing) -> Float:
+    """Quantiles of the weighted values of all times of a channel."""
+    n, (n_channels, n_times) = len(ordered), feature_shape
+    weights = (1.0 - smoothing.share) * np.eye(n_times) + smoothing.share * _window(n_times, smoothing.width)
+    same_for_all = math.isinf(smoothing.width) and smoothing.share == 1.0
+    series = ordered.reshape(n, n_channels, n_times)
+    quantiles = np.empty((len(levels), n_channels, n_times))
+    for c in range(n_channels):
+        values = series[:, c, :].ravel()
+        order = np.argsort(values, kind="stable")
+        values, times = values[order], order % n_times
+        for t in range(1 if same_for_all else n_times):
+            weight = weights[t][times] / n
+            quantiles[:, c, t] = np.interp(levels, np.cumsum(weight) - 0.5 * weight, values)
+        if same_for_all:
+            quantiles[:, c, :] = quantiles[:, c, :1]
+    return quantiles.reshape(len(levels), -1)
 
 
 def _window(n_times: int, width: float) -> Float:
@@ -91,14 +126,11 @@ def choose_smoothing(rows: Float, feature_shape: tuple[int, ...], seed: int, gro
     The CRPS of a quantile function is its mean distance to the values it should have foretold, less half the mean distance
     between two of its own (Gneiting and Raftery 2007): proper, and finite where a density is not.
     """
-    if len(feature_shape) != 2 or feature_shape[1] < 2 or len(rows) < 2 * N_FOLDS:
+    if len(feature_shape) != 2 or feature_shape[1] < 2 or not 2 * N_FOLDS <= len(rows) <= MOST_ROWS:
         return Smoothing()
-    if len(rows) > MOST_ROWS:
-        rows, groups = rows[:MOST_ROWS], None if groups is None else groups[:MOST_ROWS]
     unit = np.arange(len(rows)) if groups is None else groups
     fold = generator(seed, "marginals").permutation(int(unit.max()) + 1)[unit] % N_FOLDS
     deviation = rows.std(axis=0)
-    deviation[_tied(np.sort(rows, axis=0))] = 0.0  # these are not smoothed
     weight = np.divide(1.0, deviation, out=np.zeros_like(deviation), where=deviation > 0)
     levels = (np.arange(N_LEVELS) + 0.5) / N_LEVELS
     totals: dict[Smoothing, float] = {}
@@ -106,9 +138,9 @@ def choose_smoothing(rows: Float, feature_shape: tuple[int, ...], seed: int, gro
         fit, held = rows[fold != k], rows[fold == k]
         if not len(fit) or not len(held):
             continue
-        own = np.quantile(fit, levels, axis=0, method="hazen")
-        for smoothing in [Smoothing(), *(Smoothing(w, s) for w in WIDTHS for s in SHARES)]:
-            quantiles = _smoothed(own, feature_shape, smoothing)
+        ordered = np.sort(fit, axis=0)
+        for smoothing in SMOOTHINGS:
+            quantiles = _smoothed(ordered, levels, feature_shape, smoothing)
             totals[smoothing] = totals.get(smoothing, 0.0) + float(_crps(quantiles, held) @ weight)
     return min(totals, key=lambda smoothing: totals[smoothing])
 
@@ -116,6 +148,12 @@ def choose_smoothing(rows: Float, feature_shape: tuple[int, ...], seed: int, gro
 def _tied(ordered: Float) -> NDArray[np.bool_]:
     n_distinct = 1 + np.count_nonzero(ordered[1:] != ordered[:-1], axis=0)
     return np.asarray(n_distinct < TIED_BELOW * len(ordered))
+
+
+def _nearest_levels(values: Float, ordered: Float) -> Float:
+    levels = np.unique(ordered)
+    nearest: Float = levels[np.searchsorted(0.5 * (levels[1:] + levels[:-1]), values)]
+    return nearest
 
 
 def _crps(quantiles: Float, held: Float) -> Float:
