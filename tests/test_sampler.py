@@ -16,6 +16,7 @@ from dualwalk._ladder.classes import climb_classes
 from dualwalk._ladder.covariance import PooledNoise, choose_noise_model, ledoit_wolf_shrinkage
 from dualwalk._ladder.criterion import Criterion, partition, restrict
 from dualwalk._ladder.marginals import Marginals, Smoothing, choose_smoothing
+from dualwalk._ladder.neighborhoods import Neighborhoods
 from dualwalk._ladder.rung import Rung, Shared, Walker, balanced_starts
 from dualwalk._neighbors import squared_distances
 from dualwalk._sampler.grouped import GroupedDataWarning
@@ -316,14 +317,51 @@ class TestMarginals:
         made = Marginals(rows, (2, 6), Smoothing()).balanced(points, np.random.default_rng(2))
         np.testing.assert_allclose(made.mean(axis=0), rows.mean(axis=0), atol=0.1)
 
-    def test_mixed_values_reach_into_the_tails(self):
-        # 100 draws a time of one law: the pooled values reach further than any column's own.
+    def test_mixed_values_know_the_tails_of_one_law(self):
+        # 100 draws a time of Student's t with 3 degrees of freedom, whose .995 quantile is 5.841 (published tables).
         rows = np.random.default_rng(0).standard_t(3, size=(100, 24))
         own, averaged, mixed = (
-            Marginals(rows, (1, 24), s).table.max()
+            np.abs(Marginals(rows, (1, 24), s).table[-1] - 5.841).mean()
             for s in (Smoothing(), Smoothing(math.inf, 1.0), Smoothing(math.inf, 1.0, "values"))
         )
-        assert averaged < mixed < own
+        assert mixed < averaged < own
+
+
+class TestManyRows:
+    def test_one_fold_of_many_rows(self):
+        rng = np.random.default_rng(0)
+        groups = rng.integers(100, size=4100)
+        for fold in (*partition(4100, 0, 0), *partition(4100, 0, 0, groups=groups)):
+            assert len(fold.held) <= 750
+            assert len(np.intersect1d(fold.fit, fold.held)) == 0
+        assert len(np.intersect1d(groups[fold.fit], groups[fold.held])) == 0
+
+    def test_fit_and_sample(self):
+        X = np.random.default_rng(0).normal(size=(4100, 2, 3)).cumsum(axis=2)
+        sampler = DualSampler(random_state=0).fit(X)
+        made = sampler.sample(2000)
+        np.testing.assert_allclose(np.cov(made.reshape(2000, -1).T), np.cov(X.reshape(4100, -1).T), atol=0.4)
+        np.testing.assert_array_equal(made, DualSampler(random_state=0).fit(X).sample(2000))
+
+    def test_neighbours_are_found_where_they_are_asked_for(self):
+        points = np.random.default_rng(0).normal(size=(4100, 3))
+        some = np.array([5, 4000, 5, 17])
+        for metric in ("distance", "relative"):
+            near = Neighborhoods(points).of(some, 6, metric)
+            distance = squared_distances(points[some], points)
+            if metric == "relative":
+                distance /= np.linalg.norm(points - points.mean(axis=0), axis=1)
+            expected = np.argsort(distance, axis=1)[:, :8]
+            assert all(set(row[1:]) <= set(wanted) for row, wanted in zip(near, expected, strict=True))
+            np.testing.assert_array_equal(near[:, 0], some)
+
+    def test_relative_neighbours_are_of_like_size(self):
+        rng = np.random.default_rng(0)
+        loud, quiet = 20.0 * rng.normal(size=(40, 30)), rng.normal(size=(40, 30))
+        found = Neighborhoods(np.concatenate([loud, quiet]))
+        starts = np.arange(40)
+        assert (found.of(starts, 5, "distance")[:, 1:] >= 40).mean() > 0.9
+        assert (found.of(starts, 5, "relative")[:, 1:] < 40).all()
 
 
 class TestCovariance:

@@ -20,6 +20,8 @@ RANKS = (0, 1, 4)  # the nearest, second and fifth nearest fit row
 COVERAGE_RANK = 5
 ENERGY_WEIGHT, ENERGY_CAP = 0.27, 3.4
 SMALL_DATA = 1e5  # fewer numbers than this: two partitions into folds
+MANY_ROWS, N_HELD = 4000, 750  # more rows than this: one fold, so many rows of it held out
+ROWS_AT_A_TIME = 256
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,13 @@ class Score:
 
 
 def partition(n: int, seed: int, *path: int | str, labels: Index | None = None, groups: Index | None = None) -> list[Fold]:
-    """Five folds. Whole groups are held out; without groups, every class is spread over the folds evenly."""
+    """Five folds. Whole groups are held out; without groups, every class is spread over the folds evenly.
+
+    Of very many rows one fold says enough, with a part of its rows (groups, as they come) held out.
+    """
     stream = generator(seed, "folds", *path)
+    if n > MANY_ROWS:
+        return [_large_fold(n, stream, groups)]
     fold = np.empty(n, dtype=np.intp)
     if groups is not None:
         sizes = np.bincount(groups)
@@ -61,6 +68,17 @@ def partition(n: int, seed: int, *path: int | str, labels: Index | None = None, 
         fold[order] = np.arange(n) % N_FOLDS
     folds = [Fold(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(N_FOLDS)]
     return [f for f in folds if len(f.held) and len(f.fit)]
+
+
+def _large_fold(n: int, stream: np.random.Generator, groups: Index | None) -> Fold:
+    order = stream.permutation(n)
+    if groups is not None:  # by whole groups, in an order of their own
+        order = np.argsort(stream.permutation(int(groups.max()) + 1)[groups], kind="stable")
+    if groups is None:
+        return Fold(np.sort(order[N_HELD:]), np.sort(order[:N_HELD]))
+    n_groups = np.cumsum(np.diff(groups[order], prepend=groups[order[0]]) != 0)
+    last = min(n_groups[N_HELD], n_groups[-1] - 1)
+    return Fold(np.sort(order[n_groups > last]), np.sort(order[n_groups <= last])[:N_HELD])
 
 
 def restrict(folds: Sequence[Fold], members: Index) -> list[Fold]:
@@ -93,22 +111,27 @@ class Criterion:
         self._floor = 1e-4 * np.sqrt(np.count_nonzero(np.ptp(rows, axis=0)) + 1.0)
 
     @cached_property
-    def _distances(self) -> Float:
-        return np.sqrt(squared_distances(self._rows, self._rows))
-
-    @cached_property
     def _radius(self) -> Float:
-        """Distance of every row to the 5th nearest other row, or row of another group."""
-        distances = self._distances.copy()
-        own = np.arange(len(distances)) if self._groups is None else self._groups
-        distances[own[:, None] == own] = np.inf
-        available = np.isfinite(distances).sum(axis=1)
-        place = np.clip(available, 1, COVERAGE_RANK) - 1
-        return np.take_along_axis(np.sort(distances, axis=1), place[:, None], axis=1)[:, 0]
+        """Distance of every held-out row to the 5th nearest other row, or row of another group; NaN for the rest.
+
+        Of very many rows only the held-out ones count: as many as are generated, as where all are held out in turn.
+        """
+        held = np.unique(np.concatenate([fold.held for fold in self.folds]))
+        others = np.arange(len(self._rows)) if len(self._rows) <= MANY_ROWS else held
+        own = np.arange(len(self._rows)) if self._groups is None else self._groups
+        radius = np.full(len(self._rows), np.nan)
+        for begin in range(0, len(held), ROWS_AT_A_TIME):
+            rows = held[begin : begin + ROWS_AT_A_TIME]
+            distances = np.sqrt(squared_distances(self._rows[rows], self._rows[others]))
+            distances[own[rows][:, None] == own[others]] = np.inf
+            available = np.isfinite(distances).sum(axis=1)
+            place = np.clip(available, 1, COVERAGE_RANK) - 1
+            radius[rows] = np.take_along_axis(np.sort(distances, axis=1), place[:, None], axis=1)[:, 0]
+        return radius
 
     @cached_property
     def _reference(self) -> Float:
-        return np.concatenate([self._features(self._distances[np.ix_(fold.held, fold.fit)]) for fold in self.folds])
+        return np.concatenate([self._features(self._rows[fold.held], fold) for fold in self.folds])
 
     @cached_property
     def _reference_scale(self) -> Float:
@@ -119,11 +142,15 @@ class Criterion:
     def _reference_spread(self) -> float:
         return _mean_distance(self._reference / self._reference_scale, None)
 
-    def _features(self, distances: Float) -> Float:
-        """Log distances to the 1st, 2nd and 5th nearest; from few columns, to the last one there is."""
-        ranks = [min(rank, distances.shape[1] - 1) for rank in RANKS]
-        nearest = np.partition(distances, sorted(set(ranks)), axis=1)[:, ranks]
-        logs: Float = np.log(nearest + self._floor)
+    def _features(self, rows: Float, fold: Fold) -> Float:
+        """Log distances to the 1st, 2nd and 5th nearest fit row; from few rows, to the last one there is."""
+        ranks = [min(rank, len(fold.fit) - 1) for rank in RANKS]
+        fit = self._rows[fold.fit]
+        logs = np.empty((len(rows), len(ranks)))
+        for begin in range(0, len(rows), ROWS_AT_A_TIME):
+            distances = squared_distances(rows[begin : begin + ROWS_AT_A_TIME], fit)
+            nearest = np.sqrt(np.partition(distances, sorted(set(ranks)), axis=1)[:, ranks])
+            logs[begin : begin + ROWS_AT_A_TIME] = np.log(nearest + self._floor)
         return logs
 
     def __call__(self, generated: Sequence[Float]) -> Score:
@@ -136,7 +163,7 @@ class Criterion:
                 covered.append(0.0)
                 continue
             scaled = (made - self._center) / self._scale
-            features.append(self._features(np.sqrt(squared_distances(scaled[:share], self._rows[fold.fit]))))
+            features.append(self._features(scaled[:share], fold))
             nearest = squared_distances(self._rows[fold.held], scaled).min(axis=1)
             covered.append(float((np.sqrt(nearest) < self._radius[fold.held]).mean()))
         if not features:

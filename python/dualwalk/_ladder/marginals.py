@@ -34,7 +34,7 @@ class Smoothing:
     """How the columns of a channel share their marginals: a Gaussian window of `width` times has `share` of the say.
 
     kind : "quantiles" are averaged (columns of like shape round means that drift), or the distributions are mixed ("values":
-        columns of one law, whose pooled values reach further into its tails)
+        columns of one law, whose pooled values tell its tails)
     """
 
     width: float = 0.0
@@ -83,13 +83,25 @@ def _smoothed(ordered: Float, levels: Float, feature_shape: tuple[int, ...], smo
     """Quantile functions (len(levels), d) of sorted columns (n, d), as `smoothing` shares them over the times of a channel."""
     if smoothing.kind == "values" and smoothing.share > 0.0:
         return _mixed(ordered, levels, feature_shape, smoothing)
-    own = np.asarray(np.quantile(ordered, levels, axis=0, method="hazen"))
+    own = _between(ordered, levels)
     if smoothing.share == 0.0:
         return own
     series = own.reshape(len(own), *feature_shape)
     average = series @ _window(feature_shape[1], smoothing.width).T
     shared: Float = (series + smoothing.share * (average - series)).reshape(own.shape)  # increasing, as an average of such
     return shared
+
+
+def _between(ordered: Float, levels: Float) -> Float:
+    """Quantiles of sorted columns by Hazen's rule: sorted value k of n stands at (k + 1/2) / n."""
+    position = np.clip(levels * len(ordered) - 0.5, 0.0, len(ordered) - 1.0)
+    lower = position.astype(np.intp)
+    share = (position - lower)[:, None]
+    if not share.any():
+        return np.asarray(ordered[lower])
+    upper = np.minimum(lower + 1, len(ordered) - 1)
+    between: Float = (1.0 - share) * ordered[lower] + share * ordered[upper]
+    return between
 
 
 def _mixed(ordered: Float, levels: Float, feature_shape: tuple[int, ...], smoothing: Smoothing) -> Float:

@@ -16,7 +16,7 @@ Float = NDArray[np.float64]
 Index = NDArray[np.intp]
 
 METRICS = ("distance", "relative")
-MOST_NEIGHBORS = 160
+MOST_NEIGHBORS = 160  # of the ladder: found together
 ALL_AT_ONCE = 4000  # rows; of more of them, neighbours are looked for only where a walk starts
 BLOCK = 2**23  # distances at a time: 64 MiB
 
@@ -26,7 +26,6 @@ class Neighborhoods:
 
     def __init__(self, points: Float) -> None:
         self._points = points
-        self._size = min(MOST_NEIGHBORS + 1, len(points))
         centred = points - points.mean(axis=0)
         length = np.sqrt(np.einsum("ij,ij->i", centred, centred))
         self._length = np.maximum(length, 1e-9 * (length.max() or 1.0))
@@ -35,8 +34,9 @@ class Neighborhoods:
 
     def of(self, starts: Index, k: int, metric: str) -> Index:
         """(len(starts), k + 1): every start itself and its k nearest others (at most all), nearest first."""
-        if metric not in self._found:
-            self._found[metric] = np.empty((len(self._points), self._size), dtype=np.intp)
+        size = min(max(k, MOST_NEIGHBORS) + 1, len(self._points))
+        if metric not in self._found or self._found[metric].shape[1] < size:
+            self._found[metric] = np.empty((len(self._points), size), dtype=np.intp)
             self._known[metric] = np.zeros(len(self._points), dtype=np.bool_)
         known = self._known[metric]
         everyone = len(self._points) <= ALL_AT_ONCE
@@ -44,19 +44,19 @@ class Neighborhoods:
         block = max(1, BLOCK // len(self._points))
         for begin in range(0, len(missing), block):
             rows = missing[begin : begin + block]
-            self._found[metric][rows] = self._nearest(rows, metric)
+            self._found[metric][rows] = self._nearest(rows, metric, size)
             known[rows] = True
         return self._found[metric][starts, : k + 1]
 
-    def _nearest(self, rows: Index, metric: str) -> Index:
+    def _nearest(self, rows: Index, metric: str, size: int) -> Index:
         between = squared_distances(self._points[rows], self._points)
         if metric == "relative":
             between /= self._length  # the start's own length changes no order
         between[np.arange(len(rows)), rows] = -1.0  # a duplicate must not come before the row itself
-        if between.shape[1] > 4 * self._size:
-            near = np.argpartition(between, self._size - 1, axis=1)[:, : self._size]
+        if between.shape[1] > 4 * size:
+            near = np.argpartition(between, size - 1, axis=1)[:, :size]
             near.sort(axis=1)  # exact ties go to the lower index
         else:
             near = np.broadcast_to(np.arange(between.shape[1]), between.shape)
-        order = np.argsort(np.take_along_axis(between, near, axis=1), axis=1, kind="stable")[:, : self._size]
+        order = np.argsort(np.take_along_axis(between, near, axis=1), axis=1, kind="stable")[:, :size]
         return np.take_along_axis(near, order, axis=1)

@@ -81,8 +81,8 @@ class Walker:
         self._rows = rows
         self._shared = shared
         self._marginals: Marginals | None = None
-        self._space = NormalScores() if space == "scores" else _StandardScores()
-        self.points = self._space._fit_rows(rows)
+        self._standard = _StandardScores() if space == "standard" else None
+        self.points = NormalScores()._fit_rows(rows) if self._standard is None else self._standard._fit_rows(rows)
         self._shape = feature_shape
         self._neighborhoods = Neighborhoods(self.points)
         self._noise: PooledNoise | None = None
@@ -104,8 +104,9 @@ class Walker:
         in the end. `among`: the rows whose marginals the new rows shall have, and that starts come from (all if None).
         """
         if not rung.balanced:
+            assert self._standard is not None
             parts = [
-                self._space._values(self._walk(rung, starts[part], stream)) for part in _blocks(len(starts), ROWS_AT_A_TIME)
+                self._standard._values(self._walk(rung, starts[part], stream)) for part in _blocks(len(starts), ROWS_AT_A_TIME)
             ]
             return np.concatenate(parts) if parts else np.empty((0, self.points.shape[1]))
         members = np.arange(len(self.points)) if among is None else among

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from .._random import generator
 from ..normal_scores import NormalScores
 from .covariance import choose_noise_model
-from .criterion import Criterion, Fold, Score
+from .criterion import MANY_ROWS, N_HELD, Criterion, Fold, Score
 from .marginals import choose_smoothing
 from .neighborhoods import METRICS
 from .rung import Rung, Shared, Walker, balanced_starts
@@ -21,18 +21,21 @@ Float = NDArray[np.float64]
 Index = NDArray[np.intp]
 
 REACHES = (5, 7, 10, 14, 20, 28, 40, 56, 80, 112, 160)
-LOCAL_RUNGS = tuple(Rung(n_neighbors=k, time=math.inf, metric=metric) for metric in METRICS for k in REACHES)
+LOCAL_RUNGS = tuple(Rung(n_neighbors=k, metric=metric) for metric in METRICS for k in REACHES)
 GLOBAL_RUNGS = tuple(Rung(n_neighbors=None, time=math.inf, pooled_noise=w) for w in (0.0, 0.25, 0.5, 0.75, 1.0))
 # A ladder is left when two rungs in a row are this much worse than the best so far: what follows is worse still.
 HOPELESS = 0.15
-# A walk that keeps half of its start, or of standardized columns, must win by this much: the criterion's noise is as large.
-MARGIN = 0.02
-N_REFINEMENTS = 5
+# A walk that forgets its start, or standardized columns, must win by this much: the criterion's noise is as large, and rows
+# that keep half of a start of their own owe less to the same neighbours, which a classifier notices and the criterion not.
+MARGIN = 0.01
+N_SHORTER = 4
+N_REFINEMENTS = N_SHORTER + 1
 
 
 def choose_shared(rows: Float, feature_shape: tuple[int, ...], seed: int, groups: Index | None = None) -> Shared:
     """The covariance of pooled noise and the marginals' smoothing, each by what it foretells of held-out rows."""
-    noise = choose_noise_model(NormalScores()._fit_rows(rows), feature_shape, seed)
+    some = rows if len(rows) <= MANY_ROWS else rows[generator(seed, "shared").permutation(len(rows))[:MANY_ROWS]]
+    noise = choose_noise_model(NormalScores()._fit_rows(some), feature_shape, seed)
     return Shared(noise, choose_smoothing(rows, feature_shape, seed, groups))
 
 
@@ -92,7 +95,7 @@ class Ladder:
         return self._walkers[k, rung.space].generate(rung, starts, stream, block=n_rows), fold.fit[starts]
 
     def try_rung(self, rung: Rung) -> Candidate:
-        n = len(self._rows)
+        n = len(self._rows) if len(self._rows) <= MANY_ROWS else N_HELD
         score = self.criterion([self.generate(rung, k, n)[0] for k in range(len(self.folds))])
         self.candidates.append(Candidate(rung, self._shared, score, self._label))
         return self.candidates[-1]
@@ -103,11 +106,10 @@ class Ladder:
             self._climb(rungs, tick)
         best = self._best(self.candidates)
         if best.rung.n_neighbors is not None:
-            # Half of the start kept is less noise: the next rungs up, and the same ones in either metric, come to as much.
+            # With the start forgotten there is more noise: fewer neighbours make as much.
             place = REACHES.index(best.rung.n_neighbors)
-            most = min(len(fold.fit) for fold in self.folds) - 2
-            longer = [k for k in REACHES[place : place + 4] if k <= most]
-            best = self._refine(best, [replace(best.rung, n_neighbors=k, time=math.log(2.0)) for k in longer], tick)
+            shorter = REACHES[max(0, place + 1 - N_SHORTER) : place + 1]
+            best = self._refine(best, [replace(best.rung, n_neighbors=k, time=math.inf) for k in shorter], tick)
         best = self._refine(best, [replace(best.rung, space="standard")], tick)
         self._walkers.clear()  # they hold a copy of the rows per fold
         return best
