@@ -102,7 +102,7 @@ def main() -> None:
     parser.add_argument("--sets", nargs="*", help="names of sets (default: all that are found)")
     parser.add_argument("--methods", nargs="*", help=f"of {', '.join([SECOND_REAL, *METHODS])}")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--slow-seeds", type=int, help="seeds of the networks (default: as all)")
+    parser.add_argument("--peer-seeds", type=int, help="seeds of the peers (default: as ours)")
     parser.add_argument(
         "--cache",
         type=Path,
@@ -128,8 +128,8 @@ def main() -> None:
     methods = methods_of(settings.methods, settings.quick)
     runs: dict[tuple[str, str], list[Run]] = {}
     for method in methods:
-        slow = method != SECOND_REAL and METHODS[method].slow
-        n_seeds = 1 if settings.quick else (settings.slow_seeds or settings.seeds) if slow else settings.seeds
+        peer = not method.startswith(("dualwalk", SECOND_REAL))
+        n_seeds = 1 if settings.quick else (settings.peer_seeds or settings.seeds) if peer else settings.seeds
         for name, data in sets.items():
             runs[name, method] = [
                 run(

@@ -30,7 +30,7 @@ def spread(numbers: np.ndarray, digits: int = 2) -> str:
 
 
 def costs(runs: Runs, sets: Mapping[str, Series], methods: list[str]) -> str:
-    """Rows are sets, columns methods; the lowest mean cost of a row is in bold, and the mean over sets stands below."""
+    """Rows are sets, columns methods; the lowest mean cost of a row is in bold, and the median over sets stands below."""
     shown = [method for method in methods if any(len(values(runs[name, method], "cost")) for name in sets)]
     lines = ["| set | X_train | " + " | ".join(map(title, shown)) + " |", "|---" * (len(shown) + 2) + "|"]
     table = np.array([[mean(runs[name, method], "cost") for method in shown] for name in sets])
@@ -43,11 +43,11 @@ def costs(runs: Runs, sets: Mapping[str, Series], methods: list[str]) -> str:
         ]
         lines.append(f"| {name} | {data.shape} | " + " | ".join(cells) + " |")
     full = np.isfinite(table)
-    means = [
-        f"{column[known].mean():.2f}" + ("" if known.all() else f" ({known.sum()})")
+    medians = [
+        f"{np.median(column[known]):.2f}" + ("" if known.all() else f" ({known.sum()})")
         for column, known in zip(table.T, full.T, strict=True)
     ]
-    lines.append("| mean (of so many sets) | | " + " | ".join(means) + " |")
+    lines.append("| median (of so many sets) | | " + " | ".join(medians) + " |")
     return "\n".join(lines)
 
 

@@ -5,6 +5,7 @@ All take float64 rows (n, n_features or n_channels x n_times) and draw as many n
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -100,7 +101,10 @@ class PCAGaussian(Flat):
         self.unit = np.maximum(deviation, 0.1 * np.median(deviation[deviation > 0]))
         most = min(rows.shape[1] - 1, 4 * len(rows) // 5 - 2)
         counts = sorted({k for k in (1, 2, 4, 8, 16, 32, 64, 128, 256) if k < most} | {most})
-        search = GridSearchCV(PCA(svd_solver="full"), {"n_components": counts}, cv=5).fit(rows / self.unit)
+        search = GridSearchCV(PCA(svd_solver="full"), {"n_components": counts}, cv=5)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a number of components without a likelihood in some fold is not chosen
+            search.fit(rows / self.unit)
         self.model = search.best_estimator_
         self.choice = f"{self.model.n_components_} components"
 
