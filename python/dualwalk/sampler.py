@@ -38,10 +38,15 @@ class DualSampler(Views):
 
         z = m_i + e^-t (z_i - m_i) + sqrt(1 - e^-2t) N_i^T eps / sqrt(K),    eps ~ N(0, I).
 
-    One ladder leads from local (K = 5, 7, ... 160) to global (all rows, t = inf, a share of the noise from a covariance
-    shrunk to channels x time). With walk="auto", each rung generates from four fifths of the training rows and is compared
-    with the rest; the best is kept, with normal scores or standardized columns, with or without a variance match. Nothing
-    but the training rows is used, and no sample is kept or thrown away by a classifier.
+    One ladder leads from local (K = 5, 7, ... 160; neighbours by distance, or relative to the sizes of both rows) to global
+    (all rows, t = inf, a share of the noise from a covariance shrunk to channels x time). With walk="auto", each rung
+    generates from four fifths of the training rows and is compared with the rest; the best is kept, for all rows or for
+    every class or cluster. Nothing but the training rows is used, and no sample is kept or thrown away by a classifier.
+
+    What the walk gives is the dependence; the marginals are the training rows', with quantiles that the times of a channel
+    share where held-out rows say so (CRPS). Rows are balanced: those of one block (n of them, of n training rows; at most
+    1024) take every part of a marginal equally often, as in Latin hypercube sampling. So the rows of one call are not
+    independent draws: together they follow the marginals more closely.
 
     Parameters
     ----------
@@ -59,18 +64,20 @@ class DualSampler(Views):
     n_neighbors : int
         K of "local" and "langevin".
     random_state : None, int or numpy.random.Generator
-        With an int, `fit` and `sample` are deterministic: same data, same seed, same NumPy build, same bits.
+        With an int, `fit` and `sample` are deterministic: same data, same seed, same NumPy build and backend, same bits.
 
     Attributes
     ----------
     choice_ : Choice
-        What was chosen (with a choice per class: the largest class's; see choices_).
+        What was chosen and why: str(choice_) in a line, choice_.why and choice_.candidates with all that was tried and its
+        criterion (with a choice per class or cluster: the largest one's; see choices_).
     choices_ : dict
-        {label: Choice} where labels were given, else {None: choice_}.
+        {label: Choice} where labels were given, {"cluster 1": Choice, ...} where clusters have their own, else {None: choice_}.
     criteria_ : list of Tried
         Everything that was tried, with the criterion and its parts.
     class_criteria_ : Verdict or None
-        .pooled and .per_class: the criterion for labelled rows that decided between the two; None if nothing was to decide.
+        .pooled and .per_class: the criterion that decided between one ladder and one for every class or cluster; None if
+        nothing was to decide.
     classes_ : array
         The labels, sorted; only if y was given.
     X_, y_, groups_ : the training rows (shape and dtype as given; read-only), labels and groups (None if not given)
@@ -248,7 +255,7 @@ class DualSampler(Views):
 
     def _draw(self, codes: Index | None, n: int, seed: int, *, labelled: bool) -> tuple[Float, Index]:
         began = choose_starts(self._codes, n, codes, generator(seed, "starts"))
-        return self._maker.generate(began, self._codes[began], seed, labelled=labelled), began
+        return self._maker.generate(began, seed, labelled=labelled), began
 
     @one_blas_thread()
     def impute(self, X: ArrayLike, n_draws: int | None = None, *, y: Any = None, seed: Any = None) -> NDArray[Any]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from .rung import Rung, Shared
 from .search import Candidate
 
+Parts = Literal["all rows", "classes", "clusters"]
 Progress = Callable[[int, int, str], None]
 
 
@@ -57,7 +58,7 @@ class Choice:
     pooled_noise : share of the noise that comes from the shared (shrunk) covariance; 1 is a Gaussian copula
     covariance : what that covariance is shrunk to and how far (by held-out likelihood)
     marginals : how the columns of a channel share their quantiles (by the held-out CRPS)
-    per_class : whether every class that is large enough has a choice of its own (`DualSampler.choices_`)
+    parts : "all rows", or "classes" or "clusters" where each that is large enough has a choice of its own (`choices_`)
     criterion : its criterion on the folds (lower is better; about .05 to .2 where samples are good), None if nothing was tried
     candidates : everything that was tried, with its criterion; the best first
     """
@@ -69,29 +70,39 @@ class Choice:
     metric: str
     covariance: str
     marginals: str
-    per_class: bool
+    parts: Parts
     criterion: float | None
     candidates: tuple[Tried, ...] = field(default=(), repr=False)
 
     @classmethod
-    def of(cls, rung: Rung, shared: Shared, per_class: bool) -> Self:
+    def of(cls, rung: Rung, shared: Shared, parts: Parts) -> Self:
         """Without a ladder: nothing was tried."""
-        return cls._of(rung, shared, per_class, None, ())
+        return cls._of(rung, shared, parts, None, ())
 
     @classmethod
-    def best(cls, candidate: Candidate, per_class: bool, tried: Iterable[Tried]) -> Self:
+    def best(cls, candidate: Candidate, parts: Parts, tried: Iterable[Tried]) -> Self:
         """The winner of a ladder, and all that was tried on it."""
         ordered = tuple(sorted(tried, key=lambda other: other.criterion))
-        return cls._of(candidate.rung, candidate.shared, per_class, candidate.score.criterion, ordered)
+        return cls._of(candidate.rung, candidate.shared, parts, candidate.score.criterion, ordered)
 
     @classmethod
-    def _of(cls, rung: Rung, shared: Shared, per_class: bool, criterion: float | None, tried: tuple[Tried, ...]) -> Self:
+    def _of(cls, rung: Rung, shared: Shared, parts: Parts, criterion: float | None, tried: tuple[Tried, ...]) -> Self:
         shares = (rung.pooled_noise, rung.metric, str(shared.noise), str(shared.smoothing))
-        return cls(rung.space, rung.n_neighbors, rung.time, *shares, per_class, criterion, tried)
+        return cls(rung.space, rung.n_neighbors, rung.time, *shares, parts, criterion, tried)
 
     def __str__(self) -> str:
         chosen = "" if self.criterion is None else f", criterion {self.criterion:.3f}"
-        return f"{_words(self)}{', every class its own' if self.per_class else ''}{chosen}"
+        return f"{_words(self)}{', every class its own' if self.per_class else ', every cluster its own' if self.per_cluster else ''}{chosen}"
+
+    @property
+    def per_class(self) -> bool:
+        """Whether every class that is large enough has a choice of its own."""
+        return self.parts == "classes"
+
+    @property
+    def per_cluster(self) -> bool:
+        """Whether rows without labels are made cluster by cluster (k-means of the normal scores)."""
+        return self.parts == "clusters"
 
     @property
     def why(self) -> str:

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._random import generator
+from .._refine.mixture import k_means
+from ..normal_scores import NormalScores
 from .criterion import Criterion, Fold, partition, restrict
 from .rung import Rung, Walker, balanced_starts
 from .search import Candidate, Ladder, choose_shared
@@ -19,6 +21,7 @@ Index = NDArray[np.intp]
 
 SMALLEST_CLASS = 8  # rows; smaller classes are left to the pooled ladder
 SMALLEST_FIT = 6
+MOST_CLUSTERS, CLUSTER_SIZE = 8, 35  # rows without labels are put into at most so many, of so many rows on average
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,12 @@ def _announce(tick: Callable[[str], None], code: int, text: str) -> None:
     tick(f"class {code + 1}: {text}")
 
 
+def find_clusters(rows: Float, n_clusters: int, seed: int) -> Index:
+    """Codes of k-means clusters of the rows' normal scores."""
+    labels: Index = k_means(NormalScores()._fit_rows(rows), n_clusters, seed)
+    return np.unique(labels, return_inverse=True)[1].astype(np.intp)
+
+
 def small_class(codes: Index, code: int) -> tuple[Index, Rung]:
     """Rows and rung for a class too small for a ladder: all of the class as one neighbourhood, half of the start kept.
 
@@ -79,11 +88,13 @@ def compare(
     rungs: dict[int, Candidate],
     seed: int,
     groups: Index | None,
+    *,
+    labelled: bool,
 ) -> Verdict:
     """Score both ways of making labelled rows on folds that neither ladder was chosen on.
 
     Pooled rows carry the label of their start. Rows that wander into another class look fine among all rows and wrong
-    within their class, so the criterion within classes counts as much as the one over the whole set.
+    within their class, so with labels the criterion within classes counts as much as the one over the whole set.
     """
     n = len(rows)
     folds = partition(n, seed, "verdict", labels=codes, groups=groups)
@@ -95,7 +106,9 @@ def compare(
         labels = fold_codes[starts]
         made = np.empty((n, rows.shape[1]))
         everyone = Walker(rows[fold.fit], feature_shape, pooled.rung.space, pooled.shared)
-        for code in np.unique(labels):
+        if not labelled:
+            made = everyone.generate(pooled.rung, starts, stream)
+        for code in np.unique(labels) if labelled else ():
             places = np.flatnonzero(labels == code)
             made[places] = everyone.generate(pooled.rung, starts[places], stream, among=np.flatnonzero(fold_codes == code))
         pooled_rows.append((made, labels))
@@ -111,7 +124,10 @@ def compare(
             own[places] = walker.generate(best.rung, starts, stream)
         class_rows.append((own, labels))
     whole = Criterion(rows, folds, groups)
-    totals = [0.5 * whole([made for made, _ in side]).criterion for side in (pooled_rows, class_rows)]
+    over_all = [whole([made for made, _ in side]).criterion for side in (pooled_rows, class_rows)]
+    if not labelled:
+        return Verdict(*over_all)
+    totals = [0.5 * criterion for criterion in over_all]
     n_judged = sum(int((codes == code).sum()) for code in rungs)
     for code in rungs:
         members = np.flatnonzero(codes == code)

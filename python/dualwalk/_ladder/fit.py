@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from .._random import generator
 from .choice import Choice, Progress, Ticker, Tried
-from .classes import SMALLEST_CLASS, Verdict, climb_classes, compare, small_class
-from .criterion import SMALL_DATA, partition
+from .classes import CLUSTER_SIZE, MOST_CLUSTERS, SMALLEST_CLASS, Verdict, climb_classes, compare, find_clusters, small_class
+from .criterion import MANY_ROWS, SMALL_DATA, partition
 from .rung import Rung, Shared, Walker
 from .search import GLOBAL_RUNGS, LOCAL_RUNGS, N_REFINEMENTS, Candidate, Ladder, choose_shared
 
@@ -36,7 +36,7 @@ class FittedLadder:
         part_of_label where one is
     choices : {label: Choice}, {None: choice} without labels
     n_neighbors : of the local dual functions round a row
-    codes : the classes of the training rows
+    codes : the classes (or clusters) of the training rows
     """
 
     choice: Choice
@@ -49,8 +49,9 @@ class FittedLadder:
     n_neighbors: int
     codes: Index
 
-    def generate(self, starts: Index, codes: Index, seed: int, *, labelled: bool) -> Float:
-        """A new row from every start (an index of a training row); `codes` are the starts' classes."""
+    def generate(self, starts: Index, seed: int, *, labelled: bool) -> Float:
+        """A new row from every start (an index of a training row)."""
+        codes = self.codes[starts]
         part_of_row = (self.part_of_label if labelled else self.part_of_code)[codes]
         n_features = self.parts[0].walker.points.shape[1]
         rows = np.empty((len(starts), n_features))
@@ -81,7 +82,7 @@ def fit_local(rows: Float, feature_shape: tuple[int, ...], codes: Index, n_neigh
     rung, shared = Rung(n_neighbors=n_neighbors), Shared()
     parts = [_part(rows, feature_shape, np.arange(len(rows)), rung, shared)]
     part_of_code = np.zeros(len(np.unique(codes)), dtype=np.intp)
-    choice = Choice.of(rung, shared, False)
+    choice = Choice.of(rung, shared, "all rows")
     return FittedLadder(choice, {None: choice}, [], None, parts, part_of_code, part_of_code, n_neighbors, codes)
 
 
@@ -95,14 +96,22 @@ def fit_ladder(
     name_of: Callable[[int | None], Any],
     progress: Progress | None = None,
 ) -> FittedLadder:
-    """Climb the ladder of all rows, and those of the classes where there are several; `name_of` turns a class's code into
-    its label."""
+    """Climb the ladder of all rows, and those of the classes; `name_of` turns a class's code into its label.
+
+    Rows without labels are put into clusters, which are tried as classes are: a cluster's own ladder and marginals are a
+    stratified sample of what is there.
+    """
     n, n_classes = len(rows), int(codes.max()) + 1
     per_ladder = len(LOCAL_RUNGS) + len(GLOBAL_RUNGS) + N_REFINEMENTS
-    tick = Ticker(progress, 1 + per_ladder * (1 + (n_classes if n_classes > 1 else 0)))
+    n_parts = n_classes if n_classes > 1 else min(MOST_CLUSTERS, n // CLUSTER_SIZE) if n <= MANY_ROWS else 0
+    tick = Ticker(progress, 1 + per_ladder * (1 + n_parts))
     tick("covariance shared by all rows")
     shared = choose_shared(rows, feature_shape, seed, groups)
     stratify = codes if n_classes > 1 else None
+    clustered = n_classes == 1 and 2 * CLUSTER_SIZE <= n <= MANY_ROWS
+    if clustered:
+        codes = find_clusters(rows, min(MOST_CLUSTERS, n // CLUSTER_SIZE), seed)
+        name_of = _cluster_name
     n_partitions = 2 if rows.size < SMALL_DATA else 1
     folds = [f for p in range(n_partitions) for f in partition(n, seed, p, labels=stratify, groups=groups)]
     ladder = Ladder(rows, feature_shape, folds, shared, seed, groups=groups)
@@ -110,18 +119,20 @@ def fit_ladder(
     tried = list(ladder.candidates)
     verdict: Verdict | None = None
     rungs: dict[int, Candidate] = {}
-    if n_classes > 1:
+    if n_classes > 1 or clustered:
         rungs, class_tried = climb_classes(rows, feature_shape, codes, folds, seed, groups, tick)
         tried.extend(class_tried)
         if rungs:
-            verdict = compare(rows, feature_shape, codes, pooled, rungs, seed, groups)
+            verdict = compare(rows, feature_shape, codes, pooled, rungs, seed, groups, labelled=not clustered)
             if verdict.pooled <= verdict.per_class:
                 rungs = {}
+    if clustered and not rungs:
+        codes = np.zeros(n, dtype=np.intp)
     criteria = [Tried.of(candidate, name_of(candidate.label)) for candidate in tried]
     of_all = [candidate for candidate in criteria if candidate.label is None]
-    choice = Choice.best(pooled, bool(rungs), of_all)
+    choice = Choice.best(pooled, "all rows", of_all)
     everyone = _part(rows, feature_shape, np.arange(n), pooled.rung, shared)
-    fitted = _with_classes(rows, feature_shape, codes, rungs, shared, choice, everyone, criteria, name_of)
+    fitted = _with_classes(rows, feature_shape, codes, rungs, shared, choice, everyone, criteria, name_of, clustered)
     result = FittedLadder(
         fitted.choice,
         fitted.choices,
@@ -135,6 +146,10 @@ def fit_ladder(
     )
     tick.finish()
     return result
+
+
+def _cluster_name(code: int | None) -> str | None:
+    return None if code is None else f"cluster {code + 1}"
 
 
 class _Classes(NamedTuple):
@@ -155,6 +170,7 @@ def _with_classes(
     everyone: Part,
     criteria: list[Tried],
     name_of: Callable[[int | None], Any],
+    clustered: bool,
 ) -> _Classes:
     """Which part makes the rows of which class; `rungs` is empty where all rows share one ladder.
 
@@ -171,10 +187,10 @@ def _with_classes(
         if code in rungs:
             part = _part(rows, feature_shape, np.flatnonzero(codes == code), rungs[code].rung, rungs[code].shared)
             of_code = [candidate for candidate in criteria if candidate.label == name_of(code)]
-            of_class[code] = Choice.best(rungs[code], True, of_code)
-        elif rungs or size < SMALLEST_CLASS:
+            of_class[code] = Choice.best(rungs[code], "clusters" if clustered else "classes", of_code)
+        elif not clustered and (rungs or size < SMALLEST_CLASS):
             part = _part(rows, feature_shape, *small_class(codes, code), shared)
-            of_class[code] = Choice.of(part.rung, shared, True)
+            of_class[code] = Choice.of(part.rung, shared, "classes")
         else:
             continue
         part_of_label[code] = len(parts)

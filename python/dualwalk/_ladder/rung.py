@@ -19,7 +19,7 @@ from .neighborhoods import Neighborhoods
 Float = NDArray[np.float64]
 Index = NDArray[np.intp]
 
-SMALLEST_BLOCK, LARGEST_BLOCK = 128, 1024
+SMALLEST_BLOCK, LARGEST_BLOCK = 24, 1024
 ROWS_AT_A_TIME = 4096
 ROWS_AT_ONCE = 64  # of a global rung, by one thread: always the same ones in one matrix product
 WORK_A_THREAD = 2**24  # multiply-adds of it that are worth a thread

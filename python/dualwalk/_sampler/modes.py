@@ -54,6 +54,7 @@ class GlobalWalk:
         self._scores = NormalScores()
         self._points = self._scores._fit_rows(rows)
         self._n_neighbors = n_neighbors
+        self._codes = codes
         self._near = _near_in_class(self._points, codes)
         self._center, self._basis, self._scale = _frame(self._points, dual is None and mode != "langevin", mode in WITH_PATH)
         self._coordinates = (self._points - self._center) @ self._basis / self._scale
@@ -73,16 +74,16 @@ class GlobalWalk:
         misses = []
         for time in TIMES:
             self.time = time
-            made = self.generate(probes, codes[probes], seed, labelled=False)
+            made = self.generate(probes, seed, labelled=False)
             misses.append(abs(float(np.median(distances.novelty(distances.nearest_one(made)[1]))) - 1.0))
         return TIMES[int(np.argmin(misses))]
 
-    def generate(self, starts: Index, codes: Index, seed: int, *, labelled: bool) -> Float:
+    def generate(self, starts: Index, seed: int, *, labelled: bool) -> Float:
         """A new row from every start (an index of a training row); where a label is asked for, on its class's own dual."""
         if self._mode == "langevin":
             return self._scores._values(self._langevin(starts, seed))
         z = np.empty((len(starts), self._points.shape[1]))
-        own = np.array([int(c) if labelled and int(c) in self._dual_of else -1 for c in codes], dtype=np.intp)
+        own = np.array([int(c) if labelled and int(c) in self._dual_of else -1 for c in self._codes[starts]], dtype=np.intp)
         for code in np.unique(own):
             places = np.flatnonzero(own == code)
             dual = self._dual if code < 0 else self._dual_of[int(code)]

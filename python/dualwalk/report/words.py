@@ -203,7 +203,10 @@ def rung(candidate: Any) -> str:
     if candidate.n_neighbors is None:
         reach = f"all samples, {100 * candidate.pooled_noise:g} % pooled noise"
     else:
-        reach = f"{candidate.n_neighbors} neighbours"
+        near = "" if candidate.metric == "distance" else " of like size and direction"
+        reach = (
+            f"{candidate.n_neighbors} neighbours{near}, {'nothing' if math.isinf(candidate.time) else 'half'} of the start kept"
+        )
     columns = "normal scores" if candidate.space == "scores" else "standardized"
     return f"{reach}, {columns}"
 
@@ -222,8 +225,8 @@ def generator(sampler: Any) -> str:
     chosen = sampler.choice_
     if sampler.walk_mode in WALKS:
         return WALKS[sampler.walk_mode]
-    if chosen.per_class:
-        return "every label has a way of its own, chosen on held-out samples"
+    if chosen.parts != "all rows":
+        return f"every {_part(chosen)} has a way of its own, chosen on held-out samples"
     criterion = "" if chosen.criterion is None else f" (criterion {chosen.criterion:.3f} on held-out samples, 0 is best)"
     return f"{rung(chosen)}{criterion}"
 
@@ -241,7 +244,7 @@ def choice(story: Story) -> str:
         "samples differ (energy distance, 0 is best), how many held-out samples have a generated one nearby (coverage, 1 is "
         "best) and how near generated samples come to the ones they were made from (authenticity, 1 is best, 0 is a copy)."
     )
-    if not chosen.per_class:
+    if chosen.parts == "all rows":
         return f"{_walk(chosen)} Its criterion was {chosen.criterion:.3f}, of {len(sampler.criteria_)} candidates. {how}"
     verdict = sampler.class_criteria_
     why = (
@@ -249,13 +252,19 @@ def choice(story: Story) -> str:
         if verdict is not None
         else ""
     )
-    own = "Every label has a way of its own (the table shows the best for each)"
+    own = f"Every {_part(chosen)} has a way of its own (the table shows the best for each)"
     return f"{own}, because held-out samples were matched better so{why}. {how}"
 
 
+def _part(chosen: Any) -> str:
+    return "label" if chosen.per_class else "cluster of similar samples"
+
+
 def _walk(chosen: Any) -> str:
-    if math.isinf(chosen.time):
+    if chosen.n_neighbors is None:
         return f"Each new sample is drawn from what all real samples have in common: {rung(chosen)}."
+    if math.isinf(chosen.time):
+        return f"Each new sample walks from a real one until it is anywhere in that one's neighbourhood: {rung(chosen)}."
     kept = 100 * math.exp(-chosen.time)
     offset = f"{kept:.0f} % of its offset from its neighbours' mean"
     return f"Each new sample walks away from a real one until {offset} is left: {rung(chosen)}."
@@ -264,7 +273,7 @@ def _walk(chosen: Any) -> str:
 def tried(story: Story, limit: int = 12) -> tuple[list[tuple[str, ...]], int | None]:
     """The rows of the table: every label's choice, or the best candidates with the place of the chosen one."""
     criteria, chosen = story.sampler.criteria_, rung(story.sampler.choice_)
-    if story.sampler.choice_.per_class:
+    if story.sampler.choice_.parts != "all rows":
         best = {}
         for candidate in sorted(criteria, key=lambda candidate: -candidate.criterion):
             best[candidate.label] = candidate
