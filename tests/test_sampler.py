@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -243,7 +244,8 @@ class TestQuality:
     def test_criteria_hold_every_candidate(self):
         tried = fitted().criteria_
         assert len(tried) >= 12
-        best = min(t.criterion for t in tried)
+        best = min(t.criterion for t in fitted().choice_.candidates)
+        assert set(fitted().choice_.candidates) <= {replace(t, label=None) for t in tried}
         assert fitted().choice_.criterion <= best + 0.02
         for t in tried:
             assert 0 <= t.coverage <= 1
@@ -325,6 +327,54 @@ class TestMarginals:
             for s in (Smoothing(), Smoothing(math.inf, 1.0), Smoothing(math.inf, 1.0, "values"))
         )
         assert mixed < averaged < own
+
+
+class TestParts:
+    def test_independent_channels_are_walked_apart(self):
+        rng = np.random.default_rng(1)
+        X = np.sin(rng.uniform(0, 6, size=(120, 3, 1)) + rng.uniform(0.2, 0.9, size=(120, 3, 1)) * np.arange(12))
+        sampler = DualSampler(random_state=0).fit(X)
+        assert sampler.choice_.parts == "channels"
+        assert list(sampler.choices_) == ["channel 1", "channel 2", "channel 3"]
+        made, info = sampler.sample(120, return_info=True)
+        # Every channel stays near real ones of its own, and the rows that they come from differ.
+        for c in range(3):
+            nearest = np.sqrt(squared_distances(made[:, c], X[:, c])).argmin(axis=1)
+            assert (nearest == info.nearest).mean() < 0.5
+        amplitude = np.sqrt((made**2).mean(axis=2))
+        assert np.abs(np.corrcoef(amplitude.T) - np.eye(3)).max() < 0.3
+        assert sampler.sample(30, balanced=False).shape == (30, 3, 12)
+        assert sampler.explain(made[:2]).f_change.shape == (2, 3, 12)
+
+    def test_dependent_channels_and_few_rows_stay_together(self):
+        rng = np.random.default_rng(0)
+        shared = rng.normal(size=(100, 1, 8)).cumsum(axis=2)
+        assert DualSampler(random_state=0).fit(shared + rng.normal(size=(100, 2, 8))).choice_.parts != "channels"
+        assert DualSampler(random_state=0).fit(rng.normal(size=(40, 2, 8))).choice_.parts == "all rows"
+
+    def test_clusters_have_their_own_marginals(self):
+        # Three clusters far apart, each of another shape: rows made cluster by cluster keep to them.
+        rng = np.random.default_rng(0)
+        centers = 30.0 * rng.normal(size=(3, 20))
+        which = np.repeat([0, 1, 2], 40)
+        X = centers[which] + rng.normal(size=(120, 20)).cumsum(axis=1)
+        sampler = DualSampler(random_state=0).fit(X)
+        made = sampler.sample(240)
+        distance = np.sqrt(squared_distances(made, centers))
+        np.testing.assert_allclose(np.bincount(distance.argmin(axis=1), minlength=3), [80, 80, 80], atol=12)
+        reach = np.sqrt(squared_distances(X, centers)).min(axis=1).max()
+        assert (distance.min(axis=1) < 1.2 * reach).mean() > 0.95
+
+    def test_independent_rows_have_the_same_law(self):
+        X = np.random.default_rng(0).exponential(size=(100, 12)) + np.random.default_rng(1).exponential(size=(100, 1))
+        sampler = DualSampler(random_state=0).fit(X)
+        rows, apart = sampler.sample(4000), sampler.sample(4000, balanced=False)
+        np.testing.assert_allclose(np.quantile(apart, [0.1, 0.5, 0.9]), np.quantile(rows, [0.1, 0.5, 0.9]), rtol=0.05)
+        np.testing.assert_allclose(np.corrcoef(apart.T), np.corrcoef(rows.T), atol=0.08)
+        # Means of 100 rows: of balanced ones they hardly move, of independent ones as much as chance has it.
+        scatter = [made.reshape(40, 100, 12).mean(axis=1).std(axis=0).mean() for made in (rows, apart)]
+        assert scatter[0] < 0.3 * scatter[1]
+        np.testing.assert_allclose(scatter[1], X.std(axis=0).mean() / 10, rtol=0.25)
 
 
 class TestManyRows:

@@ -14,6 +14,7 @@ from ._blas import one_blas_thread
 from ._given.choice import Chosen
 from ._given.fill import Completer
 from ._given.request import draw_given, fill_array, incomplete, one_incomplete
+from ._ladder.apart import ApartLadders, channels_are_apart, fit_apart
 from ._ladder.choice import Choice, Progress, Tried
 from ._ladder.classes import Verdict
 from ._ladder.fit import FittedLadder, fit_ladder, fit_local
@@ -72,7 +73,7 @@ class DualSampler(Views):
         What was chosen and why: str(choice_) in a line, choice_.why and choice_.candidates with all that was tried and its
         criterion (with a choice per class or cluster: the largest one's; see choices_).
     choices_ : dict
-        {label: Choice} where labels were given, {"cluster 1": Choice, ...} where clusters have their own, else {None: choice_}.
+        {label: Choice} where labels were given, {"cluster 1": Choice, ...} or {"channel 1": Choice, ...} where these have their own, else {None: choice_}.
     criteria_ : list of Tried
         Everything that was tried, with the criterion and its parts.
     class_criteria_ : Verdict or None
@@ -179,15 +180,21 @@ class DualSampler(Views):
         data = (self._rows, self.feature_shape_, self._codes)
         n_neighbors = min(n_neighbors, len(self._rows) - 1)
         if mode == "auto":
-            self._ladder = fit_ladder(*data, self._group_codes, self._seed, name_of=self._label, progress=progress)
+            self._ladder = self._fit_ladder(progress)
         else:
             self._ladder = fit_local(*data, n_neighbors)
-        self._maker: FittedLadder | GlobalWalk = self._ladder
+        self._maker: FittedLadder | ApartLadders | GlobalWalk = self._ladder
         if mode in MODES:
             self._maker = GlobalWalk(self._rows, self._codes, mode, dual, n_neighbors, self._distances, self._seed)
         self.choice_, self.choices_ = self._ladder.choice, self._ladder.choices
         self.criteria_, self.class_criteria_ = self._ladder.criteria, self._ladder.verdict
         return self
+
+    def _fit_ladder(self, progress: Progress | None) -> FittedLadder | ApartLadders:
+        data, groups = (self._rows, self.feature_shape_), self._group_codes
+        if self._labels is None and channels_are_apart(*data, self._seed):
+            return fit_apart(*data, groups, self._seed, progress)
+        return fit_ladder(*data, self._codes, groups, self._seed, name_of=self._label, progress=progress)
 
     def _checked_dual(self, mode: str) -> Any:
         if self.dual is None:
@@ -213,6 +220,7 @@ class DualSampler(Views):
         y: Any = None,
         *,
         given: ArrayLike | None = None,
+        balanced: bool = True,
         min_novelty: float | None = None,
         return_info: bool = False,
         seed: Any = None,
@@ -222,6 +230,8 @@ class DualSampler(Views):
         y : None draws labels in the proportions of the training rows (where y was given to `fit`); one label makes all n
             rows of that class; an array of n labels gives row i the label y[i].
         given : one sample's shape, NaN where unknown: the rows hold its values and differ in the rest (see `impute`).
+        balanced : False makes independent rows, by the walks "auto" and "local": each with the same law, but together their
+            marginals scatter as those of n draws do.
         min_novelty : rows whose novelty (see `SampleInfo`) is below it are drawn again, from another start of their class,
             until none is; `n_rejected_` tells how many were refused, and a ValueError that the sampler does not reach so far.
             0.3 or so keeps near-copies out; towards 1 it takes half of all rows away, and the closest of real ones with them.
@@ -239,7 +249,7 @@ class DualSampler(Views):
 
         def draw(codes: Index | None, n_rows: int, draw_seed: int) -> tuple[Float, Index]:
             if held is None or np.isnan(held).all():
-                return self._draw(codes, n_rows, draw_seed, labelled=labelled)
+                return self._draw(codes, n_rows, draw_seed, labelled=labelled, balanced=balanced)
             own = codes if labelled else None
             drawn, near, self.given_choices_ = draw_given(self._completer, held, own, n_rows, draw_seed)
             return drawn, near
@@ -253,9 +263,9 @@ class DualSampler(Views):
             warn_if_copied(rows, self._distances)
         return (self._shaped(rows), self._info(rows, starts)) if return_info else self._shaped(rows)
 
-    def _draw(self, codes: Index | None, n: int, seed: int, *, labelled: bool) -> tuple[Float, Index]:
-        began = choose_starts(self._codes, n, codes, generator(seed, "starts"))
-        return self._maker.generate(began, seed, labelled=labelled), began
+    def _draw(self, codes: Index | None, n: int, seed: int, *, labelled: bool, balanced: bool = True) -> tuple[Float, Index]:
+        began = choose_starts(self._codes, n, codes, generator(seed, "starts"), balanced=balanced)
+        return self._maker.generate(began, seed, labelled=labelled, balanced=balanced), began
 
     @one_blas_thread()
     def impute(self, X: ArrayLike, n_draws: int | None = None, *, y: Any = None, seed: Any = None) -> NDArray[Any]:

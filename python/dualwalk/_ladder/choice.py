@@ -9,7 +9,13 @@ from typing import Any, Literal, Self
 from .rung import Rung, Shared
 from .search import Candidate
 
-Parts = Literal["all rows", "classes", "clusters"]
+Parts = Literal["all rows", "classes", "clusters", "channels"]
+OWN = {
+    "all rows": "",
+    "classes": ", every class its own",
+    "clusters": ", every cluster its own",
+    "channels": ", every channel its own",
+}
 Progress = Callable[[int, int, str], None]
 
 
@@ -58,7 +64,7 @@ class Choice:
     pooled_noise : share of the noise that comes from the shared (shrunk) covariance; 1 is a Gaussian copula
     covariance : what that covariance is shrunk to and how far (by held-out likelihood)
     marginals : how the columns of a channel share their quantiles (by the held-out CRPS)
-    parts : "all rows", or "classes" or "clusters" where each that is large enough has a choice of its own (`choices_`)
+    parts : "all rows", or "classes", "clusters" or (independent) "channels" that have a choice each (`choices_`)
     criterion : its criterion on the folds (lower is better; about .05 to .2 where samples are good), None if nothing was tried
     candidates : everything that was tried, with its criterion; the best first
     """
@@ -92,17 +98,12 @@ class Choice:
 
     def __str__(self) -> str:
         chosen = "" if self.criterion is None else f", criterion {self.criterion:.3f}"
-        return f"{_words(self)}{', every class its own' if self.per_class else ', every cluster its own' if self.per_cluster else ''}{chosen}"
+        return f"{_words(self)}{OWN[self.parts]}{chosen}"
 
     @property
     def per_class(self) -> bool:
         """Whether every class that is large enough has a choice of its own."""
         return self.parts == "classes"
-
-    @property
-    def per_cluster(self) -> bool:
-        """Whether rows without labels are made cluster by cluster (k-means of the normal scores)."""
-        return self.parts == "clusters"
 
     @property
     def why(self) -> str:

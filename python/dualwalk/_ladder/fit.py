@@ -49,7 +49,7 @@ class FittedLadder:
     n_neighbors: int
     codes: Index
 
-    def generate(self, starts: Index, seed: int, *, labelled: bool) -> Float:
+    def generate(self, starts: Index, seed: int, *, labelled: bool, balanced: bool = True) -> Float:
         """A new row from every start (an index of a training row)."""
         codes = self.codes[starts]
         part_of_row = (self.part_of_label if labelled else self.part_of_code)[codes]
@@ -59,7 +59,7 @@ class FittedLadder:
             stream = generator(seed, "noise", p)
             for places, among in self._shares(part, codes, part_of_row == p, labelled):
                 local = np.searchsorted(part.members, starts[places])
-                made = part.walker.generate(part.rung, local, stream, among=among)
+                made = part.walker.generate(part.rung, local, stream, among=among, balanced=balanced)
                 if len(places) == len(starts):
                     return made  # copying it would cost a tenth of making it
                 rows[places] = made
@@ -94,11 +94,12 @@ def fit_ladder(
     seed: int,
     *,
     name_of: Callable[[int | None], Any],
+    clusters: bool = True,
     progress: Progress | None = None,
 ) -> FittedLadder:
     """Climb the ladder of all rows, and those of the classes; `name_of` turns a class's code into its label.
 
-    Rows without labels are put into clusters, which are tried as classes are: a cluster's own ladder and marginals are a
+    Rows without labels are put into clusters (unless clusters=False), which are tried as classes are: a cluster's own ladder and marginals are a
     stratified sample of what is there.
     """
     n, n_classes = len(rows), int(codes.max()) + 1
@@ -108,7 +109,7 @@ def fit_ladder(
     tick("covariance shared by all rows")
     shared = choose_shared(rows, feature_shape, seed, groups)
     stratify = codes if n_classes > 1 else None
-    clustered = n_classes == 1 and 2 * CLUSTER_SIZE <= n <= MANY_ROWS
+    clustered = clusters and n_classes == 1 and 2 * CLUSTER_SIZE <= n <= MANY_ROWS
     if clustered:
         codes = find_clusters(rows, min(MOST_CLUSTERS, n // CLUSTER_SIZE), seed)
         name_of = _cluster_name

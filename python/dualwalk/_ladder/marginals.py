@@ -78,6 +78,19 @@ class Marginals:
         values: Float = backends.job("balance_columns")(points, place, self.table, self._tied, resolve_n_threads())
         return values
 
+    def placed(self, points: Float, pool: Float, stream: np.random.Generator) -> Float:
+        """Values for points (m, d), row by row on its own: a point's rank in the sorted columns of `pool` picks the quantile."""
+        place = stream.random(len(points))
+        values = np.empty_like(points)
+        n, size = len(self.table), len(pool) + 1
+        for j, (column, levels) in enumerate(zip(points.T, self.table.T, strict=True)):
+            probability = (np.searchsorted(pool[:, j], column) + place) / size
+            position = np.clip(probability * n - 0.5, 0.0, n - 1.0)
+            if self._tied[j]:
+                position = np.floor(position + 0.5)
+            values[:, j] = np.interp(position, np.arange(n), levels)
+        return values
+
 
 def _smoothed(ordered: Float, levels: Float, feature_shape: tuple[int, ...], smoothing: Smoothing) -> Float:
     """Quantile functions (len(levels), d) of sorted columns (n, d), as `smoothing` shares them over the times of a channel."""

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import backends
+from .._random import generator
 from .._threads import parallel_ranges, resolve_n_threads
 from ..normal_scores import TIED_BELOW, NormalScores
 from .covariance import NoiseModel, PooledNoise
@@ -21,6 +22,7 @@ Index = NDArray[np.intp]
 
 SMALLEST_BLOCK, LARGEST_BLOCK = 24, 1024
 ROWS_AT_A_TIME = 4096
+POOL = 2048
 ROWS_AT_ONCE = 64  # of a global rung, by one thread: always the same ones in one matrix product
 WORK_A_THREAD = 2**24  # multiply-adds of it that are worth a thread
 
@@ -96,12 +98,20 @@ class Walker:
         return self._noise
 
     def generate(
-        self, rung: Rung, starts: Index, stream: np.random.Generator, *, among: Index | None = None, block: int | None = None
+        self,
+        rung: Rung,
+        starts: Index,
+        stream: np.random.Generator,
+        *,
+        among: Index | None = None,
+        block: int | None = None,
+        balanced: bool = True,
     ) -> Float:
         """New rows, one from every start, in the units of the training rows.
 
         A balanced rung works on whole blocks (of `block` rows): what is missing to one starts from other rows, and is left out
         in the end. `among`: the rows whose marginals the new rows shall have, and that starts come from (all if None).
+        balanced=False: every row on its own, by its ranks in a pool of others.
         """
         if not rung.balanced:
             assert self._standard is not None
@@ -111,6 +121,10 @@ class Walker:
             return np.concatenate(parts) if parts else np.empty((0, self.points.shape[1]))
         members = np.arange(len(self.points)) if among is None else among
         marginals = self._marginals_of(among)
+        if not balanced:
+            pool_starts = balanced_starts(members, POOL, generator(0, "pool"))
+            pool = np.sort(self._walk(rung, pool_starts, generator(0, "pool", "walk")), axis=0)
+            return marginals.placed(self._walk(rung, starts, stream), pool, stream)
         rows = np.empty((len(starts), self.points.shape[1]))
         size = block or block_size(len(members))
         for part in _blocks(len(starts), size):

@@ -78,8 +78,11 @@ class GlobalWalk:
             misses.append(abs(float(np.median(distances.novelty(distances.nearest_one(made)[1]))) - 1.0))
         return TIMES[int(np.argmin(misses))]
 
-    def generate(self, starts: Index, seed: int, *, labelled: bool) -> Float:
-        """A new row from every start (an index of a training row); where a label is asked for, on its class's own dual."""
+    def generate(self, starts: Index, seed: int, *, labelled: bool, balanced: bool = True) -> Float:
+        """A new row from every start (an index of a training row); where a label is asked for, on its class's own dual.
+
+        Rows are independent whatever `balanced` says.
+        """
         if self._mode == "langevin":
             return self._scores._values(self._langevin(starts, seed))
         z = np.empty((len(starts), self._points.shape[1]))

@@ -31,8 +31,15 @@ def wanted_codes(y: Any, n: int, classes: NDArray[Any] | None) -> Index | None:
     return np.searchsorted(classes, given)
 
 
-def choose_starts(codes: Index, n: int, wanted: Index | None, stream: np.random.Generator) -> Index:
-    """n training rows, as evenly as can be: of all rows, or row i of class wanted[i]; `codes` are the training rows' classes."""
+def choose_starts(codes: Index, n: int, wanted: Index | None, stream: np.random.Generator, *, balanced: bool = True) -> Index:
+    """n training rows, as evenly as can be: of all rows, or row i of class wanted[i]; `codes` are the training rows' classes.
+
+    balanced=False: each drawn by itself.
+    """
+    if not balanced:
+        if wanted is None:
+            return stream.integers(len(codes), size=n).astype(np.intp)
+        return np.array([stream.choice(np.flatnonzero(codes == code)) for code in wanted], dtype=np.intp)
     if wanted is None:
         return balanced_starts(np.arange(len(codes)), n, stream)
     starts = np.empty(n, dtype=np.intp)

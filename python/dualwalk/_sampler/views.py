@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from .. import _checks
 from .._blas import one_blas_thread
+from .._ladder.apart import ApartLadders
 from .._ladder.fit import FittedLadder
 from .._surroundings import Attribution, Surroundings
 from ..dualspace import assign
@@ -21,7 +22,7 @@ from .training import TrainingRows
 class Views(TrainingRows):
     """The part of DualSampler that looks at rows: nothing here chooses or makes samples."""
 
-    _ladder: FittedLadder
+    _ladder: FittedLadder | ApartLadders
     dual: Any
 
     @cached_property

@@ -257,7 +257,9 @@ def choice(story: Story) -> str:
 
 
 def _part(chosen: Any) -> str:
-    return "label" if chosen.per_class else "cluster of similar samples"
+    return {"classes": "label", "clusters": "cluster of similar samples", "channels": "group of independent channels"}[
+        chosen.parts
+    ]
 
 
 def _walk(chosen: Any) -> str:
