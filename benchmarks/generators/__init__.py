@@ -58,6 +58,7 @@ METHODS: dict[str, Method] = {
     "ddpm": Method("DDPM", "ddpm", "DDPM", TORCH, slow=True),
     "arf": Method("ARF", "published", "ARF", ("arfpy", "pandas")),
     "dualwalk": Method("dualwalk", "ours", "Ours", snap=False),
+    "dualwalk-independent": Method("dualwalk, independent rows", "ours", "Independent", snap=False),
     "smote-y": Method("SMOTE, per class", "classical", "SMOTE", LEARN, with_classes=True, per_class=True),
     "kde-y": Method("KDE, per class", "classical", "KDE", LEARN, with_classes=True, per_class=True),
     "copula-y": Method("Gaussian copula, per class", "classical", "GaussianCopula", LEARN, with_classes=True, per_class=True),

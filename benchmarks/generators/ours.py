@@ -22,3 +22,10 @@ class Ours:
 
     def sample(self, n: int, y: np.ndarray | None = None) -> np.ndarray:
         return self.sampler.sample(n, y)
+
+
+class Independent(Ours):
+    """The same without balance: what a classifier makes of independent rows."""
+
+    def sample(self, n: int, y: np.ndarray | None = None) -> np.ndarray:
+        return self.sampler.sample(n, y, balanced=False)

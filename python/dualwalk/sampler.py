@@ -192,7 +192,7 @@ class DualSampler(Views):
 
     def _fit_ladder(self, progress: Progress | None) -> FittedLadder | ApartLadders:
         data, groups = (self._rows, self.feature_shape_), self._group_codes
-        if self._labels is None and channels_are_apart(*data, self._seed):
+        if self._labels is None and channels_are_apart(*data, self._seed, groups):
             return fit_apart(*data, groups, self._seed, progress)
         return fit_ladder(*data, self._codes, groups, self._seed, name_of=self._label, progress=progress)
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from .._random import generator
 
 Float = NDArray[np.float64]
+Index = NDArray[np.intp]
 
 DIAGONAL_SHRINKAGES = (0.02, 0.05, 0.1, 0.2, 0.4)
 SEPARABLE_SHRINKAGES = (0.5, 0.7, 0.9, 0.97)
@@ -127,13 +128,18 @@ class PooledNoise:
         return white * self._deviation
 
 
-def choose_noise_model(points: Float, feature_shape: tuple[int, ...], seed: int, *, n_folds: int = 2) -> NoiseModel:
-    """The target and shrinkage with the highest held-out Gaussian log-likelihood, on `n_folds` of five folds."""
+def choose_noise_model(
+    points: Float, feature_shape: tuple[int, ...], seed: int, *, groups: Index | None = None, n_folds: int = 2
+) -> NoiseModel:
+    """The target and shrinkage with the highest held-out Gaussian log-likelihood, on `n_folds` of five folds (of groups)."""
     is_series = len(feature_shape) == 2 and min(feature_shape) > 1
-    fold = generator(seed, "noise").permutation(len(points)) % 5
+    group = np.arange(len(points)) if groups is None else groups
+    fold: Index = generator(seed, "noise").permutation(int(group.max()) + 1)[group] % 5
     totals: dict[NoiseModel, float] = {}
     for k in range(n_folds):
         fit, held = points[fold != k], points[fold == k]
+        if len(fit) < 2 or not len(held):
+            continue
         center = fit.mean(axis=0)
         unit, deviation = _standardized(fit - center)
         test = (held - center) / np.where(deviation > 0, deviation, 1.0)
@@ -148,7 +154,7 @@ def choose_noise_model(points: Float, feature_shape: tuple[int, ...], seed: int,
         for s, value in zip(SEPARABLE_SHRINKAGES, _log_likelihoods(white, white_test, SEPARABLE_SHRINKAGES), strict=True):
             model = NoiseModel("separable", s)
             totals[model] = totals.get(model, 0.0) + value - 0.5 * separable.log_det
-    return max(totals, key=lambda model: totals[model])
+    return max(totals, key=lambda model: totals[model], default=NoiseModel())
 
 
 def _log_likelihoods(rows: Float, test: Float, shrinkages: tuple[float, ...]) -> list[float]:

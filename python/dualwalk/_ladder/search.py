@@ -34,8 +34,11 @@ N_REFINEMENTS = N_SHORTER + 1
 
 def choose_shared(rows: Float, feature_shape: tuple[int, ...], seed: int, groups: Index | None = None) -> Shared:
     """The covariance of pooled noise and the marginals' smoothing, each by what it foretells of held-out rows."""
-    some = rows if len(rows) <= MANY_ROWS else rows[generator(seed, "shared").permutation(len(rows))[:MANY_ROWS]]
-    noise = choose_noise_model(NormalScores()._fit_rows(some), feature_shape, seed)
+    some = np.arange(len(rows))
+    if len(rows) > MANY_ROWS:
+        some = generator(seed, "shared").permutation(some)[:MANY_ROWS]
+    points = NormalScores()._fit_rows(rows[some])
+    noise = choose_noise_model(points, feature_shape, seed, groups=None if groups is None else groups[some])
     return Shared(noise, choose_smoothing(rows, feature_shape, seed, groups))
 
 
