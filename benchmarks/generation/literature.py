@@ -198,5 +198,5 @@ table 2) and gives TimeVAE's (A. Desai et al., arXiv 2111.08095) as its authors 
 
 What differs here: the judges are written anew in PyTorch with the published settings (theirs are in TensorFlow); the spread is
 over fits and judges together (theirs over repeated judging); 300 windows are left out of the fit, to count copies; fitted on
-300 windows, the sampler saw 2 to 8 % of what the published models saw. Stocks are the 3661 windows of the TimeGAN authors'
+300 windows, the sampler saw 2 to 9 % of what the published models saw. Stocks are the 3661 windows of the TimeGAN authors'
 file (2004 to 2019), scaled a channel over the whole file, the judge's part included, as in the literature."""
