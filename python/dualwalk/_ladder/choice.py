@@ -48,7 +48,7 @@ class Tried:
         return cls(r.space, r.n_neighbors, r.time, r.pooled_noise, r.metric, *parts, label)
 
     def __str__(self) -> str:
-        whose = "" if self.label is None else f"class {self.label}: "
+        whose = "" if self.label is None else f"{self.label}: "
         parts = f"coverage {self.coverage:.2f}, authenticity {self.authenticity:.2f}"
         return f"{whose}{_words(self)}: {self.criterion:.3f} ({parts})"
 
@@ -66,7 +66,7 @@ class Choice:
     marginals : how the columns of a channel share their quantiles (by the held-out CRPS)
     parts : "all rows", or "classes", "clusters" or (independent) "channels" that have a choice each (`choices_`)
     criterion : its criterion on the folds (lower is better; about .05 to .2 where samples are good), None if nothing was tried
-    candidates : everything that was tried, with its criterion; the best first
+    candidates : everything that was tried on this ladder, with its criterion; the best first (`criteria_`: on all ladders)
     """
 
     space: str
