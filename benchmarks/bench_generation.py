@@ -83,7 +83,8 @@ def document(runs: tables.Runs, sets: dict[str, series.Series], methods: list[st
     plain = [name for name in methods if name == SECOND_REAL or not METHODS[name].with_classes]
     labelled = [name for name in methods if name != SECOND_REAL and METHODS[name].with_classes]
     parts = [f"# Generators against held-out samples\n\n    {command}\n\n{machine()}.", __doc__.split("\n\n", 2)[2].strip()]
-    parts += ["## Cost, without labels", tables.costs(runs, sets, plain)]
+    if plain:
+        parts += ["## Cost, without labels", tables.costs(runs, sets, plain)]
     with_labels = {name: data for name, data in sets.items() if data.y_train is not None}
     if labelled and with_labels:
         parts += ["## Cost, with classes", tables.costs(runs, with_labels, labelled)]

@@ -19,7 +19,7 @@ from .tables import COLUMNS, Runs, mean, spread, title, values
 
 N_SHOWN = 8
 STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 1250px; margin: 2em auto; padding: 0 1em; color: #222; }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 1400px; margin: 2em auto; padding: 0 1em; color: #222; }
 h1 { font-size: 1.6em; } h2 { font-size: 1.2em; margin-top: 2.2em; } img { max-width: none; height: 15em; } img.low { height: 8.5em; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 13px; }
 td, th { padding: 3px 9px; text-align: right; border-bottom: 1px solid #e4e4e4; } th { font-weight: 600; }
@@ -88,7 +88,7 @@ def picture(data: Series, methods: list[str], cache: Path) -> tuple[str, int]:
     Also the number of rows of pictures. Copies are left out, and the methods with classes, which look like those without.
     """
     columns = {"held out": data.X_test, "training": data.X_train}
-    for method in methods:
+    for method in sorted(methods, key=lambda method: method != "dualwalk"):  # ours beside the real ones
         path = cache / data.name / f"{method}-0.npz"
         if method not in (SECOND_REAL, "copies") and not METHODS[method].with_classes and path.exists():
             with np.load(path) as stored:

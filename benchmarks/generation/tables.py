@@ -34,7 +34,7 @@ def costs(runs: Runs, sets: Mapping[str, Series], methods: list[str]) -> str:
     shown = [method for method in methods if any(len(values(runs[name, method], "cost")) for name in sets)]
     lines = ["| set | X_train | " + " | ".join(map(title, shown)) + " |", "|---" * (len(shown) + 2) + "|"]
     table = np.array([[mean(runs[name, method], "cost") for method in shown] for name in sets])
-    rivals = np.array([method != SECOND_REAL for method in shown])
+    rivals = np.array([method != SECOND_REAL for method in shown], dtype=bool)
     for (name, data), row in zip(sets.items(), table, strict=True):
         best = np.nanmin(np.where(rivals, row, np.nan)) if np.isfinite(row[rivals]).any() else np.nan
         cells = [
