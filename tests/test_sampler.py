@@ -382,7 +382,7 @@ class TestManyRows:
         rng = np.random.default_rng(0)
         groups = rng.integers(100, size=4100)
         for fold in (*partition(4100, 0, 0), *partition(4100, 0, 0, groups=groups)):
-            assert len(fold.held) <= 750
+            assert len(fold.held) <= 400
             assert len(np.intersect1d(fold.fit, fold.held)) == 0
         assert len(np.intersect1d(groups[fold.fit], groups[fold.held])) == 0
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from .._random import generator
 from .choice import Choice, Progress, Ticker, Tried
 from .classes import CLUSTER_SIZE, MOST_CLUSTERS, SMALLEST_CLASS, Verdict, climb_classes, compare, find_clusters, small_class
-from .criterion import MANY_ROWS, SMALL_DATA, partition
+from .criterion import LARGE_DATA, MANY_ROWS, SMALL_DATA, partition
 from .rung import Rung, Shared, Walker
 from .search import GLOBAL_RUNGS, LOCAL_RUNGS, N_REFINEMENTS, Candidate, Ladder, choose_shared
 
@@ -99,8 +99,8 @@ def fit_ladder(
 ) -> FittedLadder:
     """Climb the ladder of all rows, and those of the classes; `name_of` turns a class's code into its label.
 
-    Rows without labels are put into clusters (unless clusters=False), which are tried as classes are: a cluster's own ladder and marginals are a
-    stratified sample of what is there.
+    Rows without labels are put into clusters (unless clusters=False), which are tried as classes are: clusters with ladders
+    and marginals of their own are a stratified sample of what is there.
     """
     n, n_classes = len(rows), int(codes.max()) + 1
     per_ladder = len(LOCAL_RUNGS) + len(GLOBAL_RUNGS) + N_REFINEMENTS
@@ -115,6 +115,8 @@ def fit_ladder(
         name_of = _cluster_name
     n_partitions = 2 if rows.size < SMALL_DATA else 1
     folds = [f for p in range(n_partitions) for f in partition(n, seed, p, labels=stratify, groups=groups)]
+    if rows.size > LARGE_DATA:
+        folds = folds[:2]
     ladder = Ladder(rows, feature_shape, folds, shared, seed, groups=groups)
     pooled = ladder.climb(tick)
     tried = list(ladder.candidates)
