@@ -19,7 +19,7 @@ N_FOLDS = 5
 RANKS = (0, 1, 4)  # the nearest, second and fifth nearest fit row
 COVERAGE_RANK = 5
 ENERGY_WEIGHT, ENERGY_CAP = 0.27, 3.4
-SMALL_DATA, LARGE_DATA = 1e5, 5e5  # fewer numbers than this: two partitions into folds; more: two folds of one
+SMALL_DATA, LARGE_DATA = 1e5, 2e5  # fewer numbers than this: two partitions into folds; more: three folds of one
 MANY_ROWS, N_HELD = 1500, 400  # more rows than this: one fold, so many rows of it held out
 ROWS_AT_A_TIME = 256
 

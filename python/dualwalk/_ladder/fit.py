@@ -116,7 +116,7 @@ def fit_ladder(
     n_partitions = 2 if rows.size < SMALL_DATA else 1
     folds = [f for p in range(n_partitions) for f in partition(n, seed, p, labels=stratify, groups=groups)]
     if rows.size > LARGE_DATA:
-        folds = folds[:2]
+        folds = folds[:3]
     ladder = Ladder(rows, feature_shape, folds, shared, seed, groups=groups)
     pooled = ladder.climb(tick)
     tried = list(ladder.candidates)
