@@ -33,11 +33,11 @@ def nearest_neighbors(points: Float, k: int, queries: Float | None = None) -> ND
         if queries is None:
             own = np.arange(len(squares))
             squares[own, begin + own] = -1.0  # a duplicate must not come before the point itself
-        nearest[begin : begin + block] = _smallest(squares, n_nearest)
+        nearest[begin : begin + block] = smallest(squares, n_nearest)
     return nearest
 
 
-def _smallest(squares: Float, k: int) -> NDArray[np.intp]:
+def smallest(squares: Float, k: int) -> NDArray[np.intp]:
     """Columns of the k smallest values of every row, smallest first, equal ones by column: (n, k)."""
     if squares.shape[1] < MANY:
         return np.argsort(squares, axis=1, kind="stable")[:, :k]

@@ -40,6 +40,12 @@ def _twice_mid_ranks(ordered: NDArray[Any]) -> NDArray[np.intp]:
     return first + last
 
 
+def tied_columns(ordered: Float) -> NDArray[np.bool_]:
+    """Which of the sorted columns (n, d) have fewer than .9 n distinct values: (d,)."""
+    n_distinct = 1 + np.count_nonzero(ordered[1:] != ordered[:-1], axis=0)
+    return np.asarray(n_distinct < TIED_BELOW * len(ordered))
+
+
 class NormalScores(Estimator):
     """Map every column to a standard normal by its ranks, and back.
 
@@ -127,8 +133,7 @@ class NormalScores(Estimator):
         order = np.argsort(rows, axis=0, kind="stable")
         self._ordered = np.take_along_axis(rows, order, axis=0)
         self._ordered_scores = half_rank_scores(n)[_twice_mid_ranks(self._ordered)]
-        n_distinct = 1 + np.count_nonzero(self._ordered[1:] != self._ordered[:-1], axis=0)
-        self.tied_ = n_distinct < TIED_BELOW * n
+        self.tied_ = tied_columns(self._ordered)
         self.n_features_in_ = d
         scores = np.empty_like(rows)
         np.put_along_axis(scores, order, self._ordered_scores, axis=0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..normal_scores import TIED_BELOW, NormalScores
+from ..normal_scores import NormalScores, tied_columns
 
 Float = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -28,8 +28,7 @@ class Space:
         else:
             self.points = (rows - self._mean) / self._deviation
             ordered = np.sort(rows, axis=0)
-            n_distinct = 1 + np.count_nonzero(ordered[1:] != ordered[:-1], axis=0)
-            for j in np.flatnonzero(n_distinct < TIED_BELOW * len(rows)):
+            for j in np.flatnonzero(tied_columns(ordered)):
                 self._levels[int(j)] = np.unique(ordered[:, j])
         self._low, self._high = self.points.min(axis=0), self.points.max(axis=0)
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from .. import backends
 from .._random import generator
 from .._threads import resolve_n_threads
-from ..normal_scores import TIED_BELOW
+from ..normal_scores import tied_columns
 
 Float = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -63,7 +63,7 @@ class Marginals:
 
     def __init__(self, rows: Float, feature_shape: tuple[int, ...], smoothing: Smoothing) -> None:
         ordered = np.sort(rows, axis=0)
-        self._tied = _tied(ordered)
+        self._tied = tied_columns(ordered)
         levels = (np.arange(len(rows)) + 0.5) / len(rows)
         self.table = _smoothed(ordered, levels, feature_shape, smoothing)
         for j in np.flatnonzero(self._tied):
@@ -168,11 +168,6 @@ def choose_smoothing(rows: Float, feature_shape: tuple[int, ...], seed: int, gro
             quantiles = _smoothed(ordered, levels, feature_shape, smoothing)
             totals[smoothing] = totals.get(smoothing, 0.0) + float(_crps(quantiles, held) @ weight)
     return min(totals, key=lambda smoothing: totals[smoothing])
-
-
-def _tied(ordered: Float) -> NDArray[np.bool_]:
-    n_distinct = 1 + np.count_nonzero(ordered[1:] != ordered[:-1], axis=0)
-    return np.asarray(n_distinct < TIED_BELOW * len(ordered))
 
 
 def _nearest_levels(values: Float, ordered: Float) -> Float:

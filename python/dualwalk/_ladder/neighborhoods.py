@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .._neighbors import squared_distances
+from .._neighbors import smallest, squared_distances
 
 Float = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -53,10 +53,4 @@ class Neighborhoods:
         if metric == "relative":
             between /= self._length  # the start's own length changes no order
         between[np.arange(len(rows)), rows] = -1.0  # a duplicate must not come before the row itself
-        if between.shape[1] > 4 * size:
-            near = np.argpartition(between, size - 1, axis=1)[:, :size]
-            near.sort(axis=1)  # exact ties go to the lower index
-        else:
-            near = np.broadcast_to(np.arange(between.shape[1]), between.shape)
-        order = np.argsort(np.take_along_axis(between, near, axis=1), axis=1, kind="stable")[:, :size]
-        return np.take_along_axis(near, order, axis=1)
+        return smallest(between, size)

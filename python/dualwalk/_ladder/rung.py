@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from .. import backends
 from .._random import generator
 from .._threads import parallel_ranges, resolve_n_threads
-from ..normal_scores import TIED_BELOW, NormalScores
+from ..normal_scores import NormalScores, tied_columns
 from .covariance import NoiseModel, PooledNoise
 from .marginals import Marginals, Smoothing
 from .neighborhoods import Neighborhoods
@@ -63,8 +63,7 @@ class _StandardScores:
         self._deviation = np.where(deviation > 0, deviation, 1.0)
         self._levels: dict[int, Float] = {}
         ordered = np.sort(rows, axis=0)
-        n_distinct = 1 + np.count_nonzero(ordered[1:] != ordered[:-1], axis=0)
-        for j in np.flatnonzero(n_distinct < TIED_BELOW * len(rows)):
+        for j in np.flatnonzero(tied_columns(ordered)):
             self._levels[int(j)] = np.unique(ordered[:, j])
         scores: Float = (rows - self._mean) / self._deviation
         return scores

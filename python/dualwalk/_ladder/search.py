@@ -85,8 +85,8 @@ class Ladder:
         local = [[r for r in LOCAL_RUNGS if r.metric == metric and (r.n_neighbors or 0) <= most] for metric in METRICS]
         return [*local, list(GLOBAL_RUNGS)]
 
-    def generate(self, rung: Rung, k: int, n_rows: int) -> tuple[Float, Index]:
-        """n_rows new rows from the fit rows of fold k, and their starts (indices of rows).
+    def generate(self, rung: Rung, k: int, n_rows: int) -> Float:
+        """n_rows new rows from the fit rows of fold k.
 
         Every rung of a fold draws from the same stream, so that rungs differ by what they do and not by luck.
         """
@@ -95,11 +95,11 @@ class Ladder:
             self._walkers[k, rung.space] = Walker(self._rows[fold.fit], self._shape, rung.space, self._shared)
         stream = generator(self._seed, "fold", k)
         starts = balanced_starts(np.arange(len(fold.fit)), n_rows, stream)
-        return self._walkers[k, rung.space].generate(rung, starts, stream, block=n_rows), fold.fit[starts]
+        return self._walkers[k, rung.space].generate(rung, starts, stream, block=n_rows)
 
     def try_rung(self, rung: Rung) -> Candidate:
         n = len(self._rows) if len(self._rows) <= MANY_ROWS else N_HELD
-        score = self.criterion([self.generate(rung, k, n)[0] for k in range(len(self.folds))])
+        score = self.criterion([self.generate(rung, k, n) for k in range(len(self.folds))])
         self.candidates.append(Candidate(rung, self._shared, score, self._label))
         return self.candidates[-1]
 

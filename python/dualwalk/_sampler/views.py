@@ -123,8 +123,8 @@ class Views(TrainingRows):
         divergence : a DualDivergence fitted on the same rows, whose f (`score_samples`) and cuts are meant; without one, f is
             the Gaussian dual function of all training rows (nats), cut by `dualspace.find_clusters`.
 
-        Raises ValueError for a cluster that does not exist or has no rows, or samples of another shape. Source: the walks between clusters
-        of Garg et al. 2024 (arXiv 2404.07377); the path along the data is dualwalk's own.
+        Raises ValueError for a cluster that does not exist or has no rows, or samples of another shape. Source: the walks
+        between clusters of Garg et al. 2024 (arXiv 2404.07377); the path along the data is dualwalk's own.
         """
         self._check_fitted("choice_")
         n_frames = _checks.count(n_frames, "n_frames", minimum=2)
