@@ -27,7 +27,15 @@ class Processor:
     def __init__(self, folder: Path) -> None:
         self.folder, self.program = folder, folder / "other_processor"
         sources = [SOURCE / "cpu" / name for name in ("level.cpp", "dispatch.cpp", "parallel.cpp")]
-        flags = ["-std=c++17", "-O2", "-static", "-fno-math-errno", "-fno-trapping-math", "-DDUALWALK_LEVEL=baseline", "-pthread"]
+        flags = [
+            "-std=c++17",
+            "-O2",
+            "-static",
+            "-fno-math-errno",
+            "-fno-trapping-math",
+            "-DDUALWALK_LEVEL=baseline",
+            "-pthread",
+        ]
         command = [str(COMPILER), *flags, f"-I{SOURCE / 'include'}", f"-I{SOURCE / 'cpu'}", "-o", str(self.program)]
         program = Path(__file__).with_name("other_processor.cpp")
         done = subprocess.run([*command, *map(str, sources), str(program)], capture_output=True, text=True, check=False)
