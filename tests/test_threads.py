@@ -51,6 +51,17 @@ def test_a_forked_child_computes_the_same(backend: str) -> None:
     assert [float(a.astype(np.float64).sum()) for a in every_kernel(backend)] == expected
 
 
+@pytest.mark.skipif(backends.why_not("native") is not None, reason="needs the compiled kernels")
+def test_short_calls_stay_on_one_thread() -> None:
+    from dualwalk import _core
+
+    assert _core.threads_for(0.0, 8) == _core.threads_for(4e6, 8) == 1
+    counts = [_core.threads_for(work, 8) for work in np.geomspace(1e5, 1e12, 500)]
+    assert counts == sorted(counts)
+    assert set(counts) == set(range(1, 9))
+    assert _core.threads_for(1e300, 1) == 1
+
+
 def test_concurrent_callers_do_not_disturb_each_other(backend: str) -> None:
     expected = every_kernel(backend)
     wrong: list[int] = []

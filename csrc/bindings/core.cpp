@@ -140,6 +140,7 @@ PYBIND11_MODULE(_core, m) {
   m.def("levels", &level_names);
   m.def("level", [] { return std::string(active->level); });
   m.def("select_level", &select_level, arg("name"));
+  m.def("threads_for", &threads_for, arg("work"), arg("n_threads"));
   m.def("philox", &philox_words, arg("counter").noconvert(), arg("seed"));
   m.def("draw_integers", &draw_integers, arg("seed"), arg("operation"), arg("copy"), arg("block"), arg("bounds").noconvert());
   m.def("draw_normals", &draw_normals, arg("seed"), arg("first"), arg("n_rows"), arg("n_columns"));

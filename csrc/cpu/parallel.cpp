@@ -106,6 +106,11 @@ Pool& the_pool() {
 
 }  // namespace
 
+int threads_for(double work, int n_threads) {
+  const double shares = work / WORK_A_THREAD;
+  return shares >= n_threads ? n_threads : std::max(static_cast<int>(shares), 1);
+}
+
 bool parallel_for(std::size_t n_tasks, int n_threads, Task run, void* context, Poll poll, void* poll_context) {
   const int helpers = static_cast<int>(std::min<std::size_t>(n_threads, n_tasks)) - 1;
   Job job{n_tasks, run, context, std::max(helpers, 0)};
