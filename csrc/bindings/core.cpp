@@ -119,12 +119,31 @@ bool elementary(const std::string& name, const Array<T>& x, Array<T> out) {
   return active->of(T{}).elementary(name.c_str(), x.data(), out.mutable_data(), x.size());
 }
 
+// For benchmarks only: bytes or operations a second of one kind of work on x (and out), measured for about `seconds`.
+template <class T>
+double limit(const std::string& name, const Array<T>& x, const py::object& out, double seconds, int n_threads) {
+  expect(x.size() > 0 && n_threads >= 1 && seconds > 0, "x must not be empty, seconds and n_threads must be positive");
+  const bool writes = name.rfind("copy", 0) == 0 || name.rfind("write", 0) == 0;
+  expect(!writes || !out.is_none(), "out must be like x where something is written");
+  T* to = optional_output<T>(out, x.size(), "out must be like x");
+  expect(reinterpret_cast<std::uintptr_t>(to) % 64 == 0, "out must begin at a cache line (64 bytes)");
+  Limit<T> job{name.c_str(), x.data(), to, static_cast<std::size_t>(x.size()), seconds, n_threads, 0.0};
+  bool known;
+  {
+    py::gil_scoped_release release;
+    known = active->of(T{}).limit(job);
+  }
+  expect(known, "name must be read, write, write_streaming, copy, copy_streaming or multiply_add");
+  return job.rate;
+}
+
 template <class T>
 void bind(py::module_& m) {
   using py::arg;
   m.def("log_mean_exp", &log_mean_exp<T>, arg("f").noconvert(), arg("weights").none(true), arg("gradient").none(true), arg("n_threads"));
   m.def("mean_log_sigmoid", &mean_log_sigmoid<T>, arg("f").noconvert(), arg("sign"), arg("gradient").none(true), arg("n_threads"));
   m.def("elementary", &elementary<T>, arg("name"), arg("x").noconvert(), arg("out").noconvert());
+  m.def("limit", &limit<T>, arg("name"), arg("x").noconvert(), arg("out").none(true), arg("seconds"), arg("n_threads"));
   bind_walks<T>(m);
   bind_nodes<T>(m);
   bind_sampling<T>(m);

@@ -215,6 +215,18 @@ struct Balance {
   void* poll_context;
 };
 
+// How fast the machine is at one thing, for benchmarks: see limits.hpp.
+template <class T>
+struct Limit {
+  const char* name;
+  const T* x;  // (n,)
+  T* out;      // (n,), or null where nothing is written
+  std::size_t n;
+  double seconds;
+  int n_threads;
+  double rate;  // the result: bytes or operations a second
+};
+
 // Every function returns false when memory ran out (nothing was written then) or, for walks, when the poll stopped it.
 template <class T>
 struct FloatKernels {
@@ -232,6 +244,7 @@ struct FloatKernels {
   bool (*balance_columns)(const Balance<T>&);
   // one elementary function over an array, for its error tests; false for a name it does not know
   bool (*elementary)(const char* name, const T* x, T* out, std::size_t n);
+  bool (*limit)(Limit<T>&);
 };
 
 struct Kernels {

@@ -1,5 +1,6 @@
 // The loops of one SIMD level. CMake compiles this file once a level, with DUALWALK_LEVEL set to its name.
 #include "balance.hpp"
+#include "limits.hpp"
 #include "logmeanexp.hpp"
 #include "node_terms.hpp"
 #include "permute.hpp"
@@ -46,10 +47,10 @@ const Kernels table = {
     permute,
     {log_mean_exp<float>, log_sigmoid_mean<float>, walk_mlp<float>, walk_local<float>, walk_mixture<float>,
      anneal_mixture<float>, train_nodes<float>, score_nodes<float>, node_terms<float>, draw_normals<float>,
-     relax_local<float>, balance_columns<float>, elementary<float>},
+     relax_local<float>, balance_columns<float>, elementary<float>, measure_limit<float>},
     {log_mean_exp<double>, log_sigmoid_mean<double>, walk_mlp<double>, walk_local<double>, walk_mixture<double>,
      anneal_mixture<double>, train_nodes<double>, score_nodes<double>, node_terms<double>, draw_normals<double>,
-     relax_local<double>, balance_columns<double>, elementary<double>},
+     relax_local<double>, balance_columns<double>, elementary<double>, measure_limit<double>},
 };
 
 }  // namespace DUALWALK_LEVEL

@@ -60,6 +60,21 @@ DUALWALK_FN void store(void* to, V v) {
   std::memcpy(to, &v, sizeof(V));
 }
 
+// A store that does not fetch what it overwrites and leaves the caches alone, where there is one; `to` is a multiple of the
+// vector's size.
+template <class V>
+DUALWALK_FN void stream(void* to, V v) {
+#if defined(__AVX512F__)
+  _mm512_stream_si512(static_cast<__m512i*>(to), (__m512i)v);
+#elif defined(__AVX2__)
+  _mm256_stream_si256(static_cast<__m256i*>(to), (__m256i)v);
+#elif defined(__SSE2__)
+  _mm_stream_si128(static_cast<__m128i*>(to), (__m128i)v);
+#else
+  store(to, v);
+#endif
+}
+
 // The product of the low 32 bits of every 64-bit lane; the high bits of the arguments do not matter.
 DUALWALK_FN U64 multiply_low_words(U64 a, U64 b) {
 #if defined(__AVX512F__)
