@@ -53,6 +53,31 @@ def test_backend_is_the_reference(backend: str, data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    ("shape", "dtype", "n_copies", "width"),
+    [
+        ((700, 131), "float32", 1, 1),  # several panels, the last one narrow; more rows than are drawn at once
+        ((300, 70), "float64", 2, 5),
+        ((257, 130), "uint8", 1, 3),
+        ((150, 90), "int16", 2, 90),
+        ((40, 7, 9), "float32", 3, 20),
+        ((200, 10500), "float32", 1, 12),  # large enough to be written past the caches
+    ],
+)
+def test_panels_agree_with_the_reference(
+    backend: str, method: str, shape: tuple[int, ...], dtype: str, n_copies: int, width: int, rng: np.random.Generator
+) -> None:
+    """Shapes that need several panels of columns, at every offset from a cache line that `out` may have."""
+    x = rng.integers(0, 100, shape).astype(dtype)
+    options = {"n_copies": n_copies, "blocks": np.arange(x[0].size) // width, "method": method, "seed": 4}
+    expected = dw.permute_marginals(x, backend="reference", **options)
+    for offset in (0, 1, 13):
+        out = np.empty(expected.size + 16, dtype)[offset : offset + expected.size].reshape(expected.shape)
+        result = dw.permute_marginals(np.asfortranarray(x) if offset == 1 else x, backend=backend, out=out, **options)
+        assert np.array_equal(result, expected)
+
+
+@pytest.mark.parametrize("method", METHODS)
 def test_threads_and_copies_do_not_change_the_draws(backend: str, method: str, rng: np.random.Generator) -> None:
     x = rng.standard_normal((333, 300)).astype(np.float32)
     many = dw.permute_marginals(x, n_copies=5, method=method, seed=9, n_threads=1, backend=backend)

@@ -1,9 +1,11 @@
-// permute_marginals on the CPU. A panel of columns, one cache line wide, is rearranged row by row in a tile that stays in the
-// cache: every column is a chain of its own, so the processor works on all of them at once, and nothing is transposed.
+// permute_marginals on the CPU. A panel of columns is rearranged in a tile that stays in the cache: every column is a chain of
+// its own, so the processor works on all of them at once, and nothing is transposed.
 #pragma once
 
-#include "draws.hpp"
-#include "kernels.hpp"
+#include <type_traits>
+
+#include "panel.hpp"
+#include "swap.hpp"
 
 namespace dualwalk {
 namespace DUALWALK_LEVEL {
@@ -13,155 +15,252 @@ struct Bytes16 {
   std::uint64_t half[2];
 };
 
-constexpr std::size_t LINE = 64;                     // bytes
-constexpr std::size_t TILE_BYTES = 8 * 1024 * 1024;  // a share of the last cache: 512 KiB was 5x slower at 100000 x 64
+#if defined(DUALWALK_SHUFFLES)
+template <class Item>
+constexpr bool can_transpose = sizeof(Item) == 4 || sizeof(Item) == 8;
+#else
+template <class Item>
+constexpr bool can_transpose = false;
+#endif
+
+// A square whose rows begin anywhere, transposed.
+template <class T>
+DUALWALK_FN void transpose_rows(const T* const* from, T* to, std::size_t to_row) {
+  Vector<T> square[LANES<T>];
+#pragma GCC unroll 16
+  for (std::size_t i = 0; i < LANES<T>; ++i) square[i] = load<Vector<T>>(from[i]);
+  transpose_square<LANES<T> / 2>(square);
+#pragma GCC unroll 16
+  for (std::size_t i = 0; i < LANES<T>; ++i) store(to + i * to_row, square[i]);
+}
 
 template <class Item>
 class Permuter {
-  static constexpr std::size_t WIDTH = LINE / sizeof(Item) < 16 ? LINE / sizeof(Item) : 16;  // columns of a full panel
+  static constexpr std::size_t STAGE_ROWS = larger(RUN_ROWS, DRAW_ROWS);  // resampled or shifted before they are written
+  static constexpr std::size_t RUNS_TOGETHER = 8;
 
  public:
-  explicit Permuter(const Permutation& job) : job_(job) {
-    // narrower panels for very many rows, so that the random accesses of a column stay in the cache
-    const std::size_t fits = TILE_BYTES / (sizeof(Item) * (job.n_rows + 1));
-    width_ = smaller(job.n_columns, fits >= WIDTH ? WIDTH : larger<std::size_t>(fits, 1));
-    n_panels_ = (job.n_columns + width_ - 1) / width_;
-    copies_a_task_ = job.n_copies * n_panels_ / (8 * static_cast<std::size_t>(job.n_threads));
+  explicit Permuter(const Permutation& job) : job_(job), panels_(job, MOST_LINES) {
+    copies_a_task_ = job.n_copies * panels_.count() / (8 * static_cast<std::size_t>(job.n_threads));
     copies_a_task_ = smaller(larger<std::size_t>(copies_a_task_, 1), job.n_copies);
     tasks_a_panel_ = (job.n_copies + copies_a_task_ - 1) / copies_a_task_;
-    for (std::size_t c = 1; c < job.n_columns; ++c)
-      contiguous_ &= job.column_offset[c] - job.column_offset[c - 1] == static_cast<std::ptrdiff_t>(sizeof(Item));
-    tile_bytes_ = (width_ * job.n_rows * sizeof(Item) + LINE) / LINE * LINE;
+    column_length_ = (job.n_rows + 2 * LINE) * sizeof(Item) / LINE | 1;  // lines, an odd number of them
+    column_length_ *= LINE / sizeof(Item);
+    tile_bytes_ = panels_.row_bytes() * (job.operation == SHIFT ? column_length_ : job.n_rows);
+    scratch_bytes_ = tile_bytes_ + panels_.row_bytes() * STAGE_ROWS;
   }
 
   bool run() {
-    const Scratch tiles(tile_bytes_ * static_cast<std::size_t>(job_.n_threads));
+    const Scratch tiles(scratch_bytes_ * static_cast<std::size_t>(job_.n_threads));
     if (!tiles) return false;
     auto body = [&](std::size_t task, int worker) {
-      panel(task / tasks_a_panel_, task % tasks_a_panel_, tiles.as<Item>(tile_bytes_ * worker));
+      char* const tile = tiles.as<char>(scratch_bytes_ * static_cast<std::size_t>(worker));
+      const std::size_t panel = task / tasks_a_panel_, first_copy = task % tasks_a_panel_ * copies_a_task_;
+      const std::size_t first = panels_.first(panel), width = panels_.width(panel);
+      for (std::size_t copy = first_copy; copy < smaller(first_copy + copies_a_task_, job_.n_copies); ++copy) {
+        rearrange(first, width, copy, copy == first_copy, tile);
+      }
     };
-    return run_parallel(n_panels_ * tasks_a_panel_, job_.n_threads, body);
+    return run_parallel(panels_.count() * tasks_a_panel_, job_.n_threads, body);
   }
 
  private:
-  // Full panels know their width when they are compiled; that is what makes them fast.
-  struct Full {
-    static constexpr std::size_t width = WIDTH;
-  };
-  struct Partial {
-    std::size_t width;
-  };
-
-  void panel(std::size_t number, std::size_t part, Item* tile) const {
-    const std::size_t first = number * width_, width = smaller(width_, job_.n_columns - first);
-    const std::size_t begin = part * copies_a_task_, end = smaller(begin + copies_a_task_, job_.n_copies);
-    if (width == WIDTH)
-      copies(Full{}, first, begin, end, tile);
-    else
-      copies(Partial{width}, first, begin, end, tile);
+  void rearrange(std::size_t first, std::size_t width, std::size_t copy, bool fresh, char* tile) const {
+    char* const stage = tile + tile_bytes_;
+    std::size_t n_runs = 1;
+    for (std::size_t c = 1; c < width; ++c) n_runs += job_.block[first + c] != job_.block[first + c - 1];
+    const bool single = width >= COUNTERS && 2 * n_runs > width;
+    if constexpr (can_transpose<Item>)
+      if (job_.operation == SHIFT && single) return shift_columns<Item>(first, width, copy, fresh, tile, stage);
+    if (fresh || job_.operation == SHUFFLE) panels_.template read<Item>(first, width, 0, job_.n_rows, tile);
+    if (job_.operation == SHUFFLE) {
+      single ? shuffle_columns(first, width, copy, tile) : shuffle_runs(first, width, copy, tile);
+      panels_.write(first, width, copy, 0, job_.n_rows, tile);
+    } else if (single && job_.operation == RESAMPLE) {
+      resample_columns(first, width, copy, tile, stage);
+    } else {
+      copy_runs(first, width, copy, tile, stage);
+    }
   }
 
-  template <class Panel>
-  void copies(Panel panel, std::size_t first, std::size_t begin, std::size_t end, Item* tile) const {
-    const std::size_t n = job_.n_rows;
-    if (job_.operation != SHUFFLE)  // source rows side by side first
-      for (std::size_t row = 0; row < n; ++row) read_row(panel, row, first, tile + row * panel.width);
-    for (std::size_t copy = begin; copy < end; ++copy) {
-      Item* const out = reinterpret_cast<Item*>(job_.out) + copy * n * job_.n_columns + first;
-      if (job_.operation == SHUFFLE) {
-        shuffle(panel, first, copy, tile, out);
-        for (std::size_t row = 0; row < n; ++row) std::memcpy(out + row * job_.n_columns, tile + row * panel.width, panel.width * sizeof(Item));
-      } else if (job_.operation == RESAMPLE) {
-        resample(panel, first, copy, tile, out);
-      } else {
-        shift(panel, first, copy, tile, out);
+  // Fisher-Yates from the inside out, in place.
+  void shuffle_columns(std::size_t first, std::size_t width, std::size_t copy, char* tile) const {
+    const std::size_t row_bytes = panels_.row_bytes();
+    for (std::size_t c = 0; c < width; c += DRAW_COLUMNS) {
+      std::uint32_t block[DRAW_COLUMNS], draws[DRAW_ROWS][DRAW_COLUMNS];
+      const std::size_t columns = blocks(first + c, smaller(DRAW_COLUMNS, width - c), block);
+      char* const base = tile + c * sizeof(Item);
+      for (std::size_t group = 0; group < job_.n_rows; group += DRAW_ROWS) {
+        draw_columns(stream(copy, 0), block, group, LinearBound{1, 1}, static_cast<std::uint32_t>(row_bytes), draws);
+        const std::size_t rows = smaller(DRAW_ROWS, job_.n_rows - group);
+        char* row = base + group * row_bytes;
+        for (std::size_t i = 0; i < rows; ++i, row += row_bytes)
+          if (columns == DRAW_COLUMNS) {
+#pragma GCC unroll 16
+            for (std::size_t k = 0; k < DRAW_COLUMNS; ++k) exchange(row, base + draws[i][k], k);
+          } else {
+            for (std::size_t k = 0; k < columns; ++k) exchange(row, base + draws[i][k], k);
+          }
       }
     }
   }
 
-  // Fisher-Yates from the inside out, into the tile.
-  template <class Panel>
-  void shuffle(Panel panel, std::size_t first, std::size_t copy, Item* tile, const Item* out) const {
-    const std::size_t n = job_.n_rows, width = panel.width;
-    std::uint32_t draws[WIDTH][ROWS_A_GROUP];
-    std::ptrdiff_t offset[WIDTH];
-    for (std::size_t c = 0; c < width; ++c) offset[c] = job_.column_offset[first + c];
-    for (std::size_t group = 0; group < n; group += ROWS_A_GROUP) {
-      draw(panel, first, copy, group, LinearBound{1, 1}, draws);
-      const std::size_t rows = smaller(ROWS_A_GROUP, n - group);
-      for (std::size_t i = 0; i < rows; ++i) {
-        const std::size_t row = group + i, place = place_in_group(i);
-        const char* const from = job_.x + static_cast<std::ptrdiff_t>(row) * job_.row_stride;
-        __builtin_prefetch(out + row * job_.n_columns, 1, 2);  // rows lie far apart: fetch them while there is work
-        __builtin_prefetch(from + offset[0] + LINE, 0, 2);
-        for (std::size_t c = 0; c < width; ++c) {
-          const std::size_t other = draws[c][place];
-          tile[row * width + c] = tile[other * width + c];
-          std::memcpy(&tile[other * width + c], from + offset[c], sizeof(Item));
+  DUALWALK_FN static void exchange(char* row, char* other, std::size_t column) {
+    Item* const a = reinterpret_cast<Item*>(row) + column;
+    Item* const b = reinterpret_cast<Item*>(other) + column;
+    const Item held = *b;
+    *b = *a;
+    *a = held;
+  }
+
+  // The same where columns of one block lie side by side and move together; a few blocks at a time, so that their draws stay near.
+  void shuffle_runs(std::size_t first, std::size_t width, std::size_t copy, char* tile) const {
+    const std::size_t row_bytes = panels_.row_bytes();
+    Run runs[RUNS_TOGETHER];
+    std::uint32_t draws[RUNS_TOGETHER][RUN_ROWS];
+    for (std::size_t c = 0; c < width;) {
+      std::size_t n_runs = 0;
+      for (; n_runs < RUNS_TOGETHER && c < width; ++n_runs) c = next_run(first, c, width, runs[n_runs]);
+      for (std::size_t group = 0; group < job_.n_rows; group += RUN_ROWS) {
+        for (std::size_t k = 0; k < n_runs; ++k)
+          draw_run(stream(copy, runs[k].block), group, LinearBound{1, 1}, static_cast<std::uint32_t>(row_bytes), draws[k]);
+        const std::size_t rows = smaller(RUN_ROWS, job_.n_rows - group);
+        for (std::size_t i = 0; i < rows; ++i)
+          for (std::size_t k = 0; k < n_runs; ++k)
+            swap_bytes(tile + (group + i) * row_bytes + runs[k].begin, tile + draws[k][place_in_run(i)] + runs[k].begin, runs[k].bytes);
+      }
+    }
+  }
+
+  // Resamples or shifts runs of columns.
+  void copy_runs(std::size_t first, std::size_t width, std::size_t copy, const char* tile, char* stage) const {
+    const std::size_t row_bytes = panels_.row_bytes();
+    std::uint32_t draws[RUN_ROWS];
+    for (std::size_t group = 0; group < job_.n_rows; group += RUN_ROWS) {
+      const std::size_t rows = smaller(RUN_ROWS, job_.n_rows - group);
+      for (std::size_t c = 0; c < width;) {
+        Run run;
+        c = next_run(first, c, width, run);
+        if (job_.operation == RESAMPLE) {
+          const LinearBound bound{0, static_cast<std::uint32_t>(job_.n_rows)};
+          draw_run(stream(copy, run.block), group, bound, static_cast<std::uint32_t>(row_bytes), draws);
+          for (std::size_t i = 0; i < rows; ++i)
+            copy_bytes(stage + i * row_bytes + run.begin, tile + draws[place_in_run(i)] + run.begin, run.bytes);
+        } else {
+          std::size_t source = wrapped(group + shift_of(copy, run.block));
+          for (std::size_t i = 0; i < rows; ++i, source = source + 1 == job_.n_rows ? 0 : source + 1)
+            copy_bytes(stage + i * row_bytes + run.begin, tile + source * row_bytes + run.begin, run.bytes);
         }
       }
+      panels_.write(first, width, copy, group, group + rows, stage);
     }
   }
 
-  template <class Panel>
-  void resample(Panel panel, std::size_t first, std::size_t copy, const Item* tile, Item* out) const {
-    const std::size_t n = job_.n_rows, width = panel.width;
-    std::uint32_t draws[WIDTH][ROWS_A_GROUP];
-    for (std::size_t group = 0; group < n; group += ROWS_A_GROUP) {
-      draw(panel, first, copy, group, LinearBound{0, static_cast<std::uint32_t>(n)}, draws);
-      const std::size_t rows = smaller(ROWS_A_GROUP, n - group);
-      for (std::size_t i = 0; i < rows; ++i) {
-        const std::size_t place = place_in_group(i);
-        for (std::size_t c = 0; c < width; ++c) out[(group + i) * job_.n_columns + c] = tile[draws[c][place] * width + c];
+  void resample_columns(std::size_t first, std::size_t width, std::size_t copy, const char* tile, char* stage) const {
+    const std::size_t row_bytes = panels_.row_bytes();
+    for (std::size_t group = 0; group < job_.n_rows; group += DRAW_ROWS) {
+      const std::size_t rows = smaller(DRAW_ROWS, job_.n_rows - group);
+      for (std::size_t c = 0; c < width; c += DRAW_COLUMNS) {
+        std::uint32_t block[DRAW_COLUMNS], draws[DRAW_ROWS][DRAW_COLUMNS];
+        const std::size_t columns = blocks(first + c, smaller(DRAW_COLUMNS, width - c), block);
+        draw_columns(stream(copy, 0), block, group, LinearBound{0, static_cast<std::uint32_t>(job_.n_rows)},
+                     static_cast<std::uint32_t>(row_bytes), draws);
+        const char* const base = tile + c * sizeof(Item);
+        for (std::size_t i = 0; i < rows; ++i) {
+          Item* const to = reinterpret_cast<Item*>(stage + i * row_bytes) + c;
+          if (columns == DRAW_COLUMNS) {
+#pragma GCC unroll 16
+            for (std::size_t k = 0; k < DRAW_COLUMNS; ++k) to[k] = reinterpret_cast<const Item*>(base + draws[i][k])[k];
+          } else {
+            for (std::size_t k = 0; k < columns; ++k) to[k] = reinterpret_cast<const Item*>(base + draws[i][k])[k];
+          }
+        }
       }
+      panels_.write(first, width, copy, group, group + rows, stage);
     }
   }
 
-  template <class Panel>
-  void shift(Panel panel, std::size_t first, std::size_t copy, const Item* tile, Item* out) const {
-    const std::size_t n = job_.n_rows, width = panel.width;
-    std::size_t source[WIDTH];
-    for (std::size_t c = 0; c < width; ++c)
-      source[c] = n < 2 ? 0 : 1 + draw_integer(stream(copy, job_.block[first + c]), 0, static_cast<std::uint32_t>(n - 1));
-    for (std::size_t row = 0; row < n; ++row)
-      for (std::size_t c = 0; c < width; ++c) {
-        out[row * job_.n_columns + c] = tile[source[c] * width + c];
-        source[c] = source[c] + 1 == n ? 0 : source[c] + 1;
+  // Rotates columns that lie in one piece each: rows are transposed on their way in and out, a square of vectors at a time. Behind
+  // each column its beginning is repeated, so that a vector can be read across its end.
+  template <class T>
+  void shift_columns(std::size_t first, std::size_t width, std::size_t copy, bool fresh, char* tile, char* stage) const {
+    using Real = std::conditional_t<sizeof(T) == 8, double, float>;  // transpose() moves these; no arithmetic touches them
+    constexpr std::size_t lanes = LANES<Real>;
+    const std::size_t n = job_.n_rows, row = panels_.row_bytes() / sizeof(T), all = (width + lanes - 1) / lanes * lanes;
+    Real* const columns = reinterpret_cast<Real*>(tile);
+    Real* const staged = reinterpret_cast<Real*>(stage);
+    if (fresh) {
+      for (std::size_t group = 0; group < n; group += STAGE_ROWS) {
+        const std::size_t end = smaller(group + STAGE_ROWS, n);
+        panels_.template read<Item>(first, width, group, end, stage);
+        transpose(staged, row, (end - group + lanes - 1) / lanes * lanes, all, columns + group, column_length_);
       }
-  }
-
-  // The draws of one group of rows for every column of the panel; columns of one block share them.
-  template <class Panel>
-  void draw(Panel panel, std::size_t first, std::size_t copy, std::size_t group, LinearBound bound,
-            std::uint32_t (*draws)[ROWS_A_GROUP]) const {
-    for (std::size_t c = 0; c < panel.width; ++c) {
-      const std::int32_t block = job_.block[first + c];
-      if (c > 0 && block == job_.block[first + c - 1])
-        std::memcpy(draws[c], draws[c - 1], sizeof(draws[c]));
-      else
-        draw_group(stream(copy, block), group, bound, draws[c]);
+      for (std::size_t c = 0; c < width; ++c)
+        for (std::size_t k = 0; k < lanes; ++k) columns[c * column_length_ + n + k] = columns[c * column_length_ + k % n];
+    }
+    std::size_t shift[MOST_LINES * LINE / sizeof(T)];
+    for (std::size_t c = 0; c < all; ++c) shift[c] = shift_of(copy, job_.block[first + smaller(c, width - 1)]);
+    for (std::size_t group = 0; group < n; group += STAGE_ROWS) {
+      const std::size_t end = smaller(group + STAGE_ROWS, n);
+      for (std::size_t r = group; r < end; r += lanes)
+        for (std::size_t c = 0; c < all; c += lanes) {
+          const Real* from[lanes];
+          for (std::size_t i = 0; i < lanes; ++i) from[i] = columns + (c + i) * column_length_ + wrapped(r + shift[c + i]);
+          transpose_rows(from, staged + (r - group) * row + c, row);
+        }
+      panels_.write(first, width, copy, group, end, stage);
     }
   }
 
-  Stream stream(std::size_t copy, std::int32_t block) const {
-    return {job_.seed, job_.operation, static_cast<std::uint32_t>(copy), static_cast<std::uint32_t>(block)};
+  std::size_t shift_of(std::size_t copy, std::int32_t block) const {
+    if (job_.n_rows < 2) return 0;
+    return 1 + draw_integer(stream(copy, static_cast<std::uint32_t>(block)), 0, static_cast<std::uint32_t>(job_.n_rows - 1));
+  }
+  std::size_t wrapped(std::size_t row) const { return row < job_.n_rows ? row : row - job_.n_rows; }
+
+  // A block's neighbouring columns inside a panel: they share their draws and move together.
+  struct Run {
+    std::uint32_t block;
+    std::size_t begin, bytes;  // in a row of the tile
+  };
+  std::size_t next_run(std::size_t first, std::size_t column, std::size_t width, Run& run) const {
+    std::size_t end = column + 1;
+    while (end < width && job_.block[first + end] == job_.block[first + column]) ++end;
+    run = {static_cast<std::uint32_t>(job_.block[first + column]), column * sizeof(Item), (end - column) * sizeof(Item)};
+    return end;
   }
 
-  // One row of the panel, from wherever its columns lie.
-  template <class Panel>
-  DUALWALK_FN void read_row(Panel panel, std::size_t row, std::size_t first, Item* to) const {
-    const char* const from = job_.x + static_cast<std::ptrdiff_t>(row) * job_.row_stride;
-    const std::ptrdiff_t* const offset = job_.column_offset + first;
-    if (contiguous_)
-      std::memcpy(to, from + offset[0], panel.width * sizeof(Item));
-    else
-      for (std::size_t c = 0; c < panel.width; ++c) std::memcpy(to + c, from + offset[c], sizeof(Item));
+  // The blocks of some columns, filled up.
+  std::size_t blocks(std::size_t first, std::size_t columns, std::uint32_t* block) const {
+    for (std::size_t k = 0; k < DRAW_COLUMNS; ++k)
+      block[k] = static_cast<std::uint32_t>(job_.block[first + smaller(k, columns - 1)]);
+    return columns;
+  }
+
+  Stream stream(std::size_t copy, std::uint32_t block) const {
+    return {job_.seed, job_.operation, static_cast<std::uint32_t>(copy), block};
   }
 
   const Permutation& job_;
-  bool contiguous_ = true;  // columns follow one another in memory
-  std::size_t width_, n_panels_, copies_a_task_, tasks_a_panel_, tile_bytes_;
+  const Panels panels_;
+  std::size_t copies_a_task_, tasks_a_panel_, column_length_, tile_bytes_, scratch_bytes_;
 };
+
+// Draws with any bounds, by the code that shuffles: the tests that hold the backends together reach its rejections here. The two
+// ways to draw take turns.
+inline void draw_integers(const Stream& stream, const std::uint32_t* bounds, std::size_t n_rows, std::uint32_t* out) {
+  const ListedBound bound{bounds, n_rows};
+  for (std::size_t group = 0; group < n_rows; group += RUN_ROWS) {
+    std::uint32_t run[RUN_ROWS], columns[DRAW_ROWS][DRAW_COLUMNS], block[DRAW_COLUMNS];
+    draw_run(stream, group, bound, 1, run);
+    for (std::size_t c = 0; c < DRAW_COLUMNS; ++c) block[c] = stream.block;
+    for (std::size_t i = 0; i < smaller(RUN_ROWS, n_rows - group); ++i) {
+      const std::size_t turn = i / DRAW_ROWS;
+      if (i % DRAW_ROWS == 0 && turn % 2) draw_columns(stream, block, group + i, bound, 1, columns);
+      out[group + i] = turn % 2 ? columns[i % DRAW_ROWS][turn % DRAW_COLUMNS] : run[place_in_run(i)];
+    }
+  }
+}
 
 inline bool permute(const Permutation& job) {
   switch (job.item_size) {
@@ -170,15 +269,6 @@ inline bool permute(const Permutation& job) {
     case 4: return Permuter<std::uint32_t>(job).run();
     case 8: return Permuter<std::uint64_t>(job).run();
     default: return Permuter<Bytes16>(job).run();
-  }
-}
-
-// Draws with any bounds, by the code that shuffles: the tests that hold the backends together reach its rejections here.
-inline void draw_integers(const Stream& stream, const std::uint32_t* bounds, std::size_t n_rows, std::uint32_t* out) {
-  std::uint32_t draws[ROWS_A_GROUP];
-  for (std::size_t row = 0; row < n_rows; ++row) {
-    if (row % ROWS_A_GROUP == 0) draw_group(stream, row, ListedBound{bounds, n_rows}, draws);
-    out[row] = draws[place_in_group(row % ROWS_A_GROUP)];
   }
 }
 

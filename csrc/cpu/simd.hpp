@@ -107,11 +107,11 @@ DUALWALK_FN U64 lane_numbers() {
 }
 
 template <class A>
-DUALWALK_FN A smaller(A a, A b) {
+DUALWALK_FN constexpr A smaller(A a, A b) {
   return b < a ? b : a;
 }
 template <class A>
-DUALWALK_FN A larger(A a, A b) {
+DUALWALK_FN constexpr A larger(A a, A b) {
   return a < b ? b : a;
 }
 
