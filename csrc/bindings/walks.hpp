@@ -90,22 +90,45 @@ py::tuple run_walk(Array<T>& x, const py::object& plan, const py::object& shape,
   return ends.tuple();
 }
 
+constexpr std::size_t LINE_BYTES = 64, PANEL_BYTES = 192;  // as in panels.hpp
+
 template <class T>
-py::tuple walk_mlp(Array<T> x, const std::vector<Array<T>>& weights, const std::vector<Array<T>>& biases,
+py::ssize_t whole_lines(std::size_t n) {
+  constexpr std::size_t line = LINE_BYTES / sizeof(T);
+  return static_cast<py::ssize_t>((n + line - 1) / line * line);
+}
+
+// A matrix in panels, or vectors in whole lines, made by pack_panels and pack_lines of backends/_native_panels.py.
+template <class T>
+const T* packed(const Array<T>& array, py::ssize_t size, const char* what) {
+  expect(array.size() == size && reinterpret_cast<std::uintptr_t>(array.data()) % LINE_BYTES == 0, what);
+  return array.data();
+}
+template <class T>
+const T* panels(const Array<T>& array, std::size_t n_entries, std::size_t n_columns) {
+  constexpr std::size_t panel = PANEL_BYTES / sizeof(T);
+  return packed(array, static_cast<py::ssize_t>((n_entries + panel - 1) / panel * panel * n_columns), "panels do not fit the layer");
+}
+
+template <class T>
+py::tuple walk_mlp(Array<T> x, const std::vector<std::size_t>& width, const std::vector<Array<T>>& forward,
+                   const std::vector<Array<T>>& backward, const std::vector<Array<T>>& biases, const Array<T>& last,
                    const py::object& plan, const py::object& shape) {
-  expect(!weights.empty() && weights.size() == biases.size() && weights.size() <= 64, "1 to 64 layers, a bias for each");
-  std::vector<std::size_t> width{static_cast<std::size_t>(x.shape(1))};
-  std::vector<const T*> weight, bias;
-  for (std::size_t l = 0; l < weights.size(); ++l) {
-    expect(weights[l].ndim() == 2 && static_cast<std::size_t>(weights[l].shape(1)) == width.back() &&
-               biases[l].size() == weights[l].shape(0) && weights[l].shape(0) > 0,
-           "layer shapes must follow one another");
-    width.push_back(weights[l].shape(0));
-    weight.push_back(weights[l].data());
-    bias.push_back(biases[l].data());
+  const std::size_t n_layers = biases.size();
+  expect(n_layers > 0 && n_layers <= 64 && width.size() == n_layers + 1 && forward.size() == n_layers - 1 &&
+             backward.size() == n_layers - 1,
+         "1 to 64 layers, widths and biases for each");
+  expect(x.ndim() == 2 && width[0] == static_cast<std::size_t>(x.shape(1)) && width.back() == 1,
+         "the first layer must have n_features inputs, the last one output");
+  std::vector<const T*> there, back, bias;
+  for (std::size_t l = 0; l < n_layers; ++l) {
+    bias.push_back(packed(biases[l], whole_lines<T>(width[l + 1]), "biases must be in whole lines"));
+    if (l + 1 == n_layers) break;
+    there.push_back(panels(forward[l], width[l + 1], width[l]));
+    back.push_back(panels(backward[l], width[l], width[l + 1]));
   }
-  expect(width.back() == 1, "the last layer must have one output");
-  const MlpDual<T> dual{weights.size(), width.data(), weight.data(), bias.data()};
+  const MlpDual<T> dual{n_layers,    width.data(), there.data(),
+                        back.data(), bias.data(),  packed(last, whole_lines<T>(width[n_layers - 1]), "last must be in whole lines")};
   return run_walk(x, plan, shape, [&](const Walk<T>& walk) { return active->of(T{}).walk_mlp(walk, dual); });
 }
 
@@ -123,28 +146,37 @@ py::tuple walk_local(Array<T> x, const Array<T>& mean, const Array<T>& curvature
 }
 
 template <class T>
-MixtureDual<T> mixture_of(const Array<T>& x, const Array<T>& axes, const Array<T>& starts, const Array<T>& precisions,
-                          const Array<T>& log_scales, py::ssize_t n_times, double pull, double constant) {
-  expect(x.ndim() == 2 && axes.ndim() == 3 && axes.shape(0) > 0 && axes.shape(1) == x.shape(1) && axes.shape(2) == x.shape(1),
-         "axes must be (n_components, n_features, n_features)");
-  const py::ssize_t numbers = n_times * axes.shape(0);
-  expect(starts.size() == numbers * x.shape(1) && precisions.size() == starts.size() && log_scales.size() == numbers,
-         "starts, precisions and log_scales must have a row for each time and component");
-  return {static_cast<std::size_t>(axes.shape(0)), static_cast<std::size_t>(x.shape(1)), axes.data(), starts.data(),
-          precisions.data(), log_scales.data(), static_cast<T>(pull), static_cast<T>(constant)};
+MixtureDual<T> mixture_of(const Array<T>& x, const Array<T>& forward, const Array<T>& backward, const Array<T>& starts,
+                          const Array<T>& precisions, const Array<T>& log_scales, py::ssize_t n_times, double pull,
+                          double constant) {
+  expect(x.ndim() == 2 && log_scales.ndim() == 2 && log_scales.shape(0) == n_times && log_scales.shape(1) > 0,
+         "x must be 2-D, log_scales (n_times, n_components)");
+  const std::size_t d = x.shape(1), n_components = log_scales.shape(1), all = n_components * whole_lines<T>(d);
+  const char* const wanted = "starts and precisions must have whole lines for each time and component";
+  const py::ssize_t numbers = n_times * static_cast<py::ssize_t>(all);
+  return {n_components,
+          d,
+          panels(forward, all, d),
+          panels(backward, d, n_components * d),
+          packed(starts, numbers, wanted),
+          packed(precisions, numbers, wanted),
+          log_scales.data(),
+          static_cast<T>(pull),
+          static_cast<T>(constant)};
 }
 
 template <class T>
-py::tuple walk_mixture(Array<T> x, const Array<T>& axes, const Array<T>& starts, const Array<T>& precisions,
-                       const Array<T>& log_scales, double pull, double constant, const py::object& plan,
-                       const py::object& shape) {
-  const MixtureDual<T> dual = mixture_of(x, axes, starts, precisions, log_scales, 1, pull, constant);
+py::tuple walk_mixture(Array<T> x, const Array<T>& forward, const Array<T>& backward, const Array<T>& starts,
+                       const Array<T>& precisions, const Array<T>& log_scales, double pull, double constant,
+                       const py::object& plan, const py::object& shape) {
+  const MixtureDual<T> dual = mixture_of(x, forward, backward, starts, precisions, log_scales, 1, pull, constant);
   return run_walk(x, plan, shape, [&](const Walk<T>& walk) { return active->of(T{}).walk_mixture(walk, dual); });
 }
 
 template <class T>
-py::tuple anneal_mixture(Array<T> x, const Array<T>& axes, const Array<T>& starts, const Array<T>& precisions,
-                         const Array<T>& log_scales, double pull, double constant, const py::object& plan) {
+py::tuple anneal_mixture(Array<T> x, const Array<T>& forward, const Array<T>& backward, const Array<T>& starts,
+                         const Array<T>& precisions, const Array<T>& log_scales, double pull, double constant,
+                         const py::object& plan) {
   const auto table = plan.attr("moves").cast<Array<double>>();
   expect(table.ndim() == 2 && table.shape(1) == 4, "moves must be (n_steps, 4)");
   const py::ssize_t n_steps = table.shape(0);
@@ -152,7 +184,7 @@ py::tuple anneal_mixture(Array<T> x, const Array<T>& axes, const Array<T>& start
   expect(x.ndim() == 2 && x.shape(0) > 0 && x.shape(1) > 0 && n_threads >= 1, "x must be 2-D and not empty");
   expect(x.shape(0) < (py::ssize_t{1} << 32), "walks are limited to 2^32");
   const py::ssize_t n = x.shape(0), d = x.shape(1);
-  const MixtureDual<T> dual = mixture_of(x, axes, starts, precisions, log_scales, n_steps + 1, pull, constant);
+  const MixtureDual<T> dual = mixture_of(x, forward, backward, starts, precisions, log_scales, n_steps + 1, pull, constant);
   std::vector<Move<T>> moves;
   for (py::ssize_t i = 0; i < n_steps; ++i)
     moves.push_back({static_cast<T>(table.at(i, 0)), static_cast<T>(table.at(i, 1)), static_cast<T>(table.at(i, 2)),
@@ -183,14 +215,16 @@ py::tuple anneal_mixture(Array<T> x, const Array<T>& axes, const Array<T>& start
 template <class T>
 void bind_walks(py::module_& m) {
   using py::arg;
-  m.def("walk_mlp", &walk_mlp<T>, arg("x").noconvert(), arg("weights"), arg("biases"), arg("plan"), arg("shape").none(true));
+  m.def("walk_mlp", &walk_mlp<T>, arg("x").noconvert(), arg("width"), arg("forward"), arg("backward"), arg("biases"),
+        arg("last").noconvert(), arg("plan"), arg("shape").none(true));
   m.def("walk_local", &walk_local<T>, arg("x").noconvert(), arg("mean").noconvert(), arg("curvature").noconvert(),
         arg("factor").noconvert(), arg("constant").noconvert(), arg("plan"), arg("shape").none(true));
-  m.def("walk_mixture", &walk_mixture<T>, arg("x").noconvert(), arg("axes").noconvert(), arg("starts").noconvert(),
-        arg("precisions").noconvert(), arg("log_scales").noconvert(), arg("pull"), arg("constant"), arg("plan"),
-        arg("shape").none(true));
-  m.def("anneal_mixture", &anneal_mixture<T>, arg("x").noconvert(), arg("axes").noconvert(), arg("starts").noconvert(),
-        arg("precisions").noconvert(), arg("log_scales").noconvert(), arg("pull"), arg("constant"), arg("plan"));
+  m.def("walk_mixture", &walk_mixture<T>, arg("x").noconvert(), arg("forward").noconvert(), arg("backward").noconvert(),
+        arg("starts").noconvert(), arg("precisions").noconvert(), arg("log_scales").noconvert(), arg("pull"), arg("constant"),
+        arg("plan"), arg("shape").none(true));
+  m.def("anneal_mixture", &anneal_mixture<T>, arg("x").noconvert(), arg("forward").noconvert(), arg("backward").noconvert(),
+        arg("starts").noconvert(), arg("precisions").noconvert(), arg("log_scales").noconvert(), arg("pull"), arg("constant"),
+        arg("plan"));
 }
 
 }  // namespace dualwalk

@@ -72,13 +72,16 @@ struct Walk {
   void* poll_context;
 };
 
-// f(x) = w_L silu(... silu(W_1 x + b_1) ...) + b_L
+// f(x) = w_L silu(... silu(W_1 x + b_1) ...) + b_L. Matrices come in panels (panels.hpp), vectors in whole lines: zeros fill
+// both up, and both begin at a line.
 template <class T>
 struct MlpDual {
-  std::size_t n_layers;          // the last one has one output
-  const std::size_t* width;      // (n_layers + 1,): inputs, hidden widths, 1
-  const T* const* weight;        // layer l: (width[l + 1], width[l]), C-contiguous
-  const T* const* bias;          // layer l: (width[l + 1],)
+  std::size_t n_layers;        // the last one has one output
+  const std::size_t* width;    // (n_layers + 1,): inputs, hidden widths, 1
+  const T* const* forward;     // layer l but the last: panels of W, (width[l + 1], width[l])
+  const T* const* backward;    // and of its transpose
+  const T* const* bias;        // layer l: (width[l + 1],)
+  const T* last;               // the last layer's weights
 };
 
 // f(y) = constant + curvature . y^2 / 2 + |factor y|^2 / 2 with y = x - mean; one neighbourhood for all walks, or one each.
@@ -93,13 +96,14 @@ struct LocalDual {
 };
 
 // f(x) = log sum_k exp(log_scale_k - z_k . precision_k z_k / 2) + pull |x|^2 / 2 + constant with z_k = axes_k x + start_k; the
-// tables hold as many times as a call needs: one for walks, n_steps + 1 for annealing.
+// tables hold as many times as a call needs: one for walks, n_steps + 1 for annealing. Panels and lines as for MlpDual.
 template <class T>
 struct MixtureDual {
   std::size_t n_components, n_features;
-  const T* axes;        // (n_components, n_features, n_features), an eigenvector a row
-  const T* starts;      // (n_times, n_components, n_features)
-  const T* precisions;  // (n_times, n_components, n_features)
+  const T* forward;     // panels of the axes, (n_components times whole lines, n_features), an eigenvector a row
+  const T* backward;    // panels of (n_features, n_components n_features)
+  const T* starts;      // (n_times, n_components, n_features in whole lines)
+  const T* precisions;  // the same
   const T* log_scales;  // (n_times, n_components)
   T pull, constant;
 };

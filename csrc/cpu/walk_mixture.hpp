@@ -2,7 +2,7 @@
 #pragma once
 
 #include "mixture.hpp"
-#include "walk_tile.hpp"
+#include "walk_rows.hpp"
 
 namespace dualwalk {
 namespace DUALWALK_LEVEL {
@@ -14,106 +14,107 @@ class Annealer {
 
  public:
   Annealer(const Anneal<T>& anneal, const MixtureModel<T>& model)
-      : anneal_(anneal), model_(model), stop_(anneal.poll, anneal.poll_context) {
+      : anneal_(anneal), model_(model), stop_(anneal.poll, anneal.poll_context), step_(whole_lines<T>(anneal.n_features)) {
+    n_threads_ = threads_for(static_cast<double>(model.work) * anneal.n_walks * (anneal.n_steps + 1), anneal.n_threads);
+    task_rows_ = rows_a_task(anneal.n_walks, n_threads_);
     // per worker: x, gradient, the velocity foreseen, one row of noise, then the model's room
-    model_at_ = (3 * anneal.n_features * TILE<T> + noise_length(anneal.n_features) + 15) / 16 * 16;
-    worker_numbers_ = (model_at_ + model.room_numbers + 31) / 16 * 16;
+    model_at_ = whole_lines<T>(3 * task_rows_ * step_ + noise_length(anneal.n_features));
+    worker_numbers_ = whole_lines<T>(model_at_ + model.room_numbers(task_rows_) + PANEL_LINE<T>);
   }
 
   bool run() {
-    const Scratch rooms(worker_numbers_ * sizeof(T) * anneal_.n_threads);
+    const Scratch rooms(worker_numbers_ * sizeof(T) * n_threads_);
     if (!rooms) return false;
-    auto body = [&](std::size_t tile, int worker) {
-      if (!stop_.asked(worker)) anneal_tile(tile, worker, rooms.template as<T>() + worker_numbers_ * worker);
+    auto body = [&](std::size_t task, int worker) {
+      if (!stop_.asked(worker)) anneal_rows(task, worker, rooms.template as<T>() + worker_numbers_ * worker);
     };
-    const std::size_t n_tiles = (anneal_.n_walks + TILE<T> - 1) / TILE<T>;
-    return run_parallel(n_tiles, anneal_.n_threads, body, anneal_.poll, anneal_.poll_context) && !stop_.asked(1);
+    const std::size_t n_tasks = (anneal_.n_walks + task_rows_ - 1) / task_rows_;
+    return run_parallel(n_tasks, n_threads_, body, anneal_.poll, anneal_.poll_context) && !stop_.asked(1);
   }
 
  private:
-  void anneal_tile(std::size_t tile, int worker, T* room) {
-    const std::size_t d = anneal_.n_features;
-    const Place place = place_of<T>(tile, anneal_.n_walks);
+  void anneal_rows(std::size_t task, int worker, T* room) {
+    const std::size_t d = anneal_.n_features, first = task * task_rows_;
     T* const x = room;
-    T* const gradient = x + d * TILE<T>;
-    T* const foreseen = gradient + d * TILE<T>;
-    gather(anneal_.x, place, d, x);
-    if (anneal_.renoise) renoise(x, foreseen + d * TILE<T>, place);
-    std::memset(foreseen, 0, d * TILE<T> * sizeof(T));
-    T going[TILE<T>];
-    for (std::size_t lane = 0; lane < TILE<T>; ++lane) going[lane] = T{1};
-    for (std::size_t lane = 0; lane < place.n; ++lane) anneal_.steps[place.first + lane] = 0;
+    T* const gradient = x + task_rows_ * step_;
+    T* const foreseen = gradient + task_rows_ * step_;
+    T f[TASK_ROWS];
+    RowGroup<T> rows(anneal_.x, first, smaller(task_rows_, anneal_.n_walks - first), d, x);
+    std::memset(foreseen, 0, rows.n * step_ * sizeof(T));
+    for (std::size_t r = 0; r < rows.n; ++r) {
+      if (anneal_.renoise) renoise(rows.number[r], x + r * step_, foreseen + task_rows_ * step_);
+      anneal_.steps[rows.number[r]] = 0;
+      record(x + r * step_, rows.number[r], 0);
+    }
     std::size_t work = 0;
-    record(x, place, 0);
-    for (std::size_t step = 0;; ++step) {
-      if ((work += model_.work) > POLL_STEPS_WORK) {
+    for (std::size_t step = 0; step <= anneal_.n_steps && rows.n > 0; ++step) {
+      if ((work += model_.work * rows.n) > POLL_STEPS_WORK) {
         work = 0;
         if (stop_.asked(worker)) return;
       }
       const bool last = step == anneal_.n_steps;
-      const T* const f = model_.evaluate_at(step, x, room + model_at_, last ? nullptr : gradient);
-      for (std::size_t lane = 0; lane < place.n; ++lane)
-        if (going[lane] != T{0}) anneal_.f[place.first + lane] = f[lane];
-      if (last) break;
-      T squared[TILE<T>];
-      lane_squares(gradient, d, squared);
-      for (std::size_t lane = 0; lane < TILE<T>; ++lane) {
-        if (!std::isfinite(f[lane]) || !std::isfinite(squared[lane])) going[lane] = T{0};
-        if (lane < place.n && going[lane] != T{0}) ++anneal_.steps[place.first + lane];
-      }
-      advance(anneal_.moves[step], going, gradient, foreseen, x);
-      record(x, place, step + 1);
+      model_.evaluate_at(step, x, rows.n, room + model_at_, last ? nullptr : gradient, f);
+      for (std::size_t r = 0; r < rows.n; ++r) anneal_.f[rows.number[r]] = f[r];
+      if (!last) take_step(step, rows, f, x, gradient, foreseen);
     }
-    scatter(x, place, d, anneal_.x, d);
+    for (std::size_t r = 0; r < rows.n; ++r) std::memcpy(anneal_.x + rows.number[r] * d, x + r * step_, d * sizeof(T));
   }
 
-  void renoise(T* x, T* normals, Place place) const {
-    for (std::size_t lane = 0; lane < place.n; ++lane) {
-      draw_noise(anneal_.seed, place.first + lane, RENOISE_STEP, anneal_.n_features, normals);
-      for (std::size_t j = 0; j < anneal_.n_features; ++j) {
-        T& at = x[j * TILE<T> + lane];
-        at = anneal_.keep * at + anneal_.add * normals[j];
+  // Rows whose f or gradient is not finite are written where they belong; the others close ranks and move on.
+  void take_step(std::size_t step, RowGroup<T>& rows, const T* f, T* x, const T* gradient, T* foreseen) const {
+    std::size_t left = 0;
+    for (std::size_t r = 0; r < rows.n; ++r) {
+      const std::size_t number = rows.number[r], from = r * step_, to = left * step_;
+      if (!std::isfinite(f[r]) || !std::isfinite(dot(gradient + from, gradient + from, step_))) {
+        std::memcpy(anneal_.x + number * anneal_.n_features, x + from, anneal_.n_features * sizeof(T));
+        for (std::size_t rest = step + 1; anneal_.trajectory && rest <= anneal_.n_steps; ++rest) record(x + from, number, rest);
+        continue;
       }
+      advance(anneal_.moves[step], gradient + from, x + from, foreseen + from, x + to, foreseen + to);
+      ++anneal_.steps[number];
+      record(x + to, number, step + 1);
+      rows.number[left++] = number;
     }
+    rows.n = left;
+  }
+
+  void renoise(std::size_t number, T* x, T* normals) const {
+    draw_noise(anneal_.seed, number, RENOISE_STEP, anneal_.n_features, normals);
+    for (std::size_t j = 0; j < anneal_.n_features; ++j) x[j] = anneal_.keep * x[j] + anneal_.add * normals[j];
   }
 
   // One turn by the move's angle, with the correction for what the velocity was not foreseen to be.
-  void advance(const Move<T>& move, const T* going, const T* gradient, T* foreseen, T* x) const {
-    for (std::size_t i = 0; i < anneal_.n_features * TILE<T>; i += LANES<T>) {
+  void advance(const Move<T>& move, const T* gradient, const T* x, const T* foreseen, T* x_after, T* foreseen_after) const {
+    for (std::size_t i = 0; i < step_; i += LANES<T>) {
       const V at = load<V>(x + i), velocity = move.speed * load<V>(gradient + i), before = load<V>(foreseen + i);
-      const V moved = move.cosine * at + move.sine * velocity + move.correction * (velocity - before);
-      store(foreseen + i, move.cosine * velocity - move.sine * at);
-      store(x + i, load<V>(going + i % TILE<T>) != T{0} ? moved : at);
+      store(foreseen_after + i, move.cosine * velocity - move.sine * at);
+      store(x_after + i, move.cosine * at + move.sine * velocity + move.correction * (velocity - before));
     }
   }
 
-  void record(const T* x, Place place, std::size_t frame) const {
+  void record(const T* x, std::size_t number, std::size_t frame) const {
     if (!anneal_.trajectory) return;
     const std::size_t d = anneal_.n_features;
-    scatter(x, place, d, anneal_.trajectory + frame * d, (anneal_.n_steps + 1) * d);
+    std::memcpy(anneal_.trajectory + (number * (anneal_.n_steps + 1) + frame) * d, x, d * sizeof(T));
   }
 
   const Anneal<T>& anneal_;
   const MixtureModel<T>& model_;
   Stop stop_;
-  std::size_t model_at_, worker_numbers_;
+  const std::size_t step_;
+  std::size_t task_rows_, model_at_, worker_numbers_;
+  int n_threads_;
 };
 
 template <class T>
 bool walk_mixture(const Walk<T>& walk, const MixtureDual<T>& dual) {
-  MixtureModel<T> model(dual);
-  const Scratch axes(model.packed_bytes());
-  if (!axes) return false;
-  model.pack_axes(axes.template as<T>());
-  return TileWalker<T, MixtureModel<T>>(walk, model).run();
+  const MixtureModel<T> model(dual);
+  return RowWalker<T, MixtureModel<T>>(walk, model).run();
 }
 
 template <class T>
 bool anneal_mixture(const Anneal<T>& anneal, const MixtureDual<T>& dual) {
-  MixtureModel<T> model(dual);
-  const Scratch axes(model.packed_bytes());
-  if (!axes) return false;
-  model.pack_axes(axes.template as<T>());
+  const MixtureModel<T> model(dual);
   return Annealer<T>(anneal, model).run();
 }
 

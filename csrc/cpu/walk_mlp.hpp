@@ -1,8 +1,8 @@
-// Walks on an MLP dual, a tile of walks at a time.
+// Walks on an MLP dual: every layer is a product with its rows' values, and one with its transpose on the way back.
 #pragma once
 
 #include "dualwalk/activation.hpp"
-#include "walk_tile.hpp"
+#include "walk_rows.hpp"
 
 namespace dualwalk {
 namespace DUALWALK_LEVEL {
@@ -15,82 +15,62 @@ class MlpModel {
   using V = Vector<T>;
 
  public:
-  std::size_t work = 0, room_numbers = 0;
+  std::size_t work = 0;
 
   explicit MlpModel(const MlpDual<T>& dual) : dual_(dual) {
-    for (std::size_t l = 0; l < dual.n_layers; ++l) {
-      const std::size_t in = dual.width[l], out = dual.width[l + 1];
-      forward_[l] = n_packed_;
-      n_packed_ += packed_size<T>(out, in);
-      backward_[l] = n_packed_;
-      n_packed_ += packed_size<T>(in, out);
-      work += 2 * in * out * TILE<T>;
-    }
-    for (std::size_t l = 1; l <= dual.n_layers; ++l) {  // every hidden layer's activation and slope
-      activation_[l] = room_numbers;
-      room_numbers += dual.width[l] * TILE<T>;
-      slope_[l] = room_numbers;
-      room_numbers += dual.width[l] * TILE<T>;
+    for (std::size_t l = 0; l < dual.n_layers; ++l) work += 2 * dual.width[l] * dual.width[l + 1];
+    for (std::size_t l = 1; l < dual.n_layers; ++l) {  // every hidden layer's values and slopes
+      hidden_[l] = row_numbers_;
+      row_numbers_ += 2 * step(l);
     }
   }
 
-  std::size_t packed_bytes() const { return n_packed_ * sizeof(T); }
-  void pack_weights(T* packed) {
-    packed_ = packed;
-    for (std::size_t l = 0; l < dual_.n_layers; ++l) {
-      const std::size_t in = dual_.width[l], out = dual_.width[l + 1];
-      pack(dual_.weight[l], out, in, in, std::size_t{1}, packed + forward_[l]);
-      pack(dual_.weight[l], in, out, std::size_t{1}, in, packed + backward_[l]);
-    }
-  }
+  std::size_t room_numbers(std::size_t n_rows) const { return n_rows * row_numbers_; }
 
-  const T* evaluate(const T* x, T* room, T* gradient) const {
-    const std::size_t n_layers = dual_.n_layers;
+  void evaluate(const T* x, std::size_t n_rows, T* room, T* gradient, T* f) const {
+    const std::size_t last = dual_.n_layers - 1;
     const T* in = x;
-    for (std::size_t l = 1; l <= n_layers; ++l) {
-      T* const z = room + activation_[l];
-      multiply(packed_ + forward_[l - 1], dual_.width[l], dual_.width[l - 1], in, dual_.bias[l - 1], z);
-      if (l < n_layers)
-        for (std::size_t i = 0; i < dual_.width[l] * TILE<T>; i += LANES<T>) {
-          V slope;
-          store(z + i, silu(load<V>(z + i), slope));
-          store(room + slope_[l] + i, slope);
-        }
-      in = z;
-    }
-    const T* const f = in;
-    if (!gradient) return f;
-    T* back = room + slope_[n_layers];
-    for (std::size_t lane = 0; lane < TILE<T>; lane += LANES<T>) store(back + lane, splat<V>(T{1}));
-    for (std::size_t l = n_layers; l > 0; --l) {
-      // after the last layer's value was read its room may be reused: activation_[l - 1] takes the gradient there
-      T* const below = l > 1 ? room + activation_[l - 1] : gradient;
-      multiply(packed_ + backward_[l - 1], dual_.width[l - 1], dual_.width[l], back, static_cast<const T*>(nullptr), below);
-      if (l > 1) {
-        const T* const slope = room + slope_[l - 1];
-        for (std::size_t i = 0; i < dual_.width[l - 1] * TILE<T>; i += LANES<T>)
-          store(below + i, load<V>(below + i) * load<V>(slope + i));
+    for (std::size_t l = 1; l <= last; ++l) {
+      T* const value = room + n_rows * hidden_[l];
+      T* const slope = value + n_rows * step(l);
+      const Panels<T> layer{dual_.forward[l - 1], dual_.width[l], dual_.width[l - 1]};
+      multiply(layer, n_rows, {in, step(l - 1), 1, dual_.width[l - 1], 0}, dual_.bias[l - 1], value, step(l));
+      for (std::size_t i = 0; i < n_rows * step(l); i += LANES<T>) {
+        V by_z;
+        store(value + i, silu(load<V>(value + i), by_z));
+        store(slope + i, by_z);
       }
-      back = below;
+      in = value;
     }
-    return f;
+    for (std::size_t r = 0; r < n_rows; ++r) f[r] = dual_.bias[last][0] + dot(dual_.last, in + r * step(last), step(last));
+    if (!gradient) return;
+    if (last == 0) {
+      for (std::size_t r = 0; r < n_rows; ++r) std::memcpy(gradient + r * step(0), dual_.last, step(0) * sizeof(T));
+      return;
+    }
+    for (std::size_t l = last; l > 0; --l) {
+      T* const back = room + n_rows * hidden_[l];  // the layer's own values have been read
+      const T* const slope = back + n_rows * step(l);
+      for (std::size_t i = 0; i < n_rows * step(l); i += LANES<T>)
+        store(back + i, load<V>(slope + i) * load<V>(l == last ? dual_.last + i % step(l) : back + i));
+      T* const below = l > 1 ? room + n_rows * hidden_[l - 1] : gradient;
+      const Panels<T> layer{dual_.backward[l - 1], dual_.width[l - 1], dual_.width[l]};
+      multiply(layer, n_rows, {back, step(l), 1, dual_.width[l], 0}, static_cast<const T*>(nullptr), below, step(l - 1));
+    }
   }
 
  private:
+  std::size_t step(std::size_t layer) const { return whole_lines<T>(dual_.width[layer]); }
+
   const MlpDual<T>& dual_;
-  const T* packed_ = nullptr;
-  std::size_t forward_[MAX_LAYERS], backward_[MAX_LAYERS], activation_[MAX_LAYERS + 1], slope_[MAX_LAYERS + 1];
-  std::size_t n_packed_ = 0;
+  std::size_t hidden_[MAX_LAYERS] = {}, row_numbers_ = 0;
 };
 
 template <class T>
 bool walk_mlp(const Walk<T>& walk, const MlpDual<T>& dual) {
   if (dual.n_layers > MAX_LAYERS) return false;
-  MlpModel<T> model(dual);
-  const Scratch weights(model.packed_bytes());
-  if (!weights) return false;
-  model.pack_weights(weights.template as<T>());
-  return TileWalker<T, MlpModel<T>>(walk, model).run();
+  const MlpModel<T> model(dual);
+  return RowWalker<T, MlpModel<T>>(walk, model).run();
 }
 
 }  // namespace

@@ -27,7 +27,14 @@ def mean_log_sigmoid(f: NDArray[_Float], sign: int, gradient: NDArray[_Float] | 
 def elementary(name: str, x: NDArray[_Float], out: NDArray[_Float]) -> bool: ...
 def limit(name: str, x: NDArray[_Float], out: NDArray[_Float] | None, seconds: float, n_threads: int) -> float: ...
 def walk_mlp(
-    x: NDArray[_Float], weights: list[NDArray[_Float]], biases: list[NDArray[_Float]], plan: WalkPlan, shape: _Shape
+    x: NDArray[_Float],
+    width: list[int],
+    forward: list[NDArray[_Float]],
+    backward: list[NDArray[_Float]],
+    biases: list[NDArray[_Float]],
+    last: NDArray[_Float],
+    plan: WalkPlan,
+    shape: _Shape,
 ) -> _Ends: ...
 def walk_local(
     x: NDArray[_Float],
@@ -40,7 +47,8 @@ def walk_local(
 ) -> _Ends: ...
 def walk_mixture(
     x: NDArray[_Float],
-    axes: NDArray[_Float],
+    forward: NDArray[_Float],
+    backward: NDArray[_Float],
     starts: NDArray[_Float],
     precisions: NDArray[_Float],
     log_scales: NDArray[_Float],
@@ -51,7 +59,8 @@ def walk_mixture(
 ) -> _Ends: ...
 def anneal_mixture(
     x: NDArray[_Float],
-    axes: NDArray[_Float],
+    forward: NDArray[_Float],
+    backward: NDArray[_Float],
     starts: NDArray[_Float],
     precisions: NDArray[_Float],
     log_scales: NDArray[_Float],

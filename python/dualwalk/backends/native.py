@@ -19,6 +19,7 @@ from ._native_nodes import (
     train_contrastive,
     train_density,
 )
+from ._native_panels import pack_lines, pack_panels, packed_once
 from .reference import OPERATIONS, AnnealPlan, WalkPlan, WalkState
 
 __all__ = [
@@ -72,9 +73,18 @@ def _shape(plan: WalkPlan, dtype: np.dtype[Any]) -> tuple[NDArray[Any], NDArray[
 
 
 def walk_mlp(dual: Any, x: NDArray[Any], plan: WalkPlan) -> WalkState:
-    weights = [np.ascontiguousarray(weight, x.dtype) for weight in dual.weights]
-    biases = [np.ascontiguousarray(bias, x.dtype) for bias in dual.biases]
-    return WalkState(*_core.walk_mlp(x, weights, biases, plan, _shape(plan, x.dtype)))
+    sources = (*dual.weights, *dual.biases)
+    parts = packed_once(sources, ("mlp", x.dtype), lambda: _mlp(dual, x.dtype))
+    return WalkState(*_core.walk_mlp(x, *parts, plan, _shape(plan, x.dtype)))
+
+
+def _mlp(dual: Any, dtype: np.dtype[Any]) -> tuple[list[int], list[NDArray[Any]], list[NDArray[Any]], list[NDArray[Any]], NDArray[Any]]:
+    """Widths; the hidden layers' matrices and their transposes in panels; biases and the last layer's weights in lines."""
+    *hidden, last = dual.weights
+    width = [dual.n_features, *(len(weight) for weight in dual.weights)]
+    forward = [pack_panels(weight, dtype) for weight in hidden]
+    backward = [pack_panels(weight.T, dtype) for weight in hidden]
+    return width, forward, backward, [pack_lines(bias, dtype) for bias in dual.biases], pack_lines(last[0], dtype)
 
 
 def walk_local(dual: Any, x: NDArray[Any], plan: WalkPlan) -> WalkState:
@@ -84,14 +94,22 @@ def walk_local(dual: Any, x: NDArray[Any], plan: WalkPlan) -> WalkState:
     return WalkState(*_core.walk_local(x, mean, curvature, factor, constant, plan, _shape(plan, x.dtype)))
 
 
-_Mixture: TypeAlias = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any], float, float]
+_Mixture: TypeAlias = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any], float, float]
 
 
 def _mixture(dual: Any, times: NDArray[np.float64], dtype: np.dtype[Any]) -> _Mixture:
-    """Axes in rows, then the tables of these times, with centres as what to add to axes x."""
-    axes = np.ascontiguousarray(dual.axes.transpose(0, 2, 1), dtype)
-    centres, precisions, log_scales = (np.ascontiguousarray(part, dtype) for part in dual.tables(times))
-    return axes, -centres, precisions, log_scales, dual.pull, dual.constant
+    """Axes in panels, there and back, then the tables of these times in lines, with centres as what to add to axes x."""
+    forward, backward = packed_once((dual.axes,), ("mixture", dtype), lambda: _axes(dual.axes, dtype))
+    centres, precisions, log_scales = dual.tables(times)
+    tables = pack_lines(-centres, dtype), pack_lines(precisions, dtype), np.ascontiguousarray(log_scales, dtype)
+    return forward, backward, *tables, dual.pull, dual.constant
+
+
+def _axes(axes: NDArray[np.float64], dtype: np.dtype[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Axes (K, d, d), one a column, as products need them: (K times whole lines of d, d), and (d, K d)."""
+    d = axes.shape[1]
+    rows = pack_lines(axes, dtype).transpose(0, 2, 1).reshape(-1, d)
+    return pack_panels(rows, dtype), pack_panels(axes.transpose(1, 0, 2).reshape(d, -1), dtype)
 
 
 def walk_mixture(dual: Any, x: NDArray[Any], plan: WalkPlan) -> WalkState:

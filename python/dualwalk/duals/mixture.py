@@ -109,6 +109,7 @@ class MixtureDual:
                 f"covariances must be positive definite; got the eigenvalues {self.eigenvalues[k, 0]:.3g} to "
                 f"{self.eigenvalues[k, -1]:.3g} for component {k} (add a small multiple of the identity)"
             )
+        self.axes.flags.writeable = False  # walks keep a packed form of them
         self._centres = np.einsum("kji,kj->ki", self.axes, means)  # V_k^T mu_k
 
     @classmethod

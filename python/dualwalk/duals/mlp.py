@@ -22,7 +22,7 @@ class MLPDual:
     ----------
     weights : sequence of arrays
         Layer l has shape (n_outputs, n_inputs); the first takes n_features inputs, the last gives 1 output. (The layout of
-        torch.nn.Linear.) At most 64 layers; copied to float64.
+        torch.nn.Linear.) At most 64 layers; copied to float64, read-only.
     biases : sequence of arrays
         Layer l has shape (n_outputs,).
 
@@ -46,14 +46,17 @@ class MLPDual:
 
     walk_job = "walk_mlp"
 
+    weights: tuple[NDArray[np.float64], ...]
+    biases: tuple[NDArray[np.float64], ...]
+
     def __init__(self, weights: Sequence[ArrayLike], biases: Sequence[ArrayLike]) -> None:
         if not 1 <= len(weights) <= MAX_LAYERS or len(weights) != len(biases):
             raise ValueError(
                 f"weights and biases must hold 1 to {MAX_LAYERS} layers, as many of each; "
                 f"got {len(weights)} and {len(biases)} (pass a weight matrix and a bias for every layer)"
             )
-        self.weights = [self._layer(w, f"weights[{i}]", 2) for i, w in enumerate(weights)]
-        self.biases = [self._layer(b, f"biases[{i}]", 1) for i, b in enumerate(biases)]
+        self.weights = tuple(self._layer(w, f"weights[{i}]", 2) for i, w in enumerate(weights))
+        self.biases = tuple(self._layer(b, f"biases[{i}]", 1) for i, b in enumerate(biases))
         for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             inputs = self.weights[i - 1].shape[0] if i else weight.shape[1]
             if weight.shape[1] != inputs or len(bias) != weight.shape[0] or weight.size == 0:
@@ -71,6 +74,7 @@ class MLPDual:
             raise ValueError(f"{name} must have {ndim} dimensions; got shape {array.shape} (see torch.nn.Linear's layout)")
         if not np.isfinite(array).all():
             raise ValueError(f"{name} must be finite; got NaN or infinity (the critic did not train)")
+        array.flags.writeable = False  # walks keep a packed form of it
         return array
 
     @property
