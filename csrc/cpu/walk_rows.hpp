@@ -125,7 +125,10 @@ class RowWalker {
 
   void advance(std::size_t step, std::size_t number, T size, const T* direction, T* at, T* step_row) const {
     const std::size_t d = walk_.n_features;
-    add_multiple(size, direction, d, at);
+    if (direction == step_row)
+      add_multiple(size, direction, d, at);
+    else
+      add_multiple(size, direction, step_, at);  // zeros to zeros behind the last feature
     if (walk_.noise_scale != T{0})
       add_multiple(walk_.noise_scale, shaper_.noise(number, step, step_row + step_, step_row), d, at);
     if (walk_.low)
