@@ -76,14 +76,17 @@ bool log_mean_exps(const char* input, const char* output, std::size_t n, std::si
   return done;
 }
 
-// Ten steps of n walks on an MLP dual; the input holds x (n, d), one hidden layer's weights (d, d), and the last one's (1, d).
+// Ten steps of n walks on an MLP dual; the input holds x (n, d), one hidden layer's weights (d, d) in panels and their transpose
+// in panels, and the last layer's weights (d) in whole lines.
 bool walked(const char* input, const char* output, std::size_t n, std::size_t d) {
   auto numbers = read_file<float>(input);
   const std::size_t width[] = {d, d, 1};
-  const std::vector<float> bias(d);
-  const float* const weight[] = {numbers.data() + n * d, numbers.data() + n * d + d * d};
+  const std::size_t panels = (d + 47) / 48 * 48 * d;
+  const std::vector<float> bias(d + 16);
+  const float* const forward[] = {numbers.data() + n * d};
+  const float* const backward[] = {forward[0] + panels};
   const float* const biases[] = {bias.data(), bias.data()};
-  const MlpDual<float> dual{2, width, weight, biases};
+  const MlpDual<float> dual{2, width, forward, backward, biases, backward[0] + panels};
   std::vector<double> f(n);
   std::vector<std::int64_t> steps(n);
   std::vector<char> reached(n);

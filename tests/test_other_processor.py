@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import dualwalk as dw
+from dualwalk.backends._native_panels import pack_lines, pack_panels
 from dualwalk.backends.reference import OPERATIONS
 from dualwalk.marginals import METHODS
 
@@ -80,6 +81,8 @@ def test_the_same_walks(processor: Processor, n: int, d: int, rng: np.random.Gen
     dual = dw.MLPDual(weights, [np.zeros(d), np.zeros(1)])
     settings = {"n_steps": 10, "step_size": 0.1, "noise": 0.01, "seed": 3}
     expected = dw.walk(dual, x0.astype(np.float64), backend="reference", **settings).x
-    given = np.concatenate([x0.ravel(), *(weight.ravel() for weight in weights)]).astype(np.float32)
+    kind = np.dtype(np.float32)
+    parts = x0, pack_panels(weights[0], kind), pack_panels(weights[0].T, kind), pack_lines(weights[1], kind)
+    given = np.concatenate([part.ravel() for part in parts])
     out = processor.run("walk_mlp", given, np.float32, n, d).reshape(n, d)
     np.testing.assert_allclose(out, expected, rtol=1e-4, atol=1e-5)

@@ -107,7 +107,8 @@ const T* packed(const Array<T>& array, py::ssize_t size, const char* what) {
 template <class T>
 const T* panels(const Array<T>& array, std::size_t n_entries, std::size_t n_columns) {
   constexpr std::size_t panel = PANEL_BYTES / sizeof(T);
-  return packed(array, static_cast<py::ssize_t>((n_entries + panel - 1) / panel * panel * n_columns), "panels do not fit the layer");
+  const std::size_t size = (n_entries + panel - 1) / panel * panel * n_columns;
+  return packed(array, static_cast<py::ssize_t>(size), "panels do not fit the matrix");
 }
 
 template <class T>
@@ -127,8 +128,8 @@ py::tuple walk_mlp(Array<T> x, const std::vector<std::size_t>& width, const std:
     there.push_back(panels(forward[l], width[l + 1], width[l]));
     back.push_back(panels(backward[l], width[l], width[l + 1]));
   }
-  const MlpDual<T> dual{n_layers,    width.data(), there.data(),
-                        back.data(), bias.data(),  packed(last, whole_lines<T>(width[n_layers - 1]), "last must be in whole lines")};
+  const T* const top = packed(last, whole_lines<T>(width[n_layers - 1]), "last must be in whole lines");
+  const MlpDual<T> dual{n_layers, width.data(), there.data(), back.data(), bias.data(), top};
   return run_walk(x, plan, shape, [&](const Walk<T>& walk) { return active->of(T{}).walk_mlp(walk, dual); });
 }
 

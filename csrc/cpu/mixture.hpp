@@ -30,7 +30,9 @@ class MixtureModel {
     return n_rows * (all_ + shares_) + 2 * whole_lines<T>(n_rows);  // z, probabilities, the largest log density, sums
   }
 
-  void evaluate(const T* x, std::size_t n_rows, T* room, T* gradient, T* f) const { evaluate_at(0, x, n_rows, room, gradient, f); }
+  void evaluate(const T* x, std::size_t n_rows, T* room, T* gradient, T* f) const {
+    evaluate_at(0, x, n_rows, room, gradient, f);
+  }
 
   // f of every row at one of the times in the tables; the gradient too, unless it is null.
   void evaluate_at(std::size_t time, const T* x, std::size_t n_rows, T* room, T* gradient, T* f) const {

@@ -9,10 +9,12 @@ namespace dualwalk {
 namespace DUALWALK_LEVEL {
 namespace {
 
-constexpr std::size_t PANEL_VECTORS = 3;                           // of one row's sums at a time
-constexpr std::size_t PANEL_ROWS = VECTOR_BYTES == 64 ? 8 : 4;     // 24 sums in 32 registers, 12 in 16
-// A few rows read the whole matrix for little work: each has more sums, or the latency of one addition would be what it takes.
-DUALWALK_FN constexpr std::size_t vectors_together(std::size_t n_rows) { return n_rows == 1 ? 9 : n_rows == 2 ? 6 : PANEL_VECTORS; }
+constexpr std::size_t PANEL_VECTORS = 3;                        // of one row's sums at a time
+constexpr std::size_t PANEL_ROWS = VECTOR_BYTES == 64 ? 8 : 4;  // 24 sums in 32 registers, 12 in 16
+// A row or two alone have more sums each, so that additions do not wait for one another.
+DUALWALK_FN constexpr std::size_t vectors_together(std::size_t n_rows) {
+  return n_rows == 1 ? 3 * PANEL_VECTORS : n_rows == 2 ? 2 * PANEL_VECTORS : PANEL_VECTORS;
+}
 
 // Entries of a panel: the same on every level, so that a matrix is packed once for all of them.
 template <class T>
@@ -28,7 +30,7 @@ DUALWALK_FN std::size_t whole_lines(std::size_t n) {
 
 // (n_entries, n_columns): panels of PANEL entries, each column by column, zeros behind the last entry; aligned to lines.
 template <class T>
-struct Panels {
+struct PackedMatrix {
   const T* data;
   std::size_t n_entries, n_columns;
 
@@ -51,7 +53,7 @@ struct Inputs {
 
 // n_vectors of the sums of n_rows rows, from the block `first` on.
 template <std::size_t n_rows, std::size_t n_vectors, class T>
-void multiply_block(const Panels<T>& panels, std::size_t first, const Inputs<T>& inputs, const T* start, T* out,
+void multiply_block(const PackedMatrix<T>& panels, std::size_t first, const Inputs<T>& inputs, const T* start, T* out,
                     std::size_t out_step) {
   using V = Vector<T>;
   constexpr std::size_t n_blocks = (n_vectors + PANEL_VECTORS - 1) / PANEL_VECTORS;
@@ -97,15 +99,15 @@ void multiply_block(const Panels<T>& panels, std::size_t first, const Inputs<T>&
 }
 
 template <std::size_t n_rows, std::size_t n_vectors, class T>
-DUALWALK_FN void multiply_vectors(std::size_t n, const Panels<T>& panels, std::size_t first, const Inputs<T>& inputs, const T* start,
-                                  T* out, std::size_t out_step) {
+DUALWALK_FN void multiply_vectors(std::size_t n, const PackedMatrix<T>& panels, std::size_t first, const Inputs<T>& inputs,
+                                  const T* start, T* out, std::size_t out_step) {
   if (n == n_vectors) return multiply_block<n_rows, n_vectors>(panels, first, inputs, start, out, out_step);
   if constexpr (n_vectors > 1) multiply_vectors<n_rows, n_vectors - 1>(n, panels, first, inputs, start, out, out_step);
 }
 
 // n_vectors of the sums of n rows, n at most n_rows.
 template <std::size_t n_rows, class T>
-DUALWALK_FN void multiply_rows(std::size_t n, std::size_t n_vectors, const Panels<T>& panels, std::size_t first,
+DUALWALK_FN void multiply_rows(std::size_t n, std::size_t n_vectors, const PackedMatrix<T>& panels, std::size_t first,
                                const Inputs<T>& inputs, const T* start, T* out, std::size_t out_step) {
   if (n == n_rows)
     return multiply_vectors<n_rows, vectors_together(n_rows)>(n_vectors, panels, first, inputs, start, out, out_step);
@@ -115,7 +117,8 @@ DUALWALK_FN void multiply_rows(std::size_t n, std::size_t n_vectors, const Panel
 // out[row] = start + matrix in[row] for n_rows rows, in whole lines; start may be null. A panel is used by all rows before the
 // next one is read, so that a matrix beyond the cache is read from memory once.
 template <class T>
-void multiply(const Panels<T>& panels, std::size_t n_rows, const Inputs<T>& inputs, const T* start, T* out, std::size_t out_step) {
+void multiply(const PackedMatrix<T>& panels, std::size_t n_rows, const Inputs<T>& inputs, const T* start, T* out,
+              std::size_t out_step) {
   const std::size_t n_vectors = whole_lines<T>(panels.n_entries) / LANES<T>;
   const std::size_t n_blocks = (n_vectors + PANEL_VECTORS - 1) / PANEL_VECTORS;
   const std::size_t n_groups = (n_rows + PANEL_ROWS - 1) / PANEL_ROWS;  // of much the same size: none is left with one row

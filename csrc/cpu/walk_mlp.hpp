@@ -33,7 +33,7 @@ class MlpModel {
     for (std::size_t l = 1; l <= last; ++l) {
       T* const value = room + n_rows * hidden_[l];
       T* const slope = value + n_rows * step(l);
-      const Panels<T> layer{dual_.forward[l - 1], dual_.width[l], dual_.width[l - 1]};
+      const PackedMatrix<T> layer{dual_.forward[l - 1], dual_.width[l], dual_.width[l - 1]};
       multiply(layer, n_rows, {in, step(l - 1), 1, dual_.width[l - 1], 0}, dual_.bias[l - 1], value, step(l));
       for (std::size_t i = 0; i < n_rows * step(l); i += LANES<T>) {
         V by_z;
@@ -54,7 +54,7 @@ class MlpModel {
       for (std::size_t i = 0; i < n_rows * step(l); i += LANES<T>)
         store(back + i, load<V>(slope + i) * load<V>(l == last ? dual_.last + i % step(l) : back + i));
       T* const below = l > 1 ? room + n_rows * hidden_[l - 1] : gradient;
-      const Panels<T> layer{dual_.backward[l - 1], dual_.width[l - 1], dual_.width[l]};
+      const PackedMatrix<T> layer{dual_.backward[l - 1], dual_.width[l - 1], dual_.width[l]};
       multiply(layer, n_rows, {back, step(l), 1, dual_.width[l], 0}, static_cast<const T*>(nullptr), below, step(l - 1));
     }
   }

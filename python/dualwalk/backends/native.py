@@ -64,6 +64,9 @@ def permute_marginals(
     _core.permute_marginals(x, block_of_column, OPERATIONS[method], seed, out, n_threads)
 
 
+_Arrays: TypeAlias = list[NDArray[Any]]
+
+
 def _shape(plan: WalkPlan, dtype: np.dtype[Any]) -> tuple[NDArray[Any], NDArray[Any] | None] | None:
     """The arrays of the plan's preconditioner."""
     if plan.preconditioner is None:
@@ -78,7 +81,7 @@ def walk_mlp(dual: Any, x: NDArray[Any], plan: WalkPlan) -> WalkState:
     return WalkState(*_core.walk_mlp(x, *parts, plan, _shape(plan, x.dtype)))
 
 
-def _mlp(dual: Any, dtype: np.dtype[Any]) -> tuple[list[int], list[NDArray[Any]], list[NDArray[Any]], list[NDArray[Any]], NDArray[Any]]:
+def _mlp(dual: Any, dtype: np.dtype[Any]) -> tuple[list[int], _Arrays, _Arrays, _Arrays, NDArray[Any]]:
     """Widths; the hidden layers' matrices and their transposes in panels; biases and the last layer's weights in lines."""
     *hidden, last = dual.weights
     width = [dual.n_features, *(len(weight) for weight in dual.weights)]
