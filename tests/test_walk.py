@@ -138,14 +138,34 @@ def test_too_few_steps_leave_the_target_unreached(backend: str) -> None:
 @pytest.mark.parametrize("shape", ["none", "each, shrunk"])
 def test_same_bits_for_any_threads_and_any_company(backend: str, make: object, shape: str, rng: np.random.Generator) -> None:
     dual, x0 = make(), rng.standard_normal((70, 12)).astype(np.float32)
-    options = {"n_steps": 15, "step_size": 0.02, "noise": 0.5, "seed": 5, "backend": backend}
+    options = {"n_steps": 80, "step_size": 0.02, "noise": 0.5, "seed": 5, "backend": backend}  # enough work for three threads
     options["preconditioner"] = preconditioner(shape, 12, 70, 0)
     one = dw.walk(dual, x0, n_threads=1, **options)
     three = dw.walk(dual, x0, n_threads=3, **options)
     assert np.array_equal(one.x, three.x)
     assert np.array_equal(one.f, three.f)
     if backend != "reference" and not isinstance(dual, dw.LocalDual) and shape == "none":  # walks side by side never mix
-        assert np.array_equal(dw.walk(dual, x0[:5], **options).x, one.x[:5])
+        for n in (1, 2, 3, 5, 8, 9, 33):
+            assert np.array_equal(dw.walk(dual, x0[:n], **options).x, one.x[:n])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("make", "size"), [(lambda: mlp(37, (50, 20), 1), 0.02), (lambda: mixture(9, 3, 1), 0.001)])
+def test_walks_that_stop_leave_the_bits_of_the_others(
+    backend: str, make: object, size: float, dtype: type, rng: np.random.Generator
+) -> None:
+    dual = make()
+    x0 = rng.standard_normal((40, dual.n_features)).astype(dtype)
+    target = dual.value(x0) + np.linspace(0.0, 0.4, 40)
+    options = {"n_steps": 30, "step_size": size, "record": True, "backend": backend}
+    whole = dw.walk(dual, x0, target=target, **options)
+    assert len(set(whole.n_steps.tolist())) > 5, "they stop at different steps"
+    assert (whole.trajectory[:, -1] == whole.x).all()
+    exact = backend != "reference"  # NumPy's products depend on their shape
+    for part in (slice(0, 1), slice(1, 3), slice(2, 7), slice(7, 16), slice(3, 36), slice(39, 40)):
+        some = dw.walk(dual, x0[part], target=target[part], **options)
+        for mine, theirs in zip(some, whole, strict=True):
+            np.testing.assert_allclose(mine, theirs[part], rtol=0 if exact else 2e-4, atol=0 if exact else 2e-5)
 
 
 def test_any_object_with_value_and_gradient_walks(backend: str) -> None:
