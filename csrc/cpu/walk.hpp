@@ -1,5 +1,6 @@
 // What every native walk shares: the step rule, the stop rule and the bookkeeping of one walk. The reference's `walk` is the
-// definition; the loops are in walk_tile.hpp (walks side by side in vector lanes) and walk_local.hpp (also one at a time).
+// definition; the loops are in walk_rows.hpp (rows that share a matrix), walk_neighborhood.hpp (each row a matrix) and
+// walk_tile.hpp (walks side by side in vector lanes).
 #pragma once
 
 #include <cmath>

@@ -66,16 +66,23 @@ class LocalModel {
   std::size_t backward_;
 };
 
+// Lanes across walks where many share a neighbourhood that is too large for the nearest cache, or whose rows are so short that
+// sums across lanes would take longer than the products; a preconditioner works on one walk at a time anyway.
+template <class T>
+bool prefers_tiles(const Walk<T>& walk, const LocalDual<T>& dual) {
+  const std::size_t n = walk.n_features;
+  const bool large = dual.n_factors * n * sizeof(T) > NEAREST_BYTES, narrow = n < 8 * LANES<T>;
+  return dual.shared && !walk.shape && 2 * walk.n_walks > TILE<T> && (large || narrow);
+}
+
 template <class T>
 bool walk_local(const Walk<T>& walk, const LocalDual<T>& dual) {
-  if (dual.shared && 2 * walk.n_walks > TILE<T>) {  // or most of a tile would be empty
-    LocalModel<T> model(dual, walk.n_features);
-    const Scratch factor(model.packed_bytes());
-    if (!factor) return false;
-    model.pack_factor(factor.template as<T>());
-    return TileWalker<T, LocalModel<T>>(walk, model).run();
-  }
-  return NeighborhoodWalker<T>(walk, dual).run();
+  if (!prefers_tiles(walk, dual)) return NeighborhoodWalker<T>(walk, dual).run();
+  LocalModel<T> model(dual, walk.n_features);
+  const Scratch factor(model.packed_bytes());
+  if (!factor) return false;
+  model.pack_factor(factor.template as<T>());
+  return TileWalker<T, LocalModel<T>>(walk, model).run();
 }
 
 }  // namespace

@@ -1,14 +1,14 @@
 // Walks on local Gaussian duals where each walk has a neighbourhood of its own, or few walks share one. A few walks take their
 // steps together, so that one adds while another's sums come in; features lie in vector lanes.
 //
-// A step reads the packed factor twice: once for the projections of y = x - mean, once for the gradient. Both passes take a load
-// and a multiply-add a vector, so while the factor stays in the nearest cache loads and arithmetic bind alike; beyond it the next
-// cache's bandwidth does.
+// A step reads the packed factor twice: once for the projections of y = x - mean, once for the gradient. Both passes take one
+// load and one multiply-add a vector, so while the factor stays in the nearest cache loads and arithmetic bind alike; beyond it
+// the next cache's bandwidth does, and memory's for a step or two on very many neighbourhoods.
 #pragma once
 
 #include <algorithm>
 
-#include "rows.hpp"
+#include "thin_factor.hpp"
 #include "walk.hpp"
 
 namespace dualwalk {
@@ -30,17 +30,18 @@ class NeighborhoodWalker {
     own_rows_ = dual.shared ? 0 : rows_.numbers();
     own_shape_ = walk.shape && !walk.shape->shared ? shape_.numbers() : 0;
     const std::size_t normals = (noise_length(n_normals_) + 15) / 16 * 16;
-    walk_numbers_ = (VECTORS * rows_.padded() + rows_.weights() + shape_.weights() + own_rows_ + own_shape_ + normals + 15) / 16 * 16;
-    const std::size_t factors = (rows_.numbers() + (walk.shape ? shape_.numbers() : 0)) * sizeof(T);
-    together_ = smaller(MOST_TOGETHER, larger(std::size_t{1}, NEAREST_BYTES / factors));
+    const std::size_t factors = rows_.numbers() + (walk.shape ? shape_.numbers() : 0);
+    const std::size_t vectors = VECTORS * rows_.padded() + rows_.weights() + shape_.weights();
+    walk_numbers_ = (vectors + own_rows_ + own_shape_ + normals + 15) / 16 * 16;
+    together_ = smaller(MOST_TOGETHER, larger(std::size_t{1}, NEAREST_BYTES / (factors * sizeof(T))));
     together_ = smaller(together_, (walk.n_walks + walk.n_threads - 1) / walk.n_threads);
-    step_work_ = 2 * (rows_.numbers() + (walk.shape ? shape_.numbers() : 0)) + NOISE_WORK * (walk.noise_scale != T{0} ? n_normals_ : 0);
+    step_work_ = 2 * factors + (walk.noise_scale != T{0} ? NOISE_WORK * n_normals_ : 0);
   }
 
   bool run() {
     const std::size_t n_tasks = (walk_.n_walks + together_ - 1) / together_;
-    const double work = static_cast<double>(step_work_) * static_cast<double>(walk_.n_walks) * static_cast<double>(walk_.n_steps + 1);
-    const int n_threads = threads_for(work, walk_.n_threads);
+    const double steps = static_cast<double>(walk_.n_walks) * static_cast<double>(walk_.n_steps + 1);
+    const int n_threads = threads_for(steps * static_cast<double>(step_work_), walk_.n_threads);
     const std::size_t shared_rows = own_rows_ ? 0 : rows_.numbers(), shared_shape = own_shape_ ? 0 : shape_.numbers();
     const Scratch memory((shared_rows + shared_shape + walk_numbers_ * together_ * n_threads) * sizeof(T));
     if (!memory) return false;
@@ -54,6 +55,7 @@ class NeighborhoodWalker {
       const std::size_t first = task * together_, n = smaller(together_, walk_.n_walks - first);
       T* room = rooms + walk_numbers_ * together_ * worker;
       for (std::size_t i = 0; i < n; ++i, room += walk_numbers_) begin(group[i], first + i, room, shared, shared + shared_rows);
+      for (std::size_t i = 0; i < n; ++i) ask_for(first + together_ + i);
       walk_group(group, n, worker);
     };
     return run_parallel(n_tasks, n_threads, body, walk_.poll, walk_.poll_context) && !stop_.asked(1);
@@ -61,6 +63,7 @@ class NeighborhoodWalker {
 
  private:
   static constexpr std::size_t VECTORS = 6, MOST_TOGETHER = 4;
+  static constexpr std::size_t FIRST_NUMBERS = 2048 / sizeof(T);  // of a factor: once it streams, the processor runs ahead itself
   static constexpr std::size_t NOISE_WORK = 30;  // multiply-adds that take as long as one number of noise
 
   // One walk under way: x goes on by `size` times `direction` at its next step.
@@ -102,6 +105,20 @@ class NeighborhoodWalker {
     walk_.reached[number] = false;
   }
 
+  // Asks for what the next walks begin with: short rows that lie far apart.
+  void ask_for(std::size_t number) const {
+    if (number >= walk_.n_walks) return;
+    const std::size_t d = walk_.n_features;
+    const auto ask = [](const T* from, std::size_t numbers) {
+      for (std::size_t i = 0; i < numbers; i += 64 / sizeof(T)) __builtin_prefetch(from + i);
+    };
+    ask(walk_.x + number * d, d);
+    if (dual_.shared) return;
+    ask(dual_.mean + number * d, d);
+    ask(dual_.curvature + number * d, d);
+    ask(dual_.factor + number * dual_.n_factors * d, smaller(FIRST_NUMBERS, dual_.n_factors * d));
+  }
+
   void walk_group(One* group, std::size_t n, int worker) {
     std::size_t work = 0;
     for (std::size_t step = 0; step <= walk_.n_steps; ++step) {
@@ -117,7 +134,8 @@ class NeighborhoodWalker {
         if (group[i].going) any |= take_step(group[i], step, total[i]);
       if (!any) break;
     }
-    for (std::size_t i = 0; i < n; ++i) std::memcpy(walk_.x + group[i].number * walk_.n_features, group[i].x, walk_.n_features * sizeof(T));
+    const std::size_t d = walk_.n_features;
+    for (std::size_t i = 0; i < n; ++i) std::memcpy(walk_.x + group[i].number * d, group[i].x, d * sizeof(T));
   }
 
   // To the next point, and the first projections there; curvature . y^2 by lane.
@@ -179,7 +197,10 @@ class NeighborhoodWalker {
     if (!noisy && !walk_.shape) return;
     const std::size_t d = walk_.n_features;
     const T size = one.size, scale = walk_.noise_scale;
-    if (noisy) draw_noise(walk_.seed, one.number, step, n_normals_, one.normals);
+    if (noisy)
+      draw_noise(walk_.seed, one.number, step, n_normals_, one.normals);
+    else
+      std::memset(one.normals, 0, n_normals_ * sizeof(T));
     one.on = one.direction;
     one.size = T{1};
     if (!walk_.shape) {
@@ -191,24 +212,25 @@ class NeighborhoodWalker {
       std::memset(one.direction, 0, d * sizeof(T));
     else
       for (std::size_t j = 0; j < d; ++j)
-        one.direction[j] = size * one.diagonal[j] * one.gradient[j] + (noisy ? scale * std::sqrt(one.diagonal[j]) * rest[j] : T{0});
+        one.direction[j] = size * one.diagonal[j] * one.gradient[j] + scale * std::sqrt(one.diagonal[j]) * rest[j];
     for (std::size_t block = 0; block < shape_.n_blocks(); ++block) {
       T* const weight = one.shape_weight + shape_.weight_at(block);
       const T* const normals = one.normals + shape_.first_row(block);
-      for (std::size_t r = 0; r < shape_.block_rows(block); ++r) weight[r] = size * weight[r] + (noisy ? scale * normals[r] : T{0});
+      for (std::size_t r = 0; r < shape_.block_rows(block); ++r) weight[r] = size * weight[r] + scale * normals[r];
       shape_.add(block, one.shape, one.shape_weight, one.direction);
     }
   }
 
   void record(const One& one, std::size_t frame) const {
     if (!walk_.trajectory) return;
-    std::memcpy(walk_.trajectory + (one.number * (walk_.n_steps + 1) + frame) * walk_.n_features, one.x, walk_.n_features * sizeof(T));
+    const std::size_t d = walk_.n_features;
+    std::memcpy(walk_.trajectory + (one.number * (walk_.n_steps + 1) + frame) * d, one.x, d * sizeof(T));
   }
 
   const Walk<T>& walk_;
   const LocalDual<T>& dual_;
   Stop stop_;
-  const Rows<T> rows_, shape_;
+  const ThinFactor<T> rows_, shape_;
   std::size_t n_normals_, own_rows_, own_shape_, walk_numbers_, together_, step_work_;
 };
 

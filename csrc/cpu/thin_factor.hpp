@@ -1,6 +1,6 @@
-// Products of one row of numbers with a thin matrix (some rows, many features), both ways: the sums over the features of every
-// row, and the sum of the rows by weights. Rows are packed so that a few of them ("a block") lie side by side vector by vector: a
-// loop then reads one stream of whole cache lines, and keeps one sum a row, or one weight a row, in registers.
+// Products of one row of numbers with a thin matrix (few rows, many features), both ways: the sums over the features of every
+// row, and the sum of the rows by weights. Some rows ("a block") lie packed side by side, vector by vector: a loop then reads
+// one stream of whole cache lines, and keeps one sum a row, or one weight a row, in registers.
 #pragma once
 
 #include <array>
@@ -100,8 +100,8 @@ struct RowMove {
   }
 };
 
-// out[r] = packed row r . y for R rows, in whole vectors, the rows beyond R being zero; with `move`, the row moves first. Returns
-// bent . y by lane.
+// out[r] = packed row r . y for R rows, in whole vectors, the rows beyond R being zero; y is where `move` leads, if it Moves.
+// Returns the lanes of bent . y then.
 template <class T, std::size_t R, bool Moves>
 Vector<T> project_block(const T* packed, const T* y, const RowMove<T>* move, std::size_t n_vectors, T* out) {
   using V = Vector<T>;
@@ -128,8 +128,8 @@ Vector<T> project_block(const T* packed, const T* y, const RowMove<T>* move, std
   return total;
 }
 
-// out += sum_r weight[r] (packed row r); returns the squares of the result by lane. With `Ahead`, as many numbers from `ahead` on
-// are asked for meanwhile.
+// out += sum_r weight[r] (packed row r); returns the squares of the result by lane. With `Ahead`, as many numbers from `ahead`
+// on are asked for meanwhile.
 template <class T, std::size_t R, bool Ahead>
 Vector<T> add_block(const T* packed, const T* weight, const T* ahead, std::size_t n_vectors, T* out) {
   using V = Vector<T>;
@@ -169,12 +169,15 @@ constexpr std::array<AddBlock<T>, sizeof...(I)> add_blocks(std::index_sequence<I
 
 // The shape of a packed matrix; the numbers themselves lie where the caller has room for `numbers()` of them.
 template <class T>
-class Rows {
+class ThinFactor {
   using V = Vector<T>;
 
  public:
-  Rows(std::size_t n_rows, std::size_t n_features)
-      : n_given_(n_rows), n_rows_(larger(n_rows, std::size_t{1})), n_features_(n_features), n_vectors_((n_features + LANES<T> - 1) / LANES<T>) {
+  ThinFactor(std::size_t n_rows, std::size_t n_features)
+      : n_given_(n_rows),
+        n_rows_(larger(n_rows, std::size_t{1})),
+        n_features_(n_features),
+        n_vectors_((n_features + LANES<T> - 1) / LANES<T>) {
     std::size_t most = BLOCK_ROWS;
     const std::size_t fitting = BLOCK_BYTES / (n_vectors_ * VECTOR_BYTES);
     streamed_ = numbers() * sizeof(T) > NEAREST_BYTES && fitting >= 4;
@@ -191,21 +194,27 @@ class Rows {
   static constexpr std::size_t weight_at(std::size_t block) { return block * WEIGHTS; }
 
   // No rows at all are packed as one of zeros.
-  void pack(const T* rows, T* packed) const {
+  __attribute__((noinline)) void pack(const T* rows, T* packed) const {
     if (n_given_ == 0) return static_cast<void>(std::memset(packed, 0, numbers() * sizeof(T)));
     const std::size_t whole = n_features_ / LANES<T>, rest = n_features_ % LANES<T>;
+    Integer<V> kept{};
+    for (std::size_t lane = 0; lane < rest; ++lane) kept[lane] = -1;
     for (std::size_t block = 0; block < n_blocks_; ++block) {
-      const std::size_t n = block_rows(block);
-      const T* const from = rows + first_row(block) * n_features_;
-      T* const to = packed + first_row(block) * padded();
+      const std::size_t n = block_rows(block), step = n * LANES<T>;
       for (std::size_t r = 0; r < n; ++r) {
-        const T* const row = from + r * n_features_;
-        for (std::size_t j = 0; j < whole; ++j) store(to + (j * n + r) * LANES<T>, load<V>(row + j * LANES<T>));
-        if (rest) {
-          V last{};
-          std::memcpy(&last, row + whole * LANES<T>, rest * sizeof(T));
-          store(to + (whole * n + r) * LANES<T>, last);
+        const T* from = rows + (first_row(block) + r) * n_features_;
+        T* to = packed + first_row(block) * padded() + r * LANES<T>;
+        for (std::size_t j = 0; j < whole; ++j, from += LANES<T>, to += step) {
+          __builtin_prefetch(from + AHEAD);
+          store(to, load<V>(from));
         }
+        if (rest == 0) continue;
+        V last{};
+        if (first_row(block) + r + 1 < n_rows_ && n_features_ >= LANES<T>)
+          last = load<V>(from);  // reads into the next row
+        else
+          std::memcpy(&last, from, rest * sizeof(T));
+        store(to, bits_as<V>(bits_as<Integer<V>>(last) & kept));
       }
     }
   }
@@ -225,9 +234,9 @@ class Rows {
     static constexpr auto kernels = add_blocks<T, false>(std::make_index_sequence<BLOCK_ROWS>{});
     static constexpr auto asking = add_blocks<T, true>(std::make_index_sequence<BLOCK_ROWS>{});
     // the block after the next, which comes from further away than this one; the last ones ask for the first of the next step
-    const std::size_t later = (block + 2) % n_blocks_;
-    return (streamed_ ? asking : kernels)[block_rows(block) - 1](packed + first_row(block) * padded(), weight + weight_at(block),
-                                                                 packed + first_row(later) * padded(), n_vectors_, out);
+    const T* const ahead = packed + first_row((block + 2) % n_blocks_) * padded();
+    const AddBlock<T> kernel = (streamed_ ? asking : kernels)[block_rows(block) - 1];
+    return kernel(packed + first_row(block) * padded(), weight + weight_at(block), ahead, n_vectors_, out);
   }
   // The squares of a block's weights, by lane.
   V squares(std::size_t block, const T* weight) const {
@@ -240,6 +249,7 @@ class Rows {
   }
 
  private:
+  static constexpr std::size_t AHEAD = 2048 / sizeof(T);  // of what is packed, asked for ahead of the processor's own guesses
   static constexpr std::size_t WEIGHTS = (BLOCK_ROWS + LANES<T> - 1) / LANES<T> * LANES<T>;
 
   std::size_t n_given_, n_rows_, n_features_, n_vectors_, n_blocks_;
