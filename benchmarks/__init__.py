@@ -1,0 +1,1 @@
+"""Benchmarks: scripts that measure one thing, `kernels` (pytest-benchmark suites) and `report` (their page)."""
