@@ -35,6 +35,7 @@ class Candidate:
     package: str = "numpy"  # what it needs beside dualwalk
     threaded: bool = True  # False: measured on one thread only
     compiled: bool = False  # the first call compiles, and its time is told apart
+    checked: bool = True  # False: its result is random in another way, so there is no error to tell
 
     def why_not(self) -> str | None:
         """None when it can run here, else the reason why not."""
@@ -90,9 +91,11 @@ def ours(call: Callable[[Any, str, int], Any], names: tuple[str, ...] = OURS) ->
     return {name: Ours(prepare(name), threaded=name != "reference", compiled=name == "numba", backend=name) for name in names}
 
 
-def plain(call: Callable[[Any], Any], package: str = "numpy", *, compiled: bool = False) -> Candidate:
+def plain(call: Callable[[Any], Any], package: str = "numpy", *, compiled: bool = False, checked: bool = True) -> Candidate:
     """A peer without preparation, on one thread."""
-    return Candidate(lambda inputs, n_threads: lambda: call(inputs), package, threaded=False, compiled=compiled)
+    return Candidate(
+        lambda inputs, n_threads: lambda: call(inputs), package, threaded=False, compiled=compiled, checked=checked
+    )
 
 
 def count(n: float) -> str:

@@ -263,4 +263,4 @@ def one_step(kind: Kind) -> Kind:
 
 def cases() -> list[Case]:
     found = [case(kind, n) for kind in kinds() for n in kind.n_walks]
-    return found + [case(one_step(mlp(300, 128, 1)), 64)]
+    return [*found, case(one_step(mlp(300, 128, 1)), 64)]

@@ -1,0 +1,92 @@
+"""How one candidate is measured: warmed up apart, compared with the truth, then called as often as its share of time allows."""
+
+from __future__ import annotations
+
+import gc
+import math
+import time
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .case import Call, Case
+from .machine import Limits, set_threads
+
+# A round is at least this long, so that the clock and the loop around the calls do not count.
+SHORTEST_ROUND = 2e-4
+MOST_ROUNDS = 40
+# A candidate whose next size would take longer than this for one call is left out from that size on.
+LONGEST_CALL = 2.0
+LARGE = 1 << 28  # bytes from which the arrays of the limits make room
+
+
+class Ready(NamedTuple):
+    """A candidate that has been called before."""
+
+    call: Call
+    first_seconds: float  # of the very first call, which compiles where there is something to compile
+    seconds: float  # of a call, about
+    error: float
+
+
+class TooSlow(Exception):
+    """One call would take too long; the message says how long."""
+
+
+class Bench:
+    """The state of one session: the inputs of the case at hand, candidates that are ready, and how fast each was so far."""
+
+    def __init__(self, limits: Limits, seconds: float) -> None:
+        self.limits = limits
+        self.seconds = seconds
+        self.skipped: list[dict[str, Any]] = []
+        self._case: Case | None = None
+        self._inputs: Any = None
+        self._ready: dict[tuple[str, int], Ready] = {}
+        self._pace: dict[tuple[str, str], tuple[int, float]] = {}  # of (series, candidate): bytes and seconds of its last size
+
+    def ready(self, case: Case, name: str, n_threads: int) -> Ready:
+        """The candidate, warmed up; TooSlow where one call would take too long."""
+        if case is not self._case:
+            self._case, self._inputs = case, None
+            self._ready.clear()
+            gc.collect()
+            if case.n_bytes >= LARGE:
+                self.limits.forget_arrays()
+            self._inputs = case.make()
+        set_threads(n_threads)
+        if (name, n_threads) not in self._ready:
+            self._check_pace(case, name)
+            self._ready[name, n_threads] = self._prepare(case, name, n_threads)
+            self._pace[case.series, name] = case.n_bytes, self._ready[name, n_threads].seconds
+        return self._ready[name, n_threads]
+
+    def _check_pace(self, case: Case, name: str) -> None:
+        n_bytes, seconds = self._pace.get((case.series, name), (0, 0.0))
+        if n_bytes and seconds * case.n_bytes / n_bytes > LONGEST_CALL:
+            raise TooSlow(f"a call would take about {seconds * case.n_bytes / n_bytes:.0f} s")
+
+    def _prepare(self, case: Case, name: str, n_threads: int) -> Ready:
+        call = case.candidates[name].prepare(self._inputs, n_threads)
+        set_threads(n_threads)  # for a library that was imported only now
+        result, first = timed(call)
+        error = math.nan
+        if case.error is not None and result is not None:
+            with np.errstate(all="ignore"):
+                error = case.error(self._inputs, result)
+        del result
+        seconds = first
+        if first < LONGEST_CALL or case.candidates[name].compiled:
+            seconds = min(timed(call)[1] for _ in range(1 if first > self.seconds else 2))
+        return Ready(call, first, seconds, error)
+
+    def rounds(self, ready: Ready) -> tuple[int, int]:
+        """(rounds, calls a round) of one lap."""
+        calls = max(1, math.ceil(SHORTEST_ROUND / max(ready.seconds, 1e-9)))
+        return max(1, min(MOST_ROUNDS, round(self.seconds / (calls * ready.seconds)))), calls
+
+
+def timed(call: Call) -> tuple[Any, float]:
+    start = time.perf_counter()
+    result = call()
+    return result, time.perf_counter() - start
