@@ -15,6 +15,8 @@ from .machine import Limits, set_threads
 # A round is at least this long, so that the clock and the loop around the calls do not count.
 SHORTEST_ROUND = 2e-4
 MOST_ROUNDS = 40
+FEWEST_ROUNDS = 3  # unless a call takes longer than a lap
+WARM_UPS = 5  # calls, at most
 # A candidate whose next size would take longer than this for one call is left out from that size on.
 LONGEST_CALL = 2.0
 LARGE = 1 << 28  # bytes from which the arrays of the limits make room
@@ -71,19 +73,25 @@ class Bench:
         set_threads(n_threads)  # for a library that was imported only now
         result, first = timed(call)
         error = math.nan
-        if case.error is not None and result is not None:
+        if case.error is not None and case.candidates[name].checked and result is not None:
             with np.errstate(all="ignore"):
                 error = case.error(self._inputs, result)
         del result
-        seconds = first
-        if first < LONGEST_CALL or case.candidates[name].compiled:
-            seconds = min(timed(call)[1] for _ in range(1 if first > self.seconds else 2))
+        seconds = math.inf if case.candidates[name].compiled else first
+        spent = 0.0
+        for _ in range(WARM_UPS):
+            if seconds != math.inf and spent + seconds > self.seconds:
+                break
+            seconds = min(seconds, timed(call)[1])
+            spent += seconds
         return Ready(call, first, seconds, error)
 
     def rounds(self, ready: Ready) -> tuple[int, int]:
         """(rounds, calls a round) of one lap."""
         calls = max(1, math.ceil(SHORTEST_ROUND / max(ready.seconds, 1e-9)))
-        return max(1, min(MOST_ROUNDS, round(self.seconds / (calls * ready.seconds)))), calls
+        rounds = round(self.seconds / (calls * ready.seconds))
+        fewest = FEWEST_ROUNDS if ready.seconds < self.seconds else 1
+        return max(fewest, min(MOST_ROUNDS, rounds)), calls
 
 
 def timed(call: Call) -> tuple[Any, float]:

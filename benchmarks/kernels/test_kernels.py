@@ -25,6 +25,7 @@ def test_kernel(run: Run, bench: Bench, benchmark) -> None:
         pytest.skip(reason)
     limit = bench.limits.of(case, run.n_threads, run.lap)
     benchmark.group = f"{case.name}, {run.n_threads} thread(s)"
+    benchmark.name = f"{run.candidate}, lap {run.lap + 1}"
     benchmark.extra_info.update(
         job=case.job,
         form=case.form,
