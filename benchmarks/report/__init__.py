@@ -1,0 +1,1 @@
+"""One page of every kernel's speed, error, peers and limit: `python -m benchmarks.report`."""
