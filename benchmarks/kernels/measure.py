@@ -18,7 +18,7 @@ MOST_ROUNDS = 40
 FEWEST_ROUNDS = 3  # unless a call takes longer than a lap
 WARM_UPS = 5  # calls, at most
 # A candidate whose next size would take longer than this for one call is left out from that size on.
-LONGEST_CALL = 2.0
+LONGEST_CALL = 1.0
 LARGE = 1 << 28  # bytes from which the arrays of the limits make room
 
 
