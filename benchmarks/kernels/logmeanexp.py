@@ -227,7 +227,7 @@ def along(name: str, shape: tuple[int, ...], axis: int, gradient: bool) -> Case:
     return Case(
         "log_mean_exp",
         name + (", with gradient" if gradient else ""),
-        " x ".join(count(length) for length in shape),
+        " x ".join(map(str, shape)),
         4 * n,
         "value",
         n,

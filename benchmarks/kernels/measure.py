@@ -79,8 +79,8 @@ class Bench:
         del result
         seconds = math.inf if case.candidates[name].compiled else first
         spent = 0.0
-        for _ in range(WARM_UPS):
-            if seconds != math.inf and spent + seconds > self.seconds:
+        for k in range(WARM_UPS):  # the second call at least: the first one may wait for memory, or compile
+            if k and spent + seconds > self.seconds:
                 break
             seconds = min(seconds, timed(call)[1])
             spent += seconds

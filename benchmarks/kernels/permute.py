@@ -10,7 +10,7 @@ import numpy as np
 import dualwalk as dw
 
 from . import idioms
-from .case import Candidate, Case, Need, count, ours, plain
+from .case import Candidate, Case, Need, ours, plain
 
 # 1 KB to 1 GB of float32
 SHUFFLED = ((16, 16), (256, 64), (512, 512), (512, 8192), (4096, 8192), (1_000_000, 64), (16_384, 16_384))
@@ -130,7 +130,7 @@ def numba_idiom(method: str) -> Candidate:
 
 
 def case(method: str, shape: tuple[int, int], *, n_copies: int | None = None, block: int = 1) -> Case:
-    size, n_bytes = f"{count(shape[0])} x {count(shape[1])}", 4 * shape[0] * shape[1]
+    size, n_bytes = f"{shape[0]} x {shape[1]}", 4 * shape[0] * shape[1]
     n_written = n_bytes * (n_copies or 1)
     candidates = our(method) | {"NumPy": numpy_peer(method), "PyTorch": torch_peer(method)}
     form = method

@@ -8,6 +8,7 @@ import pytest
 
 from .case import OURS
 from .conftest import Run
+from .machine import ARITHMETIC
 from .measure import Bench, TooSlow
 
 
@@ -45,6 +46,7 @@ def test_kernel(run: Run, bench: Bench, benchmark) -> None:
         first_seconds=ready.first_seconds,
         error=None if math.isnan(ready.error) else ready.error,
         error_unit=case.error_unit,
+        operations=sum(need.amount for need in case.needs(run.n_threads) if need.resource in ARITHMETIC),
         limit_seconds=limit and limit[0],
         limit=limit and limit[1],
     )

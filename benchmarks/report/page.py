@@ -53,9 +53,10 @@ td b { font-size: .74rem; font-weight: 600; margin-left: .4rem; }
 details { margin: .8rem 0; } summary { cursor: pointer; font-weight: 600; padding: .25rem 0; }
 summary small { font-weight: 400; margin-left: .5rem; }
 figure { margin: 1.2rem 0; background: var(--raised); border: 1px solid var(--line); border-radius: 8px; padding: .9rem; overflow-x: auto; }
-figure svg { width: 100%; height: auto; min-width: 620px; max-width: 100%; } figcaption { font-size: .88rem; }
+figure svg { display: block; max-width: 100%; height: auto; } figcaption { font-size: .88rem; }
 code { font: .86em/1.4 ui-monospace, "DejaVu Sans Mono", monospace; overflow-wrap: anywhere; }
 """
+LEAD = "Every compiled job beside other libraries and beside what the machine can do, measured in one run. Where we lose, it shows."
 HOW = (
     "Candidates of a case take turns within a lap, in one process, after calls to warm up that are not counted; medians over all "
     "rounds of all laps are shown, with half the interquartile range. All libraries run on as many threads as ours; what "
@@ -124,10 +125,11 @@ def html_page(results: Results) -> str:
     }
     parts = [
         "<h1>Speed of the kernels</h1>",
-        f"<p>{HOW}</p>",
+        f"<p>{LEAD}</p>",
         f'<div class="facts">{tiles}</div>',
         f"<nav>{''.join(f'<a href={chr(34)}#{key}{chr(34)}>{label}</a>' for key, label in links.items())}</nav>",
         f"<dl>{rows}</dl>",
+        f"<details><summary>How it was measured</summary><p>{HOW}</p></details>",
         _section("glance", glance(results)),
         _section("lost", lost),
         _summary(far_from_the_limit(results)),
@@ -149,7 +151,7 @@ def html_page(results: Results) -> str:
 
 def markdown_page(results: Results) -> str:
     """The same tables."""
-    lines = ["# Speed of the kernels", "", HOW, ""]
+    lines = ["# Speed of the kernels", "", LEAD, "", HOW, ""]
     lines += [f"- {name}: {text}" for name, text in facts(results)]
     tables = [glance(results), losses(results), far_from_the_limit(results), goal_table(results), numba_table(results)]
     tables += [*job_tables(results), rates_table(results), skipped_table(results)]

@@ -25,6 +25,7 @@ COLORS = {
     "a copy": "#8a8f98",
 }
 OTHER = "#7a7f88"
+PIXELS_A_POINT = 1.35
 MARKERS = {"native": "o", "numba": "s", "reference": "^", "NumPy": "D", "PyTorch": "v", "SciPy": "P", "torch.compile": "<"}
 
 
@@ -79,12 +80,12 @@ def _svg(figure: Any, label: str) -> str:
     # two pictures of one page must not share the names of their parts
     prefix = base64.b32encode(label.encode()).decode().strip("=").lower()[:16]
     text = re.sub(r'(id="|url\(#|xlink:href="#)', rf"\1{prefix}-", text)
-    return re.sub(
-        r"<svg [^>]*?(viewBox=\"[^\"]*\")[^>]*>",
-        rf'<svg role="img" aria-label="{label}" \1 xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink">',
-        text,
-        count=1,
-    )
+    box = re.search(r'viewBox="0 0 ([0-9.]+) [^"]*"', text)
+    assert box is not None
+    spaces = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
+    style = f"width:{PIXELS_A_POINT * float(box[1]):.0f}px"
+    head = f'<svg role="img" aria-label="{label}" {box[0]} style="{style}" {spaces}>'
+    return re.sub(r"<svg [^>]*>", head, text, count=1)
 
 
 Value = Callable[[Row, str], "float | None"]
@@ -132,6 +133,12 @@ def _scale(axis: Any, what: str, unit: str) -> None:
     axis.yaxis.set_minor_formatter(FuncFormatter(lambda value, _: ""))
 
 
+def _legend(figure: Any, axes: Sequence[Any]) -> None:
+    """One for all axes, below them."""
+    found = {label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)}
+    figure.legend(found.values(), found.keys(), loc="outside lower center", ncols=len(found), frameon=False, fontsize=9)
+
+
 def _bytes(value: float, _: Any = None) -> str:
     for power, letter in ((30, "GB"), (20, "MB"), (10, "KB")):
         if value >= 1 << power:
@@ -146,14 +153,15 @@ def by_size(results: Results) -> Picture | None:
     groups = [rows for rows in groups if len(rows) > 1]
     if not groups:
         return None
-    from matplotlib.ticker import FuncFormatter
+    from matplotlib.ticker import FixedLocator, FuncFormatter
 
     figure, axes = _figure(len(groups))
     for axis, rows in zip(axes, groups, strict=True):
         _curves(axis, rows, lambda row: row.n_bytes, _time, _names(rows))
         _scale(axis, "bytes of the data", f"{rows[0].unit}, {rows[0].series}")
+        axis.xaxis.set_major_locator(FixedLocator([1 << power for power in (10, 15, 20, 25, 30)]))
         axis.xaxis.set_major_formatter(FuncFormatter(_bytes))
-        axis.legend(frameon=False, fontsize=8)
+    _legend(figure, axes)
     note = "Lower is better; the dotted line is what reading (or copying) alone takes. A peer's line ends where a call takes seconds."
     return Picture("By size, one thread", note, _svg(figure, "time by size of the data"))
 
@@ -170,7 +178,7 @@ def by_walks(results: Results) -> Picture | None:
         _curves(axis, rows, lambda row: row.swept[1] if row.swept else 0.0, _time, _names(rows))
         _scale(axis, "walks", f"step of all walks, {rows[0].form}")
         axis.set_xticks([row.swept[1] for row in rows if row.swept], [f"{row.swept[1]:g}" for row in rows if row.swept])
-        axis.legend(frameon=False, fontsize=8)
+    _legend(figure, axes)
     return Picture(
         "By number of walks, one thread",
         "The dotted line is the limit of arithmetic or memory, whichever binds.",
@@ -227,7 +235,7 @@ def by_threads(results: Results) -> Picture | None:
     axis.axvline(1, color=GRID, linewidth=1)
     axis.set_yticks(range(len(names)), names, fontsize=8)
     axis.invert_yaxis()
-    axis.set_xlim(0.5, max(more) + 0.3)
+    axis.set_xlim(0.0, max(more) + 0.3)
     axis.grid(True, axis="x", alpha=0.5, linewidth=0.6)
     axis.set_xlabel(f"times as fast as on one thread ({', '.join(map(str, more))} threads)")
     note = "The largest case of every form; the dotted line is perfect scaling. Jobs at the limit of shared memory cannot reach it."

@@ -47,6 +47,7 @@ class Row:
     error_unit: str
     n_threads: int
     limit: str | None  # what binds
+    operations: float  # multiplications and additions of a call, at the least; 0 where none are counted
     limit_laps: list[float] = field(default_factory=list)  # seconds of a call at the limit, a lap each
     measured: dict[str, Measured] = field(default_factory=dict)
 
@@ -101,7 +102,20 @@ class Results:
     def _add(self, info: dict[str, Any], seconds: list[float]) -> None:
         key = info["case"], info["n_threads"]
         if key not in self._rows:
-            names = ("case", "job", "form", "size", "series", "n_bytes", "unit", "n_units", "error_unit", "n_threads", "limit")
+            names = (
+                "case",
+                "job",
+                "form",
+                "size",
+                "series",
+                "n_bytes",
+                "unit",
+                "n_units",
+                "error_unit",
+                "n_threads",
+                "limit",
+                "operations",
+            )
             self._rows[key] = Row(swept=tuple(info["swept"]) or None, **{name: info[name] for name in names})
         row = self._rows[key]
         name = info["candidate"]
@@ -123,11 +137,6 @@ class Results:
     @property
     def threads(self) -> list[int]:
         return sorted({row.n_threads for row in self})
-
-    def rate(self, resource: str, n_threads: int) -> float:
-        """The median of a measured rate of the machine, in operations (or bytes of a small array) a second; NaN if it was not."""
-        found = [rate for name, _, threads, _, rate in self.about["rates"] if (name, threads) == (resource, n_threads)]
-        return float(np.median(found)) if found else float("nan")
 
     def speedup(self, case: str, n_threads: int) -> float | None:
         """Of ours on `n_threads` threads over one."""
