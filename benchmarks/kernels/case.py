@@ -70,6 +70,7 @@ class Case:
     error: Callable[[Any, Any], float] | None = field(repr=False, default=None)  # of (inputs, result)
     error_unit: str = "relative"
     quick: bool = False  # part of a quick run
+    patient: bool = False  # a peer is waited for even where a call takes seconds
     swept: tuple[str, float] | None = None  # the size that a curve of cases of one form runs along
 
     @property

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .case import Call, Case
+from .case import OURS, Call, Case
 from .machine import Limits, set_threads
 
 # A round is at least this long, so that the clock and the loop around the calls do not count.
@@ -17,8 +17,10 @@ SHORTEST_ROUND = 2e-4
 MOST_ROUNDS = 40
 FEWEST_ROUNDS = 3  # unless a call takes longer than a lap
 WARM_UPS = 5  # calls, at most
-# A candidate whose next size would take longer than this for one call is left out from that size on.
+# A candidate whose call would take longer than this is left out, or measured once where the case is a patient one.
 LONGEST_CALL = 1.0
+LONGEST_WAIT = 20.0
+LONGEST_FIRST = 4.0  # of a first call that may have waited for memory
 LARGE = 1 << 28  # bytes from which the arrays of the limits make room
 
 
@@ -58,15 +60,18 @@ class Bench:
             self._inputs = case.make()
         set_threads(n_threads)
         if (name, n_threads) not in self._ready:
-            self._check_pace(case, name)
+            self._check_pace(case, name, n_threads)
             self._ready[name, n_threads] = self._prepare(case, name, n_threads)
-            self._pace[case.series, name] = case.n_bytes, self._ready[name, n_threads].seconds
+            pace = case.n_bytes, self._ready[name, n_threads].seconds
+            self._pace[case.series, name] = self._pace[case.job, name] = pace
         return self._ready[name, n_threads]
 
-    def _check_pace(self, case: Case, name: str) -> None:
-        n_bytes, seconds = self._pace.get((case.series, name), (0, 0.0))
-        if n_bytes and seconds * case.n_bytes / n_bytes > LONGEST_CALL:
-            raise TooSlow(f"a call would take about {seconds * case.n_bytes / n_bytes:.0f} s")
+    def _check_pace(self, case: Case, name: str, n_threads: int) -> None:
+        n_bytes, seconds = self._pace.get((case.series, name)) or self._pace.get((case.job, name)) or (0, 0.0)
+        expected = seconds * case.n_bytes / n_bytes if n_bytes else 0.0
+        waited_for = name in ("native", "numba") or (case.patient and name not in OURS and n_threads == 1)
+        if expected > (LONGEST_WAIT if waited_for else LONGEST_CALL):
+            raise TooSlow(f"a call would take about {expected:.0f} s")
 
     def _prepare(self, case: Case, name: str, n_threads: int) -> Ready:
         call = case.candidates[name].prepare(self._inputs, n_threads)
@@ -80,7 +85,7 @@ class Bench:
         seconds = math.inf if case.candidates[name].compiled else first
         spent = 0.0
         for k in range(WARM_UPS):  # the second call at least: the first one may wait for memory, or compile
-            if k and spent + seconds > self.seconds:
+            if (k and spent + seconds > self.seconds) or LONGEST_FIRST < seconds < math.inf:
                 break
             seconds = min(seconds, timed(call)[1])
             spent += seconds
