@@ -1,29 +1,13 @@
-"""Fair timings: candidates take turns in one process, the median and the range are kept, an error stands beside the speed."""
+"""Tables, medians and the line that says where numbers were measured, for the scripts of this folder."""
 
 from __future__ import annotations
 
-import argparse
 import platform
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from dualwalk._config import config_info
-
-
-def in_turns(candidates: dict[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
-    """Seconds of every candidate, called in turns after one call to warm up."""
-    for call in candidates.values():
-        call()
-    seconds: dict[str, list[float]] = {name: [] for name in candidates}
-    for _ in range(repeats):
-        for name, call in candidates.items():
-            start = time.perf_counter()
-            call()
-            seconds[name].append(time.perf_counter() - start)
-    return seconds
 
 
 def processor() -> str:
@@ -54,14 +38,6 @@ class Table:
 
 def median(values: list[float]) -> float:
     return float(np.median(values))
-
-
-def options(description: str) -> argparse.Namespace:
-    """Command line of every kernel benchmark."""
-    parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--repeats", type=int, default=7)
-    return parser.parse_args()
 
 
 def header(threads: int) -> str:

@@ -1,8 +1,8 @@
 """Series a second of DualSampler.sample: `python benchmarks/bench_sampling.py [--repeats 5] [--rows 20000] [--out FILE.md]`.
 
 The training rows are the embedded Japanese Vowels, 270 series of 12 x 25. "CPU" is processor time over all threads, the least of
-the repeats: it says what the code costs where other processes share the machine, and the wall time does not. The parts are timed
-one by one on blocks of 270 rows, as `sample` calls them.
+the repeats: it says what the code costs where other processes share the machine, and the wall time does not. Its parts are in the
+kernel suites: `pytest benchmarks/kernels -k "relax or balance"`.
 """
 
 from __future__ import annotations
@@ -19,12 +19,9 @@ import numpy as np
 from _timing import Table, header, median
 
 import dualwalk as dw
-from dualwalk import backends
 from dualwalk._blas import one_blas_thread
 from dualwalk._ladder.covariance import NoiseModel
-from dualwalk._ladder.marginals import Marginals, Smoothing
 from dualwalk._ladder.rung import Rung, Shared, Walker
-from dualwalk._neighbors import nearest_neighbors
 
 THREADS = (1, 2)
 NOTE = (
@@ -84,27 +81,6 @@ def whole(X: np.ndarray, n_rows: int, repeats: int) -> Table:
     return table
 
 
-def parts(X: np.ndarray, repeats: int) -> Table:
-    """The two jobs on one block of as many rows as there are training rows, by every backend that is here."""
-    n = len(X)
-    flat = X.reshape(n, -1).astype(np.float64)
-    walker = Walker(flat, X.shape[1:], "scores", Shared())
-    marginals = Marginals(flat, X.shape[1:], Smoothing(1.0, 0.5))
-    place = np.random.default_rng(0).random(n)
-    table = Table("Parts, one thread", ["part", "backend", "CPU us a series"])
-    for k in (10, 40):
-        for backend in (name for name in backends.PREFERENCE if backends.why_not(name) is None):
-            relax, index = backends.job("relax_local", backend), nearest_neighbors(walker.points, k)
-            spent = cost(lambda relax=relax, index=index: relax(walker.points, index, 0.5, 1, 1), n, 4 * repeats)
-            table.row(f"relax_local, K = {k}", backend, f"{spent.cpu:.2f}")
-    moved = backends.job("relax_local")(walker.points, nearest_neighbors(walker.points, 40), 0.5, 1, 1)
-    for backend in (name for name in backends.PREFERENCE if backends.why_not(name) is None):
-        balance = backends.job("balance_columns", backend)
-        arguments = (moved, place, marginals.table, marginals._tied, 1)
-        table.row("balance_columns", backend, f"{cost(lambda call=balance, a=arguments: call(*a), n, 4 * repeats).cpu:.2f}")
-    return table
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=5)
@@ -114,10 +90,10 @@ def main() -> None:
     first = f"{header(max(THREADS))}; load {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors at the start"
     print(first, end="\n\n")
     X = dw.load_japanese_vowels().X
-    tables = [whole(X, options.rows, options.repeats), parts(X, options.repeats)]
+    table = whole(X, options.rows, options.repeats)
     if options.out:
         lines = [f"# Sampling, {time.strftime('%Y-%m-%d')}", "", f"`python benchmarks/bench_sampling.py`: {first}.", "", NOTE]
-        options.out.write_text("\n".join([*lines, *(line for table in tables for line in ("", *table.lines))]) + "\n")
+        options.out.write_text("\n".join([*lines, "", *table.lines]) + "\n")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import os
-import platform
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ import numpy as np
 from dualwalk import backends
 from dualwalk._config import config_info
 
+from .._timing import processor
 from .case import Case, Need
 
 LINE = 64  # bytes
@@ -91,16 +91,6 @@ def set_threads(n_threads: int) -> None:
         from threadpoolctl import threadpool_limits
 
         threadpool_limits(n_threads)
-
-
-def processor() -> str:
-    """The processor's name, as the system tells it."""
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
 
 
 def caches() -> dict[str, str]:

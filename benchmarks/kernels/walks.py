@@ -21,7 +21,6 @@ STEP_SIZE = 0.05
 N_POINTS = 270
 CHECKED = 32  # walks that are compared with the float64 reference
 T_START = 0.65
-L1_SHARE = 1.0  # of 32 KB and more, that weights or one neighbourhood may fill
 
 
 class Inputs(NamedTuple):
@@ -65,14 +64,23 @@ def error(kind: Kind, inputs: Inputs, result: Any) -> float:
     return float(np.abs(result[first] - exact).max() / np.abs(exact - x0[first]).max())
 
 
-def mlp(*widths: int) -> Kind:
+def mlp(*widths: int, n_walks: tuple[int, ...] = N_WALKS) -> Kind:
     def make(n: int, rng: np.random.Generator) -> tuple[Any, Any]:
         shapes = list(zip(widths[1:], widths[:-1], strict=True))
         weights = [rng.standard_normal(shape) / np.sqrt(shape[1]) for shape in shapes]
         return dw.MLPDual(weights, [np.zeros(len(weight)) for weight in weights]), None
 
     n_weights = sum(a * b for a, b in zip(widths[1:], widths[:-1], strict=True))
-    return Kind("MLP " + "-".join(map(str, widths)), "walk_mlp", widths[0], make, 4 * n_weights, 4 * n_weights, torch=torch_mlp)
+    return Kind(
+        "MLP " + "-".join(map(str, widths)),
+        "walk_mlp",
+        widths[0],
+        make,
+        4 * n_weights,
+        4 * n_weights,
+        torch=torch_mlp,
+        n_walks=n_walks,
+    )
 
 
 def torch_mlp(dual: Any) -> Callable[[Any], Any]:
@@ -243,12 +251,13 @@ def kinds() -> list[Kind]:
         local(20, 300),
         local(20, 300, shared=True, n_walks=some),
         local(20, 300, langevin=True, n_walks=some),
-        local(20, 24, n_walks=many),
-        local(20, 2000, n_walks=many),
+        *(mlp(d, 128, 1, n_walks=many) for d in (75, 1200)),
+        *(local(20, d, n_walks=many) for d in (24, 96, 1000, 2000)),
         local(160, 300, n_walks=many),
         mixture(62, 10),
         mixture(62, 10, langevin=True, n_walks=some),
         mixture(62, 10, annealed=True),
+        mixture(16, 10, n_walks=many),
         mixture(256, 10, n_walks=some),
     ]
 
