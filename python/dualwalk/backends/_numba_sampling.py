@@ -1,5 +1,5 @@
 # mypy: disable-error-code="no-untyped-def"
-"""Noise, the exact walk of local duals and balanced columns in Numba: see _reference_sampling.py."""
+"""Noise and the exact walk of local duals in Numba: see _reference_sampling.py."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .._threads import parallel_ranges
 from ._numba_scalar import jit, read_only
 from ._numba_walk import normals_of
 
-ROWS, COLUMNS = 64, 8  # worth a thread
+ROWS = 64  # worth a thread
 
 
 def draw_normals(seed: int, first: int, n_rows: int, n_columns: int) -> NDArray[np.float64]:
@@ -65,37 +65,3 @@ def _relax_local(points, neighbors, decay, seed, z, begin, end):
             weight, one = kind(weights[k]), points[neighbors[row, k]]
             for j in range(len(out)):
                 out[j] += weight * one[j]
-
-
-def balance_columns(
-    points: NDArray[Any], place: NDArray[np.float64], table: NDArray[Any], tied: NDArray[np.bool_], n_threads: int
-) -> NDArray[np.floating]:
-    given = [read_only(np.ascontiguousarray(part)) for part in (points, place, table, tied)]
-    values = np.empty(points.shape, table.dtype)
-
-    def work(begin: int, end: int) -> None:
-        _balance_columns(*given, values, begin, end)
-
-    if values.size:
-        parallel_ranges(work, values.shape[1], n_threads, grain=COLUMNS)
-    return values
-
-
-@jit()
-def _balance_columns(points, place, table, tied, values, begin, end):
-    m, n = len(points), len(table)
-    column = np.empty(m, points.dtype)
-    for j in range(begin, end):
-        for row in range(m):
-            column[row] = points[row, j]
-        order = np.argsort(column, kind="mergesort")  # the stable one
-        for rank in range(m):
-            row = order[rank]
-            position = min(max((rank + place[row]) / m * n - 0.5, 0.0), n - 1.0)
-            lower: Any = min(np.int64(position), max(n - 2, 0))
-            share = position - lower
-            low, high = np.float64(table[lower, j]), np.float64(table[min(lower + 1, n - 1), j])
-            if tied[j]:
-                values[row, j] = high if share >= 0.5 else low
-            else:
-                values[row, j] = low + share * (high - low)

@@ -4,13 +4,14 @@ No Numba threading layer is used: compiled functions release the GIL and threads
 forks and concurrent callers are safe. Work is cut up the same way for every n_threads, hence the same bits.
 """
 
+from ._numba_balance import balance_columns
 from ._numba_contrastive import contrastive_slopes, contrastive_terms
 from ._numba_draws import draw_integers, philox
 from ._numba_node_terms import density_slopes, density_terms
 from ._numba_nodes import score_contrastive, score_density, train_contrastive, train_density
 from ._numba_objective import log_mean_exp, mean_log_sigmoid
 from ._numba_permute import permute_marginals
-from ._numba_sampling import balance_columns, draw_normals, relax_local
+from ._numba_sampling import draw_normals, relax_local
 from ._numba_walk_local import walk_local
 from ._numba_walk_mixture import anneal_mixture, walk_mixture
 from ._numba_walk_mlp import walk_mlp
