@@ -68,8 +68,8 @@ def _exchange(low, high):
     """The smaller of two to `low`, the larger to `high`; equal ones stay where they are."""
     for i in range(len(low)):
         a, b = low[i], high[i]
-        low[i] = b if b < a else a
-        high[i] = a if b < a else b
+        low[i] = min(a, b)
+        high[i] = max(b, a)
 
 
 @jit()
