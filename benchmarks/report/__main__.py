@@ -31,7 +31,14 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--laps", type=int, default=None, help="how often candidates take turns (3; quick: 1)")
     parser.add_argument("--only", default=None, help="cases whose names match this expression of pytest -k")
     parser.add_argument("--out", type=Path, default=Path("kernels.html"), help="the page (kernels.html)")
-    parser.add_argument("--render", type=Path, default=None, metavar="JSON", help="measure nothing: the page of an earlier run")
+    parser.add_argument(
+        "--render",
+        type=Path,
+        nargs="+",
+        default=None,
+        metavar="JSON",
+        help="measure nothing: the page of an earlier run, or of its parts",
+    )
     return parser.parse_args()
 
 
@@ -81,13 +88,28 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def together(parts: list[dict[str, Any]]) -> dict[str, Any]:
+    """The parts of a run, each measured with another `--only`, as one."""
+    first, *others = parts
+    for part in others:
+        first["benchmarks"] += part["benchmarks"]
+        first["compile_seconds"] |= part["compile_seconds"]
+        for key in ("rates", "skipped"):
+            first["dualwalk"][key] += part["dualwalk"][key]
+        for key in ("load", "time"):
+            first["dualwalk"][key] = part["dualwalk"][key]
+        first["run"]["seconds"] += part["run"]["seconds"]
+        first["run"]["command"] += f"; {part['run']['command']}"
+    return first
+
+
 def main() -> None:
     options = arguments()
     if options.render is None:
         content = measure(options)
         options.out.with_suffix(".json").write_text(json.dumps(content))
     else:
-        content = json.loads(options.render.read_text())
+        content = together([json.loads(path.read_text()) for path in options.render])
     results = Results(content)
     options.out.write_text(html_page(results))
     options.out.with_suffix(".md").write_text(markdown_page(results))

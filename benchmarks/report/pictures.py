@@ -136,7 +136,14 @@ def _scale(axis: Any, what: str, unit: str) -> None:
 def _legend(figure: Any, axes: Sequence[Any]) -> None:
     """One for all axes, below them."""
     found = {label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)}
-    figure.legend(found.values(), found.keys(), loc="outside lower center", ncols=len(found), frameon=False, fontsize=9)
+    figure.legend(
+        found.values(),
+        found.keys(),
+        loc="outside lower center",
+        ncols=min(len(found), 4 * len(axes)),
+        frameon=False,
+        fontsize=9,
+    )
 
 
 def _bytes(value: float, _: Any = None) -> str:

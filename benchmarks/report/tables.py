@@ -9,6 +9,7 @@ from itertools import groupby
 from dualwalk import backends
 
 from ..kernels.case import OURS
+from ..kernels.measure import FEWEST_ROUNDS
 from .goals import NUMBA_AT_MOST, goals, percent
 from .results import Measured, Results, Row
 
@@ -93,6 +94,12 @@ def error(measured: Measured | None, unit: str) -> str:
     return f"{measured.error:.0f} {unit}"
 
 
+def spread(measured: Measured) -> str:
+    """Half the interquartile range, where there are rounds enough for one."""
+    n = len(measured.seconds)
+    return f"+- {50 * measured.spread:.0f} %" if n >= FEWEST_ROUNDS else "once" if n == 1 else f"{n} rounds"
+
+
 def where(row: Row) -> str:
     return f"{row.form}, {row.size}"
 
@@ -101,9 +108,8 @@ def ours(row: Row) -> Cell:
     one = row.ours
     if one is None:
         return Cell("-")
-    spread = f"+- {100 * one.spread / 2:.0f} %"
     name = "" if one.candidate == "native" else f"{one.candidate}, "
-    return Cell(duration(one.median / row.n_units), ", ".join(filter(None, [name + spread, error(one, row.error_unit)])))
+    return Cell(duration(one.median / row.n_units), ", ".join(filter(None, [name + spread(one), error(one, row.error_unit)])))
 
 
 def share(row: Row) -> Cell:
@@ -116,7 +122,7 @@ def share(row: Row) -> Cell:
 def peer(row: Row, one: Measured) -> Cell:
     times = row.times_as_fast(one.candidate)
     lost = times is not None and times < 1 and not one.ours
-    told = [ratio(times), f"+- {100 * one.spread / 2:.0f} %", error(one, row.error_unit)]
+    told = [ratio(times), spread(one), error(one, row.error_unit)]
     if one.n_threads != row.n_threads:
         told.append("1 thread")
     return Cell(
