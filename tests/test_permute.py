@@ -10,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import dualwalk as dw
+from dualwalk import backends
+from dualwalk.backends.reference import permutation
 from dualwalk.marginals import METHODS
 
 DTYPES = ("bool", "uint8", "int16", "int32", "int64", "float32", "float64")
@@ -77,6 +79,34 @@ def test_panels_agree_with_the_reference(
         assert np.array_equal(result, expected)
 
 
+@given(data=st.data())
+def test_buckets_agree_with_the_reference(backend: str, data: st.DataObject) -> None:
+    """Few rows and a short chain: every size of bucket comes up, the empty ones and those longer than the chain included."""
+    n_rows, n_columns = data.draw(st.integers(2, 300), label="rows"), data.draw(st.integers(1, 40), label="columns")
+    dtype = data.draw(st.sampled_from(("u1", "u2", "u4", "u8")), label="dtype")
+    longest, seed = data.draw(st.integers(1, 40), label="longest"), data.draw(st.integers(0, 2**64 - 1), label="seed")
+    n_copies = data.draw(st.integers(1, 2), label="copies")
+    x = np.random.default_rng(seed).integers(0, 200, (n_rows, n_columns)).astype(dtype)
+    block = np.arange(n_columns, dtype=np.int32) // data.draw(st.integers(1, 3), label="width")
+    name = data.draw(st.sampled_from(sorted(layouts(x))), label="layout")
+    results = []
+    for which in ("reference", backend):
+        out = np.empty((n_copies, n_rows, n_columns), dtype)
+        given_x = x if which == "reference" else layouts(x)[name]
+        backends.job("permute_marginals", which)(given_x, block, "shuffle", seed, out, 2, longest)
+        results.append(out)
+    assert np.array_equal(*results)
+
+
+@pytest.mark.parametrize("n_rows", [8193, 100_003])
+def test_many_rows_agree_with_the_reference(backend: str, n_rows: int) -> None:
+    x = np.arange(18 * n_rows, dtype=np.int32).reshape(n_rows, 18)
+    out = dw.permute_marginals(x, seed=8, backend=backend, blocks=[0] * 9 + list(range(1, 10)))
+    for column, block in ((0, 0), (8, 0), (9, 1), (17, 9)):
+        source = permutation(8, "shuffle", 0, block, n_rows)
+        assert np.array_equal(out[:, column], x[source, column])
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_threads_and_copies_do_not_change_the_draws(backend: str, method: str, rng: np.random.Generator) -> None:
     x = rng.standard_normal((333, 300)).astype(np.float32)
@@ -102,6 +132,34 @@ def test_shuffle_is_uniform_over_all_permutations(backend: str) -> None:
     chi_square = sum((c - n_copies / 24) ** 2 / (n_copies / 24) for c in counts)
     assert sum(counts) == n_copies
     assert chi_square < 49.7  # the 99.9 % quantile with 23 degrees of freedom
+
+
+def test_dealt_shuffle_is_uniform_over_all_permutations(backend: str) -> None:
+    """Five rows with a chain of two: eight buckets, most of them empty."""
+    n_copies = 6000
+    out = np.empty((n_copies, 5, 1), np.int64)
+    x, block = np.arange(5)[:, None], np.zeros(1, np.int32)
+    backends.job("permute_marginals", backend)(x, block, "shuffle", 6, out, 1, 2)
+    number = out[..., 0] @ 5 ** np.arange(5)
+    counts = np.unique(number, return_counts=True)[1]
+    assert len(counts) == 120
+    assert ((counts - n_copies / 120) ** 2 / (n_copies / 120)).sum() < 172.7  # the 99.9 % quantile with 119 degrees of freedom
+
+
+def test_every_row_of_a_dealt_shuffle_goes_everywhere(backend: str) -> None:
+    """100 rows, 16 of them a bucket: where each row ends, in ten parts, is uniform; so is the place of one given another's."""
+    n_columns = 5000
+    x = np.repeat(np.arange(100)[:, None], n_columns, axis=1)
+    out = np.empty((1, *x.shape), x.dtype)
+    backends.job("permute_marginals", backend)(x, np.arange(n_columns, dtype=np.int32), "shuffle", 3, out, 1, 32)
+    place = np.argsort(out[0], axis=0)  # of row r in column c
+    for row in (0, 1, 50, 99):
+        counts = np.bincount(place[row] // 10, minlength=10)
+        assert ((counts - n_columns / 10) ** 2 / (n_columns / 10)).sum() < 27.9  # 99.9 %, 9 degrees of freedom
+    apart = (place[1] - place[0]) % 100  # uniform on 1 .. 99
+    counts = np.bincount(apart, minlength=100)[1:]
+    assert counts.sum() == n_columns
+    assert ((counts - n_columns / 99) ** 2 / (n_columns / 99)).sum() < 145.3  # 99.9 %, 98 degrees of freedom
 
 
 def test_shift_moves_every_value_and_resample_repeats_some(backend: str) -> None:

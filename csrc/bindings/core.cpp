@@ -51,11 +51,11 @@ Array<std::uint32_t> draw_integers(std::uint64_t seed, std::uint32_t operation, 
 }
 
 void permute_marginals(const py::array& x, const Array<std::int32_t>& block, std::uint32_t operation, std::uint64_t seed,
-                       py::array out, int n_threads) {
+                       py::array out, int n_threads, std::uint32_t longest) {
   expect(x.ndim() >= 2 && out.ndim() == x.ndim() + 1, "x must be at least 2-D, and out one dimension more");
   expect((out.flags() & py::array::c_style) && out.writeable(), "out must be C-contiguous and writeable");
   expect(x.itemsize() == out.itemsize(), "x and out must have items of one size");
-  expect(n_threads >= 1, "n_threads must be at least 1");
+  expect(n_threads >= 1 && longest >= 1, "n_threads and longest must be at least 1");
   std::size_t n_columns = 1;
   for (py::ssize_t axis = 0; axis < x.ndim(); ++axis) {
     expect(out.shape(axis + 1) == x.shape(axis), "out must have shape (n_copies, *x.shape)");
@@ -84,6 +84,7 @@ void permute_marginals(const py::array& x, const Array<std::int32_t>& block, std
                   static_cast<std::size_t>(x.shape(0)),
                   n_columns,
                   operation,
+                  longest,
                   seed,
                   n_threads};
   run_released([&] { return active->permute(job); });
@@ -163,7 +164,8 @@ PYBIND11_MODULE(_core, m) {
   m.def("philox", &philox_words, arg("counter").noconvert(), arg("seed"));
   m.def("draw_integers", &draw_integers, arg("seed"), arg("operation"), arg("copy"), arg("block"), arg("bounds").noconvert());
   m.def("draw_normals", &draw_normals, arg("seed"), arg("first"), arg("n_rows"), arg("n_columns"));
-  m.def("permute_marginals", &permute_marginals, arg("x"), arg("block").noconvert(), arg("operation"), arg("seed"), arg("out"), arg("n_threads"));
+  m.def("permute_marginals", &permute_marginals, arg("x"), arg("block").noconvert(), arg("operation"), arg("seed"), arg("out"), arg("n_threads"),
+        arg("longest") = LONGEST_CHAIN);
   bind<float>(m);
   bind<double>(m);
 }

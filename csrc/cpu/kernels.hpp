@@ -6,6 +6,7 @@
 
 #include "dualwalk/logmeanexp.hpp"
 #include "dualwalk/philox.hpp"
+#include "dualwalk/shuffle.hpp"
 #include "parallel.hpp"
 
 namespace dualwalk {
@@ -19,6 +20,7 @@ struct Permutation {
   std::size_t item_size;               // bytes: 1, 2, 4, 8 or 16
   std::size_t n_copies, n_rows, n_columns;
   std::uint32_t operation;
+  std::uint32_t longest;               // rows that Fisher-Yates takes at once (shuffle.hpp)
   std::uint64_t seed;
   int n_threads;
 };

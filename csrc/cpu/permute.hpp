@@ -2,9 +2,9 @@
 // its own, so the processor works on all of them at once, and nothing is transposed.
 #pragma once
 
-#include <type_traits>
-
 #include "panel.hpp"
+#include "permute_tall.hpp"
+#include "squares.hpp"
 #include "swap.hpp"
 
 namespace dualwalk {
@@ -14,25 +14,6 @@ namespace {
 struct Bytes16 {
   std::uint64_t half[2];
 };
-
-#if defined(DUALWALK_SHUFFLES)
-template <class Item>
-constexpr bool can_transpose = sizeof(Item) == 4 || sizeof(Item) == 8;
-#else
-template <class Item>
-constexpr bool can_transpose = false;
-#endif
-
-// A square whose rows begin anywhere, transposed.
-template <class T>
-DUALWALK_FN void transpose_rows(const T* const* from, T* to, std::size_t to_row) {
-  Vector<T> square[LANES<T>];
-#pragma GCC unroll 16
-  for (std::size_t i = 0; i < LANES<T>; ++i) square[i] = load<Vector<T>>(from[i]);
-  transpose_square<LANES<T> / 2>(square);
-#pragma GCC unroll 16
-  for (std::size_t i = 0; i < LANES<T>; ++i) store(to + i * to_row, square[i]);
-}
 
 template <class Item>
 class Permuter {
@@ -71,7 +52,7 @@ class Permuter {
     for (std::size_t c = 1; c < width; ++c) n_runs += job_.block[first + c] != job_.block[first + c - 1];
     const bool single = width >= COUNTERS && 2 * n_runs > width;
     if constexpr (can_transpose<Item>)
-      if (job_.operation == SHIFT && single) return shift_columns<Item>(first, width, copy, fresh, tile, stage);
+      if (job_.operation == SHIFT && single) return shift_columns(first, width, copy, fresh, tile, stage);
     if (fresh || job_.operation == SHUFFLE) panels_.template read<Item>(first, width, 0, job_.n_rows, tile);
     if (job_.operation == SHUFFLE) {
       single ? shuffle_columns(first, width, copy, tile) : shuffle_runs(first, width, copy, tile);
@@ -182,31 +163,31 @@ class Permuter {
 
   // Rotates columns that lie in one piece each: rows are transposed on their way in and out, a square of vectors at a time. Behind
   // each column its beginning is repeated, so that a vector can be read across its end.
-  template <class T>
   void shift_columns(std::size_t first, std::size_t width, std::size_t copy, bool fresh, char* tile, char* stage) const {
-    using Real = std::conditional_t<sizeof(T) == 8, double, float>;  // transpose() moves these; no arithmetic touches them
-    constexpr std::size_t lanes = LANES<Real>;
-    const std::size_t n = job_.n_rows, row = panels_.row_bytes() / sizeof(T), all = (width + lanes - 1) / lanes * lanes;
-    Real* const columns = reinterpret_cast<Real*>(tile);
-    Real* const staged = reinterpret_cast<Real*>(stage);
+    constexpr std::size_t lanes = VECTOR_BYTES / sizeof(Item);
+    const std::size_t n = job_.n_rows, row = panels_.row_bytes() / sizeof(Item), all = (width + lanes - 1) / lanes * lanes;
+    Item* const columns = reinterpret_cast<Item*>(tile);
+    Item* const staged = reinterpret_cast<Item*>(stage);
     if (fresh) {
+      using Real = RealOf<Item>;
       for (std::size_t group = 0; group < n; group += STAGE_ROWS) {
         const std::size_t end = smaller(group + STAGE_ROWS, n);
         panels_.template read<Item>(first, width, group, end, stage);
-        transpose(staged, row, (end - group + lanes - 1) / lanes * lanes, all, columns + group, column_length_);
+        transpose(reinterpret_cast<const Real*>(staged), row, (end - group + lanes - 1) / lanes * lanes, all,
+                  reinterpret_cast<Real*>(columns + group), column_length_);
       }
       for (std::size_t c = 0; c < width; ++c)
         for (std::size_t k = 0; k < lanes; ++k) columns[c * column_length_ + n + k] = columns[c * column_length_ + k % n];
     }
-    std::size_t shift[MOST_LINES * LINE / sizeof(T)];
+    std::size_t shift[MOST_LINES * LINE / sizeof(Item)];
     for (std::size_t c = 0; c < all; ++c) shift[c] = shift_of(copy, job_.block[first + smaller(c, width - 1)]);
     for (std::size_t group = 0; group < n; group += STAGE_ROWS) {
       const std::size_t end = smaller(group + STAGE_ROWS, n);
       for (std::size_t r = group; r < end; r += lanes)
         for (std::size_t c = 0; c < all; c += lanes) {
-          const Real* from[lanes];
+          const Item* from[lanes];
           for (std::size_t i = 0; i < lanes; ++i) from[i] = columns + (c + i) * column_length_ + wrapped(r + shift[c + i]);
-          transpose_rows(from, staged + (r - group) * row + c, row);
+          square_to_rows(from, staged + (r - group) * row + c, row);
         }
       panels_.write(first, width, copy, group, end, stage);
     }
@@ -262,13 +243,19 @@ inline void draw_integers(const Stream& stream, const std::uint32_t* bounds, std
   }
 }
 
+template <class Item>
+bool permute_items(const Permutation& job) {
+  if (job.operation == SHUFFLE && job.n_rows > job.longest) return TallShuffle<Item>(job).run();
+  return Permuter<Item>(job).run();
+}
+
 inline bool permute(const Permutation& job) {
   switch (job.item_size) {
-    case 1: return Permuter<std::uint8_t>(job).run();
-    case 2: return Permuter<std::uint16_t>(job).run();
-    case 4: return Permuter<std::uint32_t>(job).run();
-    case 8: return Permuter<std::uint64_t>(job).run();
-    default: return Permuter<Bytes16>(job).run();
+    case 1: return permute_items<std::uint8_t>(job);
+    case 2: return permute_items<std::uint16_t>(job);
+    case 4: return permute_items<std::uint32_t>(job);
+    case 8: return permute_items<std::uint64_t>(job);
+    default: return permute_items<Bytes16>(job);
   }
 }
 

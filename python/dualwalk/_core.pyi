@@ -18,7 +18,13 @@ def threads_for(work: float, n_threads: int) -> int: ...
 def philox(counter: NDArray[np.uint32], seed: int) -> NDArray[np.uint32]: ...
 def draw_integers(seed: int, operation: int, copy: int, block: int, bounds: NDArray[np.uint32]) -> NDArray[np.uint32]: ...
 def permute_marginals(
-    x: NDArray[np.generic], block: NDArray[np.int32], operation: int, seed: int, out: NDArray[np.generic], n_threads: int
+    x: NDArray[np.generic],
+    block: NDArray[np.int32],
+    operation: int,
+    seed: int,
+    out: NDArray[np.generic],
+    n_threads: int,
+    longest: int = ...,
 ) -> None: ...
 def log_mean_exp(
     f: NDArray[_Float], weights: NDArray[_Float] | None, gradient: NDArray[_Float] | None, n_threads: int

@@ -17,7 +17,7 @@
 namespace dualwalk {
 
 // What a random draw is for: the last word of its Philox counter (reference.py has the same numbers).
-enum Operation : std::uint32_t { SHUFFLE = 1, RESAMPLE = 2, SHIFT = 3, NOISE = 4 };
+enum Operation : std::uint32_t { SHUFFLE = 1, RESAMPLE = 2, SHIFT = 3, NOISE = 4, DEAL = 5 };
 // The step of the noise that is added before the first step of a walk.
 constexpr std::uint32_t RENOISE_STEP = 0xFFFFFFFFu;
 

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from .._threads import parallel_ranges
 from ._numba_draws import GROUP, draw_group, draw_integer
+from ._numba_permute_tall import shuffle_tall
 from ._numba_scalar import jit
-from .reference import OPERATIONS, RESAMPLE, SHIFT, SHUFFLE
+from ._reference_draws import RESAMPLE, SHIFT, SHUFFLE
+from .reference import LONGEST_CHAIN, OPERATIONS, bucket_bits
 
 LINE = 64  # bytes: a panel of columns is one cache line wide
 TILE_BYTES = 8 * 1024 * 1024  # a share of the last cache
@@ -19,7 +21,13 @@ _ZERO, _ONE = np.uint64(0), np.uint64(1)
 
 
 def permute_marginals(
-    x: NDArray[Any], block_of_column: NDArray[np.int32], method: str, seed: int, out: NDArray[Any], n_threads: int
+    x: NDArray[Any],
+    block_of_column: NDArray[np.int32],
+    method: str,
+    seed: int,
+    out: NDArray[Any],
+    n_threads: int,
+    longest: int = LONGEST_CHAIN,
 ) -> None:
     n_copies, n_rows, n_columns = out.shape
     if out.size == 0:
@@ -30,7 +38,19 @@ def permute_marginals(
     # broadcast over an axis of 2, x has one type for Numba whatever its strides: read-only, not contiguous
     source = np.broadcast_to(x.view(item)[:, :, None], (n_rows, n_columns, 2))
     blocks = np.ascontiguousarray(block_of_column, np.uint64)
-    target, key = out.view(item), np.uint64(seed)
+    target, key, bits = out.view(item), np.uint64(seed), bucket_bits(n_rows, longest)
+    if method == "shuffle" and bits:
+        width = min(n_columns, 16, LINE // item.itemsize)
+        groups = -(-n_columns // width)
+
+        def tall(begin: int, end: int) -> None:
+            for task in range(begin, end):
+                first, copy = task % groups * width, task // groups
+                n = min(width, n_columns - first)
+                shuffle_tall(source, blocks, key, target[copy], first, n, np.uint64(copy), bits)
+
+        parallel_ranges(tall, n_copies * groups, n_threads)
+        return
 
     def work(begin: int, end: int) -> None:
         _permute(source, blocks, np.uint64(OPERATIONS[method]), key, target, width, begin, end)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-SHUFFLE, RESAMPLE, SHIFT, NOISE = 1, 2, 3, 4  # the last word of a counter: the operation
+SHUFFLE, RESAMPLE, SHIFT, NOISE, DEAL = 1, 2, 3, 4, 5  # the last word of a counter: the operation
 RENOISE = 2**32 - 1  # the step of the noise that is added before the first step
 LOW = np.uint64(0xFFFFFFFF)
 WORD = np.uint64(32)

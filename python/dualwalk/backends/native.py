@@ -20,7 +20,7 @@ from ._native_nodes import (
     train_density,
 )
 from ._native_panels import pack_lines, pack_panels, packed_once
-from .reference import OPERATIONS, AnnealPlan, WalkPlan, WalkState
+from .reference import LONGEST_CHAIN, OPERATIONS, AnnealPlan, WalkPlan, WalkState
 
 __all__ = [
     "anneal_mixture",
@@ -59,9 +59,15 @@ def draw_integers(seed: int, operation: int, copy: int, block: int, bounds: NDAr
 
 
 def permute_marginals(
-    x: NDArray[Any], block_of_column: NDArray[np.int32], method: str, seed: int, out: NDArray[Any], n_threads: int
+    x: NDArray[Any],
+    block_of_column: NDArray[np.int32],
+    method: str,
+    seed: int,
+    out: NDArray[Any],
+    n_threads: int,
+    longest: int = LONGEST_CHAIN,
 ) -> None:
-    _core.permute_marginals(x, block_of_column, OPERATIONS[method], seed, out, n_threads)
+    _core.permute_marginals(x, block_of_column, OPERATIONS[method], seed, out, n_threads, longest)
 
 
 _Arrays: TypeAlias = list[NDArray[Any]]

@@ -11,20 +11,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._reference_draws import LOW, NOISE, RENOISE, RESAMPLE, SHIFT, SHUFFLE, WORD, normals, philox
+from ._reference_draws import NOISE, RENOISE, normals, philox
 from ._reference_nodes import StepPlan, score_contrastive, score_density, train_contrastive, train_density
+from ._reference_permute import (
+    LONGEST_CHAIN,
+    OPERATIONS,
+    bucket_bits,
+    draw_integers,
+    permutation,
+    permute_marginals,
+)
 from ._reference_sampling import balance_columns, draw_normals, relax_local
 from ._reference_scalar import silu_and_slope
 from ._reference_terms import contrastive_slopes, contrastive_terms, density_slopes, density_terms
 from ._reference_walk import AnnealPlan, WalkPlan, WalkState, anneal, dual_at, walk
 
 __all__ = [
+    "LONGEST_CHAIN",
     "NOISE",
     "OPERATIONS",
     "RENOISE",
-    "RESAMPLE",
-    "SHIFT",
-    "SHUFFLE",
     "AnnealPlan",
     "StepPlan",
     "WalkPlan",
@@ -32,6 +38,7 @@ __all__ = [
     "anneal",
     "anneal_mixture",
     "balance_columns",
+    "bucket_bits",
     "contrastive_slopes",
     "contrastive_terms",
     "density_slopes",
@@ -56,60 +63,6 @@ __all__ = [
     "walk_mixture",
     "walk_mlp",
 ]
-
-OPERATIONS = {"shuffle": SHUFFLE, "resample": RESAMPLE, "shift": SHIFT}
-
-
-def _words(seed: int, operation: int, copy: int, block: int, rows: NDArray[np.int64], attempt: int) -> NDArray[np.uint64]:
-    counter = np.empty((len(rows), 4), np.uint32)
-    counter[:] = (0, block, copy, operation | attempt << 8)
-    counter[:, 0] = rows >> 2
-    words: NDArray[np.uint64] = philox(counter, seed)[np.arange(len(rows)), rows & 3].astype(np.uint64)
-    return words
-
-
-def draw_integers(seed: int, operation: int, copy: int, block: int, bounds: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    """For each row i an exactly uniform integer in [0, bounds[i]): multiply and take the high word, reject the biased few.
-
-    (Lemire, "Fast random integer generation in an interval", 2019.) A rejected row draws again at the next attempt number.
-    """
-    bound = np.asarray(bounds, np.uint64)
-    rows = np.arange(len(bound))
-    product = _words(seed, operation, copy, block, rows, 0) * bound
-    threshold = (np.uint64(2**32) - bound) % np.maximum(bound, np.uint64(1))
-    attempt, pending = 1, np.flatnonzero((product & LOW) < threshold)
-    while len(pending):
-        product[pending] = _words(seed, operation, copy, block, pending, attempt) * bound[pending]
-        pending = pending[(product[pending] & LOW) < threshold[pending]]
-        attempt += 1
-    return (product >> WORD).astype(np.uint32)
-
-
-def permutation(seed: int, method: str, copy: int, block: int, n_rows: int) -> NDArray[np.int64]:
-    """The source row of every output row of one column block in one copy."""
-    operation = OPERATIONS[method]
-    if method == "resample":
-        return draw_integers(seed, operation, copy, block, np.full(n_rows, n_rows, np.uint32)).astype(np.int64)
-    if method == "shift":
-        shift = 0 if n_rows < 2 else 1 + int(draw_integers(seed, operation, copy, block, np.array([n_rows - 1], np.uint32))[0])
-        return (np.arange(n_rows) + shift) % max(n_rows, 1)
-    partner = draw_integers(seed, operation, copy, block, np.arange(1, n_rows + 1, dtype=np.uint32)).tolist()
-    source = list(range(n_rows))  # Fisher-Yates from the inside out
-    for row, other in enumerate(partner):
-        source[row] = source[other]
-        source[other] = row
-    return np.array(source, np.int64)
-
-
-def permute_marginals(
-    x: NDArray[Any], block_of_column: NDArray[np.int32], method: str, seed: int, out: NDArray[Any], n_threads: int
-) -> None:
-    """Write into `out` `(n_copies, n_rows, n_columns)` copies of x with the rows of every column block rearranged."""
-    for block in np.unique(block_of_column):
-        columns = np.flatnonzero(block_of_column == block)
-        for copy in range(len(out)):
-            source = permutation(seed, method, copy, int(block), len(x))
-            out[copy][:, columns] = x[np.ix_(source, columns)]
 
 
 def log_mean_exp(
