@@ -98,16 +98,18 @@ py::ssize_t whole_lines(std::size_t n) {
   return static_cast<py::ssize_t>((n + line - 1) / line * line);
 }
 
-// A matrix in panels, or vectors in whole lines, made by pack_panels and pack_lines of backends/_native_panels.py.
+// Vectors in whole lines, or a matrix in panels that begin at a line; pack_lines and pack_panels of backends/_native_panels.py
+// make them.
 template <class T>
 const T* packed(const Array<T>& array, py::ssize_t size, const char* what) {
-  expect(array.size() == size && reinterpret_cast<std::uintptr_t>(array.data()) % LINE_BYTES == 0, what);
+  expect(array.size() == size, what);
   return array.data();
 }
 template <class T>
 const T* panels(const Array<T>& array, std::size_t n_entries, std::size_t n_columns) {
   constexpr std::size_t panel = PANEL_BYTES / sizeof(T);
   const std::size_t size = (n_entries + panel - 1) / panel * panel * n_columns;
+  expect(reinterpret_cast<std::uintptr_t>(array.data()) % LINE_BYTES == 0, "panels must begin at a cache line");
   return packed(array, static_cast<py::ssize_t>(size), "panels do not fit the matrix");
 }
 

@@ -75,7 +75,7 @@ struct Walk {
 };
 
 // f(x) = w_L silu(... silu(W_1 x + b_1) ...) + b_L. Matrices come in panels (panels.hpp), vectors in whole lines: zeros fill
-// both up, and both begin at a line.
+// both up.
 template <class T>
 struct MlpDual {
   std::size_t n_layers;        // the last one has one output

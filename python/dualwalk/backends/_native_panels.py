@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import weakref
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -23,9 +24,9 @@ def whole_lines(n: int, dtype: np.dtype[Any]) -> int:
     return -(-n * dtype.itemsize // _LINE_BYTES) * (_LINE_BYTES // dtype.itemsize)
 
 
-def zeros(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+def _zeros_at_a_line(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     """Zeros that begin at a cache line."""
-    n_bytes = int(np.prod(shape)) * dtype.itemsize
+    n_bytes = math.prod(shape) * dtype.itemsize
     room = np.zeros(n_bytes + _LINE_BYTES, np.uint8)
     first = -room.ctypes.data % _LINE_BYTES
     return room[first : first + n_bytes].view(dtype).reshape(shape)
@@ -33,7 +34,7 @@ def zeros(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
 
 def pack_lines(rows: Array, dtype: np.dtype[Any]) -> Array:
     """The last axis filled up with zeros to whole lines."""
-    out = zeros((*rows.shape[:-1], whole_lines(rows.shape[-1], dtype)), dtype)
+    out = np.zeros((*rows.shape[:-1], whole_lines(rows.shape[-1], dtype)), dtype)
     out[..., : rows.shape[-1]] = rows
     return out
 
@@ -42,7 +43,7 @@ def pack_panels(matrix: Array, dtype: np.dtype[Any]) -> Array:
     """A matrix (n_entries, n_columns) as panels of entries, each column by column, the last panel filled up with zeros."""
     n_entries, n_columns = matrix.shape
     width = _PANEL_BYTES // dtype.itemsize
-    out = zeros((-(-n_entries // width), n_columns, width), dtype)
+    out = _zeros_at_a_line((-(-n_entries // width), n_columns, width), dtype)
     for panel, first in zip(out, range(0, n_entries, width), strict=True):
         rows = matrix[first : first + width]
         panel[:, : len(rows)] = rows.T

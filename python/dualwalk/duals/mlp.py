@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -82,6 +83,11 @@ class MLPDual:
         """The number of inputs."""
         return int(self.weights[0].shape[1])
 
+    @cached_property
+    def _steepest(self) -> float:
+        """A bound on |grad f|."""
+        return float(np.prod([np.linalg.norm(w, 2) for w in self.weights])) * _SILU_SLOPE ** (len(self.weights) - 1)
+
     def value(self, x: ArrayLike) -> NDArray[Any]:
         """f of every row of x `(n, n_features)`, shape (n,)."""
         return self._forward(x)[0]
@@ -119,9 +125,8 @@ class MLPDual:
         |grad f| is at most G, the product of the layers' spectral norms and SiLU's largest slope, so f changes by at most
         path_length G^2; inside a box, interval arithmetic bounds f as well.
         """
-        steepest = np.prod([np.linalg.norm(w, 2) for w in self.weights]) * _SILU_SLOPE ** (len(self.weights) - 1)
         start = self.value(x0).astype(np.float64)
-        below, above = start - path_length * steepest**2, start + path_length * steepest**2
+        below, above = start - path_length * self._steepest**2, start + path_length * self._steepest**2
         if low is not None and high is not None:
             inner, outer = np.asarray(low, np.float64), np.asarray(high, np.float64)
             for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
