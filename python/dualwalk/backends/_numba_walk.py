@@ -22,9 +22,7 @@ GOES, REACHED, LOST = 0, 1, 2
 _OPERATION = np.uint64(NOISE)
 
 
-def run_walks(
-    kernel: Callable[..., Any], x: NDArray[Any], plan: WalkPlan, work: int, lanes: int, *dual: NDArray[Any]
-) -> WalkState:
+def run_walks(kernel: Callable[..., Any], x: NDArray[Any], plan: WalkPlan, work: int, lanes: int, *dual: Any) -> WalkState:
     """Call the kernel on ranges of groups of `lanes` walks and a few steps at a time; `work` is that of one walk and step."""
     n_walks, n_features = x.shape
     f, taken = np.full(n_walks, np.nan), np.zeros(n_walks, np.int64)

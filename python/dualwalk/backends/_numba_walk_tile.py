@@ -48,7 +48,7 @@ def _multiply_row(turned, given, out):
     if n_columns - whole >= 4:
         g, t = given[whole : whole + 4], turned[whole : whole + 4]
         for r in range(n_entries):
-            out[r] += t[0, r] * g[0] + t[1, r] * g[1] + t[2, r] * g[2] + t[3, r] * g[3]
+            out[r] = out[r] + t[0, r] * g[0] + t[1, r] * g[1] + t[2, r] * g[2] + t[3, r] * g[3]
         whole += 4
     for c in range(whole, n_columns):
         for r in range(n_entries):
@@ -105,7 +105,7 @@ def _multiply_tile(matrix, given, out):
         for r in range(n_rows):
             w, o = matrix[r, whole : whole + 4], out[r]
             for i in range(TILE):
-                o[i] += w[0] * g[0, i] + w[1] * g[1, i] + w[2] * g[2, i] + w[3] * g[3, i]
+                o[i] = o[i] + w[0] * g[0, i] + w[1] * g[1, i] + w[2] * g[2, i] + w[3] * g[3, i]
         whole += 4
     for c in range(whole, n_columns):
         for r in range(n_rows):
