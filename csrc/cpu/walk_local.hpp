@@ -2,6 +2,7 @@
 // each has a neighbourhood of its own, a tile at a time where many share one.
 #pragma once
 
+#include "walk_narrow.hpp"
 #include "walk_neighborhood.hpp"
 #include "walk_tile.hpp"
 
@@ -15,6 +16,7 @@ class LocalModel {
   using V = Vector<T>;
 
  public:
+  static constexpr std::size_t VECTORS = TILE_VECTORS;
   std::size_t work, room_numbers;
 
   LocalModel(const LocalDual<T>& dual, std::size_t n_features) : dual_(dual), d_(n_features) {
@@ -30,6 +32,7 @@ class LocalModel {
     pack(dual_.factor, d_, dual_.n_factors, std::size_t{1}, d_, packed + backward_);
   }
 
+  void begin(Place, T*) const {}
   const T* evaluate(const T* x, T* room, T* gradient) const {
     T* const y = room;
     T* const projection = y + d_ * TILE<T>;
@@ -77,6 +80,7 @@ bool prefers_tiles(const Walk<T>& walk, const LocalDual<T>& dual) {
 
 template <class T>
 bool walk_local(const Walk<T>& walk, const LocalDual<T>& dual) {
+  if (NarrowModel<T>::suits(walk, dual)) return TileWalker<T, NarrowModel<T>>(walk, NarrowModel<T>(walk, dual)).run();
   if (!prefers_tiles(walk, dual)) return NeighborhoodWalker<T>(walk, dual).run();
   LocalModel<T> model(dual, walk.n_features);
   const Scratch factor(model.packed_bytes());

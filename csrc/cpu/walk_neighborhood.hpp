@@ -35,7 +35,7 @@ class NeighborhoodWalker {
     walk_numbers_ = (vectors + own_rows_ + own_shape_ + normals + 15) / 16 * 16;
     together_ = smaller(MOST_TOGETHER, larger(std::size_t{1}, NEAREST_BYTES / (factors * sizeof(T))));
     together_ = smaller(together_, (walk.n_walks + walk.n_threads - 1) / walk.n_threads);
-    step_work_ = 2 * factors + (walk.noise_scale != T{0} ? NOISE_WORK * n_normals_ : 0);
+    step_work_ = 2 * factors + (walk.noise_scale != T{0} ? NORMAL_WORK * n_normals_ : 0);
   }
 
   bool run() {
@@ -64,7 +64,6 @@ class NeighborhoodWalker {
  private:
   static constexpr std::size_t VECTORS = 6, MOST_TOGETHER = 4;
   static constexpr std::size_t FIRST_NUMBERS = 2048 / sizeof(T);  // of a factor: once it streams, the processor runs ahead itself
-  static constexpr std::size_t NOISE_WORK = 30;  // multiply-adds that take as long as one number of noise
 
   // One walk under way: x goes on by `size` times `direction` at its next step.
   struct One {

@@ -14,7 +14,6 @@ namespace {
 
 // Rows of one task: enough to read a large dual seldom, few enough for a cache of their own.
 constexpr std::size_t TASK_ROWS = 32;
-constexpr std::size_t NORMAL_WORK = 32;  // multiply-adds that take as long as one number of noise
 
 // As many rows as give every thread a task, in whole groups.
 DUALWALK_FN std::size_t rows_a_task(std::size_t n_rows, int n_threads) {

@@ -1,7 +1,8 @@
 // Walks a tile at a time, whatever the dual: a model gives f and its gradient at a tile, this takes the steps.
 //
-// A model has: `work`, multiply-adds of one evaluation; `room_numbers`, what it needs in memory a worker; and
-// evaluate(x, room, gradient), which returns f of every lane and fills the gradient unless that is null.
+// A model has: VECTORS, of walks in a tile; `work`, multiply-adds of one evaluation; `room_numbers`, what it needs in memory a
+// worker; begin(place, room), called before a tile's first step; and evaluate(x, room, gradient), which returns f of every lane
+// and fills the gradient unless that is null.
 #pragma once
 
 #include "preconditioner.hpp"
@@ -16,33 +17,27 @@ struct Place {
   std::size_t first, n;
 };
 
-template <class T>
-Place place_of(std::size_t tile, std::size_t n_walks) {
-  const std::size_t first = tile * TILE<T>;
-  return {first, smaller(TILE<T>, n_walks - first)};
-}
-
 // Rows of the batch into lanes, the last one repeated where there are fewer rows than lanes; and back.
-template <class T>
+template <std::size_t Lanes, class T>
 void gather(const T* rows, Place place, std::size_t d, T* lanes) {
   for (std::size_t j = 0; j < d; ++j)
-    for (std::size_t lane = 0; lane < TILE<T>; ++lane)
-      lanes[j * TILE<T> + lane] = rows[(place.first + smaller(lane, place.n - 1)) * d + j];
+    for (std::size_t lane = 0; lane < Lanes; ++lane)
+      lanes[j * Lanes + lane] = rows[(place.first + smaller(lane, place.n - 1)) * d + j];
 }
-template <class T>
+template <std::size_t Lanes, class T>
 void scatter(const T* lanes, Place place, std::size_t d, T* rows, std::size_t row_step) {
   for (std::size_t lane = 0; lane < place.n; ++lane)
-    for (std::size_t j = 0; j < d; ++j) rows[(place.first + lane) * row_step + j] = lanes[j * TILE<T> + lane];
+    for (std::size_t j = 0; j < d; ++j) rows[(place.first + lane) * row_step + j] = lanes[j * Lanes + lane];
 }
 
 // |lane of v|^2 over the features.
-template <class T>
+template <std::size_t Vectors, class T>
 void lane_squares(const T* v, std::size_t d, T* squared) {
   using V = Vector<T>;
-  V squares[TILE_VECTORS] = {};
+  V squares[Vectors] = {};
   for (std::size_t j = 0; j < d; ++j)
-    for (std::size_t part = 0; part < TILE_VECTORS; ++part) {
-      const V g = load<V>(v + j * TILE<T> + part * LANES<T>);
+    for (std::size_t part = 0; part < Vectors; ++part) {
+      const V g = load<V>(v + (j * Vectors + part) * LANES<T>);
       squares[part] += g * g;
     }
   std::memcpy(squared, squares, sizeof(squares));
@@ -51,36 +46,41 @@ void lane_squares(const T* v, std::size_t d, T* squared) {
 template <class T, class Model>
 class TileWalker {
   using V = Vector<T>;
+  static constexpr std::size_t VECTORS = Model::VECTORS, SIZE = VECTORS * LANES<T>;  // walks side by side
 
  public:
   TileWalker(const Walk<T>& walk, const Model& model)
       : walk_(walk), model_(model), shaper_(walk), stop_(walk.poll, walk.poll_context) {
     // per worker: x and gradient, one row of noise, one of a gradient and one of a step, then the model's room
-    rows_at_ = 2 * walk.n_features * TILE<T> + noise_length(shaper_.n_normals());
+    rows_at_ = 2 * walk.n_features * SIZE + noise_length(shaper_.n_normals());
     rows_at_ = (rows_at_ + 15) / 16 * 16;
     model_at_ = (rows_at_ + 2 * walk.n_features + 15) / 16 * 16;
     worker_numbers_ = (model_at_ + model.room_numbers + 31) / 16 * 16;
   }
 
   bool run() {
-    const Scratch rooms(worker_numbers_ * sizeof(T) * walk_.n_threads);
+    const double noise = walk_.noise_scale != T{0} ? NORMAL_WORK * static_cast<double>(shaper_.n_normals() * SIZE) : 0.0;
+    const std::size_t n_tiles = (walk_.n_walks + SIZE - 1) / SIZE;
+    const double evaluations = static_cast<double>(n_tiles) * static_cast<double>(walk_.n_steps + 1);
+    const int n_threads = threads_for(evaluations * (static_cast<double>(model_.work) + noise), walk_.n_threads);
+    const Scratch rooms(worker_numbers_ * sizeof(T) * n_threads);
     if (!rooms) return false;
     auto body = [&](std::size_t tile, int worker) {
       if (!stop_.asked(worker)) walk_tile(tile, worker, rooms.template as<T>() + worker_numbers_ * worker);
     };
-    const std::size_t n_tiles = (walk_.n_walks + TILE<T> - 1) / TILE<T>;
-    return run_parallel(n_tiles, walk_.n_threads, body, walk_.poll, walk_.poll_context) && !stop_.asked(1);
+    return run_parallel(n_tiles, n_threads, body, walk_.poll, walk_.poll_context) && !stop_.asked(1);
   }
 
  private:
   void walk_tile(std::size_t tile, int worker, T* room) {
     const std::size_t d = walk_.n_features;
-    const Place place = place_of<T>(tile, walk_.n_walks);
+    const Place place{tile * SIZE, smaller(SIZE, walk_.n_walks - tile * SIZE)};
     T* const x = room;
-    T* const gradient = room + d * TILE<T>;
-    T* const normals = gradient + d * TILE<T>;
-    gather(walk_.x, place, d, x);
-    bool going[TILE<T>] = {};
+    T* const gradient = room + d * SIZE;
+    T* const normals = gradient + d * SIZE;
+    gather<SIZE>(walk_.x, place, d, x);
+    model_.begin(place, room + model_at_);
+    bool going[SIZE] = {};
     for (std::size_t lane = 0; lane < place.n; ++lane) {
       going[lane] = true;
       walk_.steps[place.first + lane] = 0;
@@ -100,7 +100,7 @@ class TileWalker {
           if (going[lane]) walk_.f[place.first + lane] = f[lane];
         break;
       }
-      T factor[TILE<T>] = {};
+      T factor[SIZE] = {};
       if (!decide(f, gradient, room + rows_at_, place, last, going, factor)) {
         if (walk_.trajectory)
           for (std::size_t rest = step + 1; rest <= walk_.n_steps; ++rest) record(x, place, rest);
@@ -110,21 +110,21 @@ class TileWalker {
       advance(x, gradient, factor, normals, room + rows_at_, place, step, going);
       record(x, place, step + 1);
     }
-    scatter(x, place, d, walk_.x, d);
+    scatter<SIZE>(x, place, d, walk_.x, d);
   }
 
   // Fills the step factor of every walk that goes on, and preconditions its gradient; false when none does.
   bool decide(const T* f, T* gradient, T* rows, Place place, bool last, bool* going, T* factor) const {
     const std::size_t d = walk_.n_features;
-    T squared[TILE<T>];
+    T squared[SIZE];
     if (!shaper_)
-      lane_squares(gradient, d, squared);
+      lane_squares<VECTORS>(gradient, d, squared);
     else
       for (std::size_t lane = 0; lane < place.n; ++lane) {
         if (!going[lane]) continue;
-        for (std::size_t j = 0; j < d; ++j) rows[j] = gradient[j * TILE<T> + lane];
+        for (std::size_t j = 0; j < d; ++j) rows[j] = gradient[j * SIZE + lane];
         squared[lane] = shaper_.apply(place.first + lane, rows, rows + d);
-        for (std::size_t j = 0; j < d; ++j) gradient[j * TILE<T> + lane] = rows[d + j];
+        for (std::size_t j = 0; j < d; ++j) gradient[j * SIZE + lane] = rows[d + j];
       }
     bool any = false;
     for (std::size_t lane = 0; lane < place.n; ++lane) {
@@ -141,24 +141,24 @@ class TileWalker {
   void advance(T* x, const T* gradient, const T* factor, T* normals, T* row, Place place, std::size_t step,
                const bool* going) const {
     const std::size_t d = walk_.n_features;
-    V size[TILE_VECTORS];
+    V size[VECTORS];
     std::memcpy(size, factor, sizeof(size));
     for (std::size_t j = 0; j < d; ++j)
-      for (std::size_t v = 0; v < TILE_VECTORS; ++v) {
-        T* const at = x + j * TILE<T> + v * LANES<T>;
-        const V moved = load<V>(at) + size[v] * load<V>(gradient + j * TILE<T> + v * LANES<T>);
+      for (std::size_t v = 0; v < VECTORS; ++v) {
+        T* const at = x + j * SIZE + v * LANES<T>;
+        const V moved = load<V>(at) + size[v] * load<V>(gradient + j * SIZE + v * LANES<T>);
         store(at, size[v] == T{0} ? load<V>(at) : moved);  // a walk that stopped may have an infinite gradient
       }
     if (walk_.noise_scale != T{0})
       for (std::size_t lane = 0; lane < place.n; ++lane) {
         if (!going[lane]) continue;
         const T* const drawn = shaper_.noise(place.first + lane, step, normals, row);
-        for (std::size_t j = 0; j < d; ++j) x[j * TILE<T> + lane] += walk_.noise_scale * drawn[j];
+        for (std::size_t j = 0; j < d; ++j) x[j * SIZE + lane] += walk_.noise_scale * drawn[j];
       }
     if (walk_.low)
       for (std::size_t j = 0; j < d; ++j)
-        for (std::size_t v = 0; v < TILE_VECTORS; ++v) {
-          T* const at = x + j * TILE<T> + v * LANES<T>;
+        for (std::size_t v = 0; v < VECTORS; ++v) {
+          T* const at = x + j * SIZE + v * LANES<T>;
           const V low = splat<V>(walk_.low[j]), high = splat<V>(walk_.high[j]), now = load<V>(at);
           const V raised = now < low ? low : now;
           store(at, raised > high ? high : raised);
@@ -168,7 +168,7 @@ class TileWalker {
   void record(const T* x, Place place, std::size_t frame) const {
     if (!walk_.trajectory) return;
     const std::size_t d = walk_.n_features;
-    scatter(x, place, d, walk_.trajectory + frame * d, (walk_.n_steps + 1) * d);
+    scatter<SIZE>(x, place, d, walk_.trajectory + frame * d, (walk_.n_steps + 1) * d);
   }
 
   const Walk<T>& walk_;
