@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -34,6 +36,63 @@ def test_backend_is_the_reference(backend: str, data: st.DataObject) -> None:
     assert value.dtype == gradient.dtype == dtype
     np.testing.assert_allclose(value, expected, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype])
     np.testing.assert_allclose(gradient, expected_gradient, rtol=20 * TOLERANCE[dtype], atol=1e-37)
+
+
+@given(data=st.data())
+def test_columns_are_the_reference(backend: str, data: st.DataObject) -> None:
+    dtype = data.draw(st.sampled_from([np.float32, np.float64]), label="dtype")
+    n_outer, n, n_inner = data.draw(
+        st.sampled_from(
+            [(1, 1, 2), (2, 5, 3), (1, 9000, 3), (3, 40, 7), (2, 2100, 33), (1, 70, 1100), (1, 1500, 64), (2, 3, 31)]
+        ),
+        label="shape",
+    )
+    scale = data.draw(st.sampled_from([0.01, 1.0, 40.0, 1e4]), label="scale")
+    rng = np.random.default_rng(data.draw(st.integers(0, 1000), label="seed"))
+    f = (scale * rng.standard_normal((n_outer, n, n_inner))).astype(dtype)
+    f[0, rng.integers(n), rng.integers(n_inner)] = data.draw(st.sampled_from([0.0, -INF, INF, np.nan]), label="special")
+    f[-1, :, 0] = data.draw(st.sampled_from([1.0, -INF]), label="first column")
+    weights = None
+    if data.draw(st.booleans(), label="weighted"):
+        weights = rng.random(f.shape) * (rng.random(f.shape) < 0.7)
+        weights[:, 0] += 0.5
+    options = {"axis": 1, "weights": weights, "return_gradient": True}
+    expected, expected_gradient = dw.log_mean_exp(f, backend="reference", **options)
+    value, gradient = dw.log_mean_exp(f, backend=backend, n_threads=2, **options)
+    np.testing.assert_allclose(value, expected, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype] * min(scale, 1))
+    np.testing.assert_allclose(gradient, expected_gradient, rtol=20 * TOLERANCE[dtype], atol=1e-37)
+
+
+@given(data=st.data())
+def test_segments_are_rows_of_their_own(backend: str, data: st.DataObject) -> None:
+    dtype = data.draw(st.sampled_from([np.float32, np.float64]), label="dtype")
+    longest = data.draw(st.sampled_from([1, 8, 70, 5000, 30000]), label="longest")
+    n_segments = data.draw(st.sampled_from([1, 2, 17, 300]), label="segments") if longest < 100 else 12
+    scale = data.draw(st.sampled_from([0.01, 1.0, 40.0, 1e4]), label="scale")
+    rng = np.random.default_rng(data.draw(st.integers(0, 1000), label="seed"))
+    offsets = np.concatenate([[0], np.cumsum(rng.integers(1, longest + 1, n_segments))])
+    f = (scale * rng.standard_normal(offsets[-1])).astype(dtype)
+    f[rng.integers(len(f))] = data.draw(st.sampled_from([0.0, -INF, INF, np.nan]), label="special")
+    weights = rng.random(len(f)) + 1e-3 if data.draw(st.booleans(), label="weighted") else None
+    value, gradient = dw.log_mean_exp(f, segments=offsets, weights=weights, return_gradient=True, n_threads=2, backend=backend)
+    assert value.dtype == gradient.dtype == dtype
+    assert value.shape == (n_segments,)
+    for k, (start, stop) in enumerate(pairwise(offsets)):
+        own = None if weights is None else weights[start:stop]
+        expected = dw.log_mean_exp(f[start:stop], weights=own, return_gradient=True, backend="reference")
+        np.testing.assert_allclose(value[k], expected[0], rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype] * min(scale, 1))
+        np.testing.assert_allclose(gradient[start:stop], expected[1], rtol=20 * TOLERANCE[dtype], atol=1e-37)
+
+
+def test_segments_do_not_know_their_neighbors(backend: str, rng: np.random.Generator) -> None:
+    """A segment's bits are its own, whatever stands beside it and whoever works on it."""
+    f = rng.standard_normal(300_000).astype(np.float32)
+    offsets = np.array([0, 3, 40, 41, 9000, 9100, 120_000, 260_000, 300_000])
+    value, gradient = dw.log_mean_exp(f, segments=offsets, return_gradient=True, n_threads=3, backend=backend)
+    for k, (start, stop) in enumerate(pairwise(offsets)):
+        alone = dw.log_mean_exp(f[start:stop], return_gradient=True, n_threads=1, backend=backend)
+        assert value[k] == alone[0]
+        np.testing.assert_array_equal(gradient[start:stop], alone[1])
 
 
 def test_against_scipy(backend: str, rng: np.random.Generator) -> None:
@@ -78,6 +137,40 @@ def test_tiny_weights_still_share_the_gradient(backend: str) -> None:
     value, gradient = dw.log_mean_exp([1.0, 1.0], weights=[1e-310, 3e-310], return_gradient=True, backend=backend)
     assert value == pytest.approx(1.0)
     np.testing.assert_allclose(gradient, [0.25, 0.75], rtol=1e-10)
+
+
+def exactly(f: np.ndarray) -> np.longdouble:
+    """log mean exp in long double, by exp(f) - 1."""
+    return np.log1p(np.expm1(f.astype(np.longdouble)).mean())
+
+
+@pytest.mark.parametrize("scale", [1e-4, 1e-2, 0.3, 1.0, 3.0, 10.0])
+@pytest.mark.parametrize("n", [1, 2, 17, 300, 5000, 200_000])
+def test_float32_is_right_to_two_units_in_the_last_place(backend: str, n: int, scale: float, rng: np.random.Generator) -> None:
+    """Also where the result is next to 0, and for values that make the same rounding error again and again."""
+    noise = (scale * rng.standard_normal(n)).astype(np.float32)
+    two = np.where(rng.random(n) < 0.3, scale, -scale / 3).astype(np.float32)
+    cases = [noise, two, *(part + np.float32(shift) for part in (noise, two) for shift in (0.26, -0.26, 1.0, -4.0, 50.0))]
+    cases += [part - np.float32(exactly(part) + shift) for part in (noise, two) for shift in (0.01, -1e-4)]
+    for f in cases:
+        expected = exactly(f)
+        if abs(expected) < 1e-5 and scale > 0.1:  # less than is promised
+            continue
+        unit = np.spacing(np.abs(np.float32(expected)))
+        shapes = [(f, None, 0), (np.repeat(f[:, None], 3, axis=1), 0, 1)]
+        for array, axis, at in shapes[: 1 if n > 5000 else 2]:
+            value = np.ravel(dw.log_mean_exp(array, axis=axis, backend=backend))[at]
+            assert abs(np.longdouble(value) - expected) <= 2 * unit, (f[:2], expected)
+
+
+@pytest.mark.parametrize("scale", [1e-4, 0.3, 3.0])
+def test_float64_is_right_to_units_of_what_it_adds(backend: str, scale: float, rng: np.random.Generator) -> None:
+    for n in (1, 2, 17, 300, 20_000):
+        f = scale * rng.standard_normal(n)
+        expected = exactly(f)
+        unit = np.spacing(max(abs(float(expected)), float(np.abs(np.expm1(f)).mean())))
+        limit = 2 if backend == "native" else 5  # NumPy's own expm1 and log1p are that good
+        assert abs(np.longdouble(dw.log_mean_exp(f, backend=backend)) - expected) <= limit * unit
 
 
 def test_gradient_against_finite_differences(backend: str, rng: np.random.Generator) -> None:
@@ -160,6 +253,16 @@ def test_bad_input(backend: str) -> None:
         call([1.0, 2.0], weights=[1.0, 1.0, 1.0])
     with pytest.raises(TypeError, match="got dtype object"):
         call(np.array([None]))
+    with pytest.raises(ValueError, match="f must be 1-D where segments are given"):
+        call(np.zeros((2, 2)), segments=[0, 4])
+    with pytest.raises(TypeError, match="segments must be a 1-D array of whole numbers"):
+        call(np.zeros(2), segments=[0.0, 2.0])
+    with pytest.raises(ValueError, match="must go from 0 to the 2 values of f, one segment at least; got from 0 to 3"):
+        call(np.zeros(2), segments=[0, 3])
+    with pytest.raises(ValueError, match="got segment 1 from 1 to 1"):
+        call(np.zeros(2), segments=[0, 1, 1, 2])
+    with pytest.raises(ValueError, match="positive sum in every segment; got a sum of 0 in segment 1"):
+        call(np.zeros(3), segments=[0, 1, 3], weights=[1.0, 0.0, 0.0])
     with pytest.raises(ValueError, match="f_marginal must not be empty"):
         dw.donsker_varadhan([1.0], [], backend=backend)
     with pytest.raises(ValueError, match="f_joint must not be empty"):

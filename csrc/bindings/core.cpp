@@ -92,14 +92,37 @@ void permute_marginals(const py::array& x, const Array<std::int32_t>& block, std
 
 template <class T>
 Array<double> log_mean_exp(const Array<T>& f, const py::object& weights, const py::object& gradient, int n_threads) {
-  expect(f.ndim() == 2 && f.shape(1) > 0 && n_threads >= 1, "f must be 2-D with at least one column");
-  Array<double> value(f.shape(0));
+  expect(f.ndim() == 3 && f.shape(1) > 0 && n_threads >= 1, "f must be 3-D and not empty along its middle axis");
+  Array<double> value({f.shape(0), f.shape(2)});
   const LogMeanExp<T> job{f.data(),
                           optional_data<T>(weights, f.size(), "weights must be like f"),
                           optional_output<T>(gradient, f.size(), "gradient must be like f"),
                           value.mutable_data(),
+                          nullptr,
                           static_cast<std::size_t>(f.shape(0)),
                           static_cast<std::size_t>(f.shape(1)),
+                          static_cast<std::size_t>(f.shape(2)),
+                          n_threads};
+  if (f.size() > 0) run_released([&] { return active->of(T{}).log_mean_exp(job); });
+  return value;
+}
+
+template <class T>
+Array<double> log_mean_exp_segments(const Array<T>& f, const Array<std::int64_t>& offsets, const py::object& weights,
+                                    const py::object& gradient, int n_threads) {
+  const py::ssize_t n = offsets.size() - 1;
+  expect(f.ndim() == 1 && n >= 1 && n_threads >= 1, "f must be 1-D, with at least one segment");
+  expect(offsets.data()[0] == 0 && offsets.data()[n] == f.size(), "offsets must go from 0 to the number of values");
+  for (py::ssize_t i = 0; i < n; ++i) expect(offsets.data()[i] < offsets.data()[i + 1], "no segment may be empty");
+  Array<double> value(n);
+  const LogMeanExp<T> job{f.data(),
+                          optional_data<T>(weights, f.size(), "weights must be like f"),
+                          optional_output<T>(gradient, f.size(), "gradient must be like f"),
+                          value.mutable_data(),
+                          offsets.data(),
+                          static_cast<std::size_t>(n),
+                          1,
+                          1,
                           n_threads};
   run_released([&] { return active->of(T{}).log_mean_exp(job); });
   return value;
@@ -142,6 +165,8 @@ template <class T>
 void bind(py::module_& m) {
   using py::arg;
   m.def("log_mean_exp", &log_mean_exp<T>, arg("f").noconvert(), arg("weights").none(true), arg("gradient").none(true), arg("n_threads"));
+  m.def("log_mean_exp_segments", &log_mean_exp_segments<T>, arg("f").noconvert(), arg("offsets").noconvert(),
+        arg("weights").none(true), arg("gradient").none(true), arg("n_threads"));
   m.def("mean_log_sigmoid", &mean_log_sigmoid<T>, arg("f").noconvert(), arg("sign"), arg("gradient").none(true), arg("n_threads"));
   m.def("elementary", &elementary<T>, arg("name"), arg("x").noconvert(), arg("out").noconvert());
   m.def("limit", &limit<T>, arg("name"), arg("x").noconvert(), arg("out").none(true), arg("seconds"), arg("n_threads"));

@@ -25,13 +25,15 @@ struct Permutation {
   int n_threads;
 };
 
+// Over the middle axis of (n_outer, n, n_inner), or over segments.
 template <class T>
 struct LogMeanExp {
-  const T* f;        // (n_rows, n), C-contiguous
+  const T* f;        // C-contiguous
   const T* weights;  // the same shape, or null
   T* gradient;       // the same shape, or null
-  double* value;     // (n_rows,)
-  std::size_t n_rows, n;
+  double* value;     // (n_outer, n_inner)
+  const std::int64_t* offsets;  // (n_outer + 1,) from 0, increasing: where segments begin, n and n_inner being 1; or null
+  std::size_t n_outer, n, n_inner;
   int n_threads;
 };
 

@@ -1,6 +1,7 @@
 // The loops of one SIMD level. CMake compiles this file once a level, with DUALWALK_LEVEL set to its name.
 #include "balance.hpp"
 #include "limits.hpp"
+#include "log_sigmoid_mean.hpp"
 #include "logmeanexp.hpp"
 #include "node_terms.hpp"
 #include "permute.hpp"

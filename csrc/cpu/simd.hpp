@@ -75,6 +75,41 @@ DUALWALK_FN void stream(void* to, V v) {
 #endif
 }
 
+// Single to double precision and back. (GCC 12 takes a 512-bit conversion apart into five instructions.)
+DUALWALK_FN F64 widen(HalfF32 v) {
+#if defined(__AVX512F__)
+  return (F64)_mm512_cvtps_pd((__m256)v);
+#else
+  return __builtin_convertvector(v, F64);
+#endif
+}
+DUALWALK_FN F64 load_widened(const float* from) { return widen(load<HalfF32>(from)); }
+DUALWALK_FN void widen(F32 v, F64 (&wide)[2]) {
+#if defined(__AVX512DQ__)
+  wide[0] = (F64)_mm512_cvtps_pd(_mm512_castps512_ps256((__m512)v));
+  wide[1] = (F64)_mm512_cvtps_pd(_mm512_extractf32x8_ps((__m512)v, 1));
+#else
+  HalfF32 half[2];
+  std::memcpy(half, &v, sizeof(half));
+  wide[0] = widen(half[0]);
+  wide[1] = widen(half[1]);
+#endif
+}
+DUALWALK_FN HalfF32 narrow(F64 v) {
+#if defined(__AVX512F__)
+  return (HalfF32)_mm512_cvtpd_ps((__m512d)v);
+#else
+  return __builtin_convertvector(v, HalfF32);
+#endif
+}
+
+// Before another thread may read what this one streamed.
+DUALWALK_FN void stream_fence() {
+#if defined(__SSE2__)
+  _mm_sfence();
+#endif
+}
+
 // The product of the low 32 bits of every 64-bit lane; the high bits of the arguments do not matter.
 DUALWALK_FN U64 multiply_low_words(U64 a, U64 b) {
 #if defined(__AVX512F__)

@@ -46,7 +46,7 @@ template <>
 struct Format<double> {
   static constexpr int mantissa = 52, bias = 1023;
   static constexpr double rounder = 6755399441055744.0, log2e = 1.4426950408889634074;
-  static constexpr double ln2_high = 6.93145751953125e-1, ln2_low = 1.42860682030941723212e-6;
+  static constexpr double ln2 = 0.69314718055994530942, ln2_high = 6.93145751953125e-1, ln2_low = 1.42860682030941723212e-6;
   static constexpr double lowest_exponent = -750.0, highest_exponent = 710.0, least_normal = -707.5;
 };
 
@@ -68,6 +68,13 @@ DUALWALK_FN V exp_tail(V r, double) {
   return polynomial(r, 0.50000000000000010262, 0.16666666666666667456, 0.041666666666623991516, 0.0083333333333300513464,
                     0.0013888888917281793308, 0.00019841269863105968748, 0.000024801521190217727651,
                     2.7557268378684192873e-6, 2.7620138719733995569e-7, 2.5100424157005066788e-8);
+}
+
+// The same to 1.2e-12 with three coefficients less, for single-precision x widened to double.
+template <class V>
+DUALWALK_FN V short_exp_tail(V r) {
+  return polynomial(r, 0.499999999995199625, 0.16666666786585350865, 0.041666667053886859079, 0.008333281284336479949,
+                    0.001388879647621942503, 0.00019909234570714257213, 0.00002488758568570707177);
 }
 
 // exp(x) as (exp(r), n) with x = n ln 2 + r: the shared part of the functions below.

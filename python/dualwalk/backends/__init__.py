@@ -17,7 +17,8 @@ from typing import Any
 
 PREFERENCE = ("native", "numba", "reference")
 JOBS = (
-    *("philox", "draw_integers", "permute_marginals", "log_mean_exp", "mean_log_sigmoid"),
+    *("philox", "draw_integers", "permute_marginals"),
+    *("log_mean_exp", "log_mean_exp_segments", "mean_log_sigmoid"),
     *("walk_mlp", "walk_local", "walk_mixture", "anneal_mixture"),
     *("draw_normals", "relax_local", "balance_columns"),
     *("train_density", "train_contrastive", "score_density", "score_contrastive"),

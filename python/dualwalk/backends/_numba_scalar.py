@@ -23,7 +23,7 @@ _ROUNDER = 1.5 * 2.0**52  # added and taken off again it rounds to an integer, w
 _LOG2E, _LN2_HIGH = 1 / math.log(2), 0.693145751953125
 _LN2_LOW = 1.4286068203094172e-06  # ln 2 - _LN2_HIGH
 _LEAST = -707.5  # exp of less is next to denormal
-_MANTISSA = np.int64(52)
+_MANTISSA, _BIAS = np.int64(52), np.int64(1023)
 _SQRT_HALF = np.int64(np.float64(math.sqrt(0.5)).view(np.int64))
 # Horner's order: the highest power first
 _EXP = np.array([1 / math.factorial(k) for k in range(13, -1, -1)])  # on [-ln 2 / 2, ln 2 / 2]
@@ -81,6 +81,33 @@ def exp_of_negative(x):
     power = np.float64(shifted).view(np.int64) << _MANTISSA
     scaled = np.int64(np.float64(grown).view(np.int64) + power).view(np.float64)
     return 0.0 if x < _LEAST else (x if np.isnan(x) else scaled)
+
+
+# (exp(r) - 1 - r) / r^2 on [-ln 2 / 2, ln 2 / 2], the lowest power first: to rounding, and to 1.2e-12, which is enough for
+# float32 (a Chebyshev fit, as in csrc/include/dualwalk/elementary.hpp)
+_TAIL = tuple(1 / math.factorial(k) for k in range(2, 14))
+_SHORT_TAIL = (
+    *(0.499999999995199625, 0.16666666786585350865, 0.041666667053886859079, 0.008333281284336479949),
+    *(0.001388879647621942503, 0.00019909234570714257213, 0.00002488758568570707177),
+)
+
+
+def exp_tail(dtype: np.dtype[Any]) -> tuple[float, ...]:
+    """The coefficients that `exp_parts` needs for values of this dtype."""
+    return _SHORT_TAIL if dtype == np.float32 else _TAIL
+
+
+@jit(inline=True)
+def exp_parts(x, tail):
+    """2^n and e of exp(x) = 2^n (1 + e), |x| < 700; where x is NaN, e is."""
+    shifted = x * _LOG2E + _ROUNDER
+    n = shifted - _ROUNDER
+    r = (x - n * _LN2_HIGH) - n * _LN2_LOW
+    series = tail[len(tail) - 1]
+    for k in range(len(tail) - 2, -1, -1):
+        series = series * r + tail[k]
+    step = np.int64((np.float64(shifted).view(np.int64) + _BIAS) << _MANTISSA).view(np.float64)
+    return step, r + r * r * series
 
 
 @jit(inline=True)

@@ -32,6 +32,7 @@ __all__ = [
     "draw_integers",
     "draw_normals",
     "log_mean_exp",
+    "log_mean_exp_segments",
     "mean_log_sigmoid",
     "permute_marginals",
     "philox",
@@ -50,6 +51,7 @@ if os.environ.get("DUALWALK_SIMD"):  # a lower level than the best, for tests an
 
 philox = _core.philox
 log_mean_exp = _core.log_mean_exp
+log_mean_exp_segments = _core.log_mean_exp_segments
 mean_log_sigmoid = _core.mean_log_sigmoid
 draw_normals = _core.draw_normals
 

@@ -9,7 +9,7 @@ from ._numba_contrastive import contrastive_slopes, contrastive_terms
 from ._numba_draws import draw_integers, philox
 from ._numba_node_terms import density_slopes, density_terms
 from ._numba_nodes import score_contrastive, score_density, train_contrastive, train_density
-from ._numba_objective import log_mean_exp, mean_log_sigmoid
+from ._numba_objective import log_mean_exp, log_mean_exp_segments, mean_log_sigmoid
 from ._numba_permute import permute_marginals
 from ._numba_sampling import draw_normals, relax_local
 from ._numba_walk_local import walk_local
@@ -26,6 +26,7 @@ __all__ = [
     "draw_integers",
     "draw_normals",
     "log_mean_exp",
+    "log_mean_exp_segments",
     "mean_log_sigmoid",
     "permute_marginals",
     "philox",

@@ -6,6 +6,7 @@ key = seed and counter = (row // 4, column block, copy, operation): a draw depen
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,7 @@ __all__ = [
     "draw_normals",
     "dual_at",
     "log_mean_exp",
+    "log_mean_exp_segments",
     "mean_log_sigmoid",
     "normals",
     "permutation",
@@ -68,24 +70,45 @@ __all__ = [
 def log_mean_exp(
     f: NDArray[Any], weights: NDArray[Any] | None, gradient: NDArray[Any] | None, n_threads: int
 ) -> NDArray[np.float64]:
-    """log sum_i w_i exp f_i / sum_i w_i of every row of f `(n_rows, n)`; its gradient goes into `gradient`.
+    """log sum_i w_i exp f_i / sum_i w_i along the middle axis of f `(n_outer, n, n_inner)`; its gradient goes into `gradient`.
 
-    A row of -inf gives -inf and a zero gradient; entries of +inf give +inf and share the gradient by their weights.
+    Columns of -inf give -inf and a zero gradient; entries of +inf give +inf and share the gradient by their weights. The sum is
+    taken as that of exp(f) - 1 where that is small, which keeps the leading digits of results next to 0.
     """
     values = f.astype(np.float64)
     weight = np.ones_like(values) if weights is None else np.broadcast_to(weights.astype(np.float64), values.shape)
     carried = np.where(weight > 0, values, -np.inf)
     peak = carried.max(axis=1, keepdims=True)
     infinite = np.isinf(peak)
-    with np.errstate(invalid="ignore", over="ignore"):
-        terms = np.where(infinite, carried == np.inf, np.exp(carried - np.where(infinite, 0, peak))) * weight
-    terms = np.where(np.isnan(carried), np.nan, terms)
-    total = terms.sum(axis=1, keepdims=True)
+    base = np.where(infinite | (np.abs(peak) < 1), 0, peak)
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+        terms = np.where(infinite, carried == np.inf, np.exp(carried - base)) * weight
+        terms = np.where(np.isnan(carried), np.nan, terms)
+        total, whole = terms.sum(axis=1, keepdims=True), weight.sum(axis=1, keepdims=True)
+        over = np.where(weight > 0, np.expm1(carried - base) * weight, 0).sum(axis=1, keepdims=True) / whole
+        small = (np.abs(over) < 0.5) & ~infinite
+        result: NDArray[np.float64] = np.where(
+            small, base + np.log1p(over), np.where(infinite, peak, base) + np.log(total / whole)
+        )
     if gradient is not None:
         np.divide(terms, np.where(total == 0, 1, total), out=gradient, casting="same_kind")
-    with np.errstate(divide="ignore"):
-        result: NDArray[np.float64] = (peak + np.log(total / weight.sum(axis=1, keepdims=True)))[:, 0]
-    return result
+    return result[:, 0]
+
+
+def log_mean_exp_segments(
+    f: NDArray[Any],
+    offsets: NDArray[np.int64],
+    weights: NDArray[Any] | None,
+    gradient: NDArray[Any] | None,
+    n_threads: int,
+) -> NDArray[np.float64]:
+    """log_mean_exp of every segment f[offsets[k] : offsets[k + 1]]."""
+    value = np.empty(len(offsets) - 1)
+    for k, (start, stop) in enumerate(pairwise(offsets)):
+        rows, weight, slopes = (None if a is None else a[None, start:stop, None] for a in (f, weights, gradient))
+        assert rows is not None
+        value[k] = log_mean_exp(rows, weight, slopes, n_threads)[0, 0]
+    return value
 
 
 def mean_log_sigmoid(f: NDArray[Any], sign: int, gradient: NDArray[Any] | None, n_threads: int) -> float:
