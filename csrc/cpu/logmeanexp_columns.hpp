@@ -13,7 +13,7 @@ namespace DUALWALK_LEVEL {
 namespace {
 
 constexpr std::size_t CHUNK_ROWS = 1024;          // rows summed together
-constexpr std::size_t PANEL = 1024;               // columns summed together: their sums stay near, and a row fills a page
+constexpr std::size_t COLUMN_PANEL = 1024;               // columns summed together: their sums stay near, and a row fills a page
 constexpr std::size_t LEAST_ROW = 2 * STRIP;      // columns that a folded row has at least
 constexpr std::size_t NARROW_ROWS = 1024;         // in fewer rows, results next to zero are too many for NARROW to pay
 
@@ -25,7 +25,7 @@ struct Table {
   std::size_t stride, n_rows, n_columns;
 };
 
-// The sums of a table of up to PANEL columns.
+// The sums of a table of up to COLUMN_PANEL columns.
 template <class T>
 class PanelSums {
  public:
@@ -117,7 +117,7 @@ class PanelSums {
     }
   }
 
-  StripSums strips_[PANEL / STRIP];
+  StripSums strips_[COLUMN_PANEL / STRIP];
 };
 
 template <class T>
@@ -129,7 +129,7 @@ class LogMeanExpColumns {
     fold_ = fold <= job.n ? fold : 1;
     rows_ = job.n / fold_;  // a last row with the elements that are left over goes as it is
     chunks_ = (rows_ + CHUNK_ROWS - 1) / CHUNK_ROWS + (rows_ * fold_ < job.n);
-    panels_ = (m_ * fold_ + PANEL - 1) / PANEL;  // one, where rows are folded
+    panels_ = (m_ * fold_ + COLUMN_PANEL - 1) / COLUMN_PANEL;  // one, where rows are folded
     places_ = job.n_outer * panels_;
     narrow_ = sizeof(T) == 4 && !job.weights && job.n >= NARROW_ROWS;
   }
@@ -169,8 +169,8 @@ class LogMeanExpColumns {
 
  private:
   // `place` is an outer index and a panel; its columns of m are all of them where rows are folded.
-  std::size_t first_column(std::size_t place) const { return place % panels_ * PANEL; }
-  std::size_t n_columns(std::size_t place) const { return smaller(PANEL, m_ - first_column(place)); }
+  std::size_t first_column(std::size_t place) const { return place % panels_ * COLUMN_PANEL; }
+  std::size_t n_columns(std::size_t place) const { return smaller(COLUMN_PANEL, m_ - first_column(place)); }
   std::size_t first_result(std::size_t place) const { return place / panels_ * m_ + first_column(place); }
 
   // One chunk of a place, folded, or the rows that are left over.
@@ -193,8 +193,8 @@ class LogMeanExpColumns {
     const SumArrays state = states_of(place, chunk);
     const std::size_t n = n_columns(place);
     if (part.n_columns == n) return sums.sum(part, narrow, state);
-    double memory[4 * PANEL];
-    const SumArrays folded = SumArrays::over(memory, PANEL);
+    double memory[4 * COLUMN_PANEL];
+    const SumArrays folded = SumArrays::over(memory, COLUMN_PANEL);
     sums.sum(part, narrow, folded);
     for (std::size_t i = 0; i < n; ++i) state.set(i, folded.get(i));
     for (std::size_t i = n; i < part.n_columns; i += n) state.add(folded.from(i), n);
@@ -215,7 +215,7 @@ class LogMeanExpColumns {
     const Table<T> part = table(place, chunk);
     T* const out = job_.gradient + (part.f - job_.f);
     const std::size_t n = n_columns(place), first = first_result(place);
-    ColumnShares<T, PANEL> columns;
+    ColumnShares<T, COLUMN_PANEL> columns;
     columns.prepare(centres_ + first, divisors_ + first, n, part.n_columns);
     for (std::size_t row = 0; row < part.n_rows; ++row) {
       const std::size_t at = row * part.stride;

@@ -129,7 +129,7 @@ class LogMeanExpSpans {
     if (!states || !wide) return false;
     state_ = states.as<ExpSum>();
     wide_ = wide.as<bool>();
-    streams_ = n_ * sizeof(T) >= STREAM_BYTES;
+    streams_ = n_ * sizeof(T) >= LONG_GRADIENT_BYTES;
     const std::size_t n_tasks = (n_ + TASK_ELEMENTS - 1) / TASK_ELEMENTS;
     const int n_threads = threads_for(WORK_AN_EXPONENTIAL * static_cast<double>(n_), job_.n_threads);
     bool has_long = false;

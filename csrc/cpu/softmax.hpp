@@ -11,7 +11,7 @@ namespace DUALWALK_LEVEL {
 namespace {
 
 // Gradients that are longer go past the caches: more than the share of a last-level cache that one call can count on.
-constexpr std::size_t STREAM_BYTES = 16 << 20;
+constexpr std::size_t LONG_GRADIENT_BYTES = 16 << 20;
 constexpr std::size_t SHARES_AHEAD = 1024;  // elements: what is prefetched while these are made
 
 // exp(x - centre) / divisor is a term's share of the sum, or times its weight where there are weights.
