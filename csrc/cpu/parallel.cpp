@@ -1,6 +1,7 @@
 #include "parallel.hpp"
 
 #include <pthread.h>
+#include <sched.h>
 
 #include <algorithm>
 #include <atomic>
@@ -19,13 +20,27 @@ struct Job {
   void* context;
   int helpers_wanted;
   int next_worker = 1;  // 0 is the caller
-  int helpers_inside = 0;
+  std::atomic<int> helpers_inside{0};
   std::atomic<std::size_t> next{0};
 
   void work(int worker) {
     for (std::size_t task; (task = next.fetch_add(1, std::memory_order_relaxed)) < n_tasks;) run(context, task, worker);
   }
 };
+
+// Looks for up to this long before it sleeps: a thread that sleeps takes as long to be back, and in a loop of short calls the
+// next one comes sooner.
+constexpr auto PATIENCE = std::chrono::microseconds(60);
+
+template <class Condition>
+bool soon(Condition holds) {
+  const auto end = std::chrono::steady_clock::now() + PATIENCE;
+  while (!holds()) {
+    if (std::chrono::steady_clock::now() > end) return false;
+    sched_yield();  // the processor may be needed for the one that is waited for
+  }
+  return true;
+}
 
 class Pool {
  public:
@@ -34,6 +49,7 @@ class Pool {
       std::lock_guard<std::mutex> lock(mutex_);
       for (; size_ < job.helpers_wanted; ++size_) std::thread([this] { serve(); }).detach();
       jobs_.push_back(&job);
+      posted_.fetch_add(1, std::memory_order_release);
     }
     wake_.notify_all();
     bool stopped = false;
@@ -53,6 +69,9 @@ class Pool {
     }
     std::unique_lock<std::mutex> lock(mutex_);
     jobs_.remove(&job);
+    lock.unlock();
+    soon([&] { return job.helpers_inside.load(std::memory_order_acquire) == 0; });
+    lock.lock();
     while (job.helpers_inside > 0) {
       if (!done_.wait_for(lock, std::chrono::milliseconds(50), [&] { return job.helpers_inside == 0; })) {
         lock.unlock();
@@ -68,11 +87,18 @@ class Pool {
     std::unique_lock<std::mutex> lock(mutex_);
     for (;;) {
       Job* job = nullptr;
-      wake_.wait(lock, [&] {
+      const auto wanted = [&] {
         for (Job* waiting : jobs_)
           if (waiting->next_worker <= waiting->helpers_wanted) return job = waiting, true;
         return false;
-      });
+      };
+      if (!wanted()) {
+        const unsigned seen = posted_.load(std::memory_order_relaxed);
+        lock.unlock();
+        soon([&] { return posted_.load(std::memory_order_acquire) != seen; });
+        lock.lock();
+        wake_.wait(lock, wanted);
+      }
       const int worker = job->next_worker++;
       ++job->helpers_inside;
       lock.unlock();
@@ -86,6 +112,7 @@ class Pool {
   std::condition_variable wake_, done_;
   std::list<Job*> jobs_;
   int size_ = 0;
+  std::atomic<unsigned> posted_{0};
 };
 
 // Never destroyed: its threads may be asleep in it while the process exits. A forked child, which has none of the

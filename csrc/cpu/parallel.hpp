@@ -14,7 +14,7 @@ using Poll = bool (*)(void* context);
 // Safe from several threads at once; threads start at the first call that wants them; a forked child starts its own.
 bool parallel_for(std::size_t n_tasks, int n_threads, Task run, void* context, Poll poll = nullptr, void* poll_context = nullptr);
 
-// A sleeping thread takes 10 to 60 us until it works: what one alone does in that time is not worth a second thread.
+// A sleeping thread takes 10 to 60 us until it works (measured): what one alone does in that time is not worth a second one.
 constexpr double WORK_A_THREAD = 1 << 22;  // multiply-adds in vectors, some 40 us at 100 of them a nanosecond
 // The threads that are worth it for this many multiply-adds (or what takes as long), from 1 to n_threads: a call that is shorter
 // than two shares stays on the caller's thread. The one rule for every job; results never depend on it.
