@@ -82,6 +82,7 @@ def test_panels_agree_with_the_reference(
 @given(data=st.data())
 def test_buckets_agree_with_the_reference(backend: str, data: st.DataObject) -> None:
     """Few rows and a short chain: every size of bucket comes up, the empty ones and those longer than the chain included."""
+    method = data.draw(st.sampled_from(METHODS), label="method")
     n_rows, n_columns = data.draw(st.integers(2, 300), label="rows"), data.draw(st.integers(1, 40), label="columns")
     dtype = data.draw(st.sampled_from(("u1", "u2", "u4", "u8")), label="dtype")
     longest, seed = data.draw(st.integers(1, 40), label="longest"), data.draw(st.integers(0, 2**64 - 1), label="seed")
@@ -93,7 +94,7 @@ def test_buckets_agree_with_the_reference(backend: str, data: st.DataObject) -> 
     for which in ("reference", backend):
         out = np.empty((n_copies, n_rows, n_columns), dtype)
         given_x = x if which == "reference" else layouts(x)[name]
-        backends.job("permute_marginals", which)(given_x, block, "shuffle", seed, out, 2, longest)
+        backends.job("permute_marginals", which)(given_x, block, method, seed, out, 2, longest)
         results.append(out)
     assert np.array_equal(*results)
 

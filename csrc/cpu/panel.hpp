@@ -3,6 +3,7 @@
 
 #include "draws.hpp"
 #include "kernels.hpp"
+#include "squares.hpp"
 
 namespace dualwalk {
 namespace DUALWALK_LEVEL {
@@ -22,6 +23,34 @@ DUALWALK_FN void stream_bytes(char* to, const char* from, std::size_t bytes) {
   for (; at + LINE <= bytes; at += LINE)
     for (std::size_t k = 0; k < LINE; k += VECTOR_BYTES) stream(to + at + k, load<U64>(from + at + k));
   std::memcpy(to + at, from + at, bytes - at);
+}
+
+// Whether some columns of x follow one another in memory.
+template <class Item>
+bool side_by_side(const Permutation& job, std::size_t first, std::size_t width) {
+  bool yes = true;
+  for (std::size_t c = first + 1; c < first + width; ++c)
+    yes &= job.column_offset[c] - job.column_offset[c - 1] == static_cast<std::ptrdiff_t>(sizeof(Item));
+  return yes;
+}
+
+inline std::size_t shift_of(const Permutation& job, std::size_t copy, std::int32_t block) {
+  if (job.n_rows < 2) return 0;
+  const Stream stream{job.seed, job.operation, static_cast<std::uint32_t>(copy), static_cast<std::uint32_t>(block)};
+  return 1 + draw_integer(stream, 0, static_cast<std::uint32_t>(job.n_rows - 1));
+}
+
+// Rows [begin, end) of some columns of x, each in one piece: columns[c, row - begin].
+template <class Item>
+void read_columns(const Permutation& job, std::size_t first, std::size_t width, std::size_t begin, std::size_t end, Item* columns,
+                  std::size_t length) {
+  const std::ptrdiff_t* const offset = job.column_offset + first;
+  const char* const x = job.x + static_cast<std::ptrdiff_t>(begin) * job.row_stride;
+  if (side_by_side<Item>(job, first, width))
+    return rows_to_columns(x + offset[0], job.row_stride, end - begin, width, job.n_rows - begin, columns, length);
+  for (std::size_t c = 0; c < width; ++c)
+    for (std::size_t row = 0; row < end - begin; ++row)
+      std::memcpy(columns + c * length + row, x + static_cast<std::ptrdiff_t>(row) * job.row_stride + offset[c], sizeof(Item));
 }
 
 // The panels of one job. Rows of a tile are an odd number of lines apart, so that the rows of one column spread over all sets
@@ -50,10 +79,8 @@ class Panels {
   template <class Item>
   void read(std::size_t first, std::size_t width, std::size_t begin, std::size_t end, char* tile) const {
     const std::ptrdiff_t* const offset = job_.column_offset + first;
-    bool contiguous = true;
-    for (std::size_t c = 1; c < width; ++c) contiguous &= offset[c] - offset[c - 1] == static_cast<std::ptrdiff_t>(sizeof(Item));
     const char* const x = job_.x + static_cast<std::ptrdiff_t>(begin) * job_.row_stride;
-    if (contiguous) {
+    if (side_by_side<Item>(job_, first, width)) {
       const std::size_t bytes = width * sizeof(Item);
       for (std::size_t row = 0; row < end - begin; ++row) {
         const char* const from = x + offset[0] + static_cast<std::ptrdiff_t>(row) * job_.row_stride;
@@ -76,11 +103,19 @@ class Panels {
                       sizeof(Item));
   }
 
+  // The result from row `row` of a copy on, where its rows can be written in whole lines past the caches; else null.
+  char* lines(std::size_t first, std::size_t width, std::size_t copy, std::size_t row) const {
+    const std::size_t stride = job_.n_columns * job_.item_size;
+    char* const out = job_.out + (copy * job_.n_rows + row) * stride + first * job_.item_size;
+    const std::size_t all = reinterpret_cast<std::uintptr_t>(out) | stride | width * job_.item_size;
+    return large() && all % LINE == 0 ? out : nullptr;
+  }
+
   // Rows of a tile into rows [begin, end) of one copy of the result.
   void write(std::size_t first, std::size_t width, std::size_t copy, std::size_t begin, std::size_t end, const char* tile) const {
     const std::size_t bytes = width * job_.item_size, stride = job_.n_columns * job_.item_size;
     char* out = job_.out + (copy * job_.n_rows + begin) * stride + first * job_.item_size;
-    const bool past_caches = job_.n_copies * job_.n_rows * stride >= STREAM_BYTES;
+    const bool past_caches = large();
     for (std::size_t row = begin; row < end; ++row, out += stride, tile += row_bytes_)
       if (past_caches)
         stream_bytes(out, tile, bytes);
@@ -89,6 +124,8 @@ class Panels {
   }
 
  private:
+  bool large() const { return job_.n_copies * job_.n_rows * job_.n_columns * job_.item_size >= STREAM_BYTES; }
+
   const Permutation& job_;
   std::size_t width_, skew_, count_, row_bytes_;
 };

@@ -3,8 +3,9 @@
 #pragma once
 
 #include "panel.hpp"
-#include "permute_tall.hpp"
-#include "squares.hpp"
+#include "resample_tall.hpp"
+#include "shift_tall.hpp"
+#include "shuffle_tall.hpp"
 #include "swap.hpp"
 
 namespace dualwalk {
@@ -128,7 +129,7 @@ class Permuter {
           for (std::size_t i = 0; i < rows; ++i)
             copy_bytes(stage + i * row_bytes + run.begin, tile + draws[place_in_run(i)] + run.begin, run.bytes);
         } else {
-          std::size_t source = wrapped(group + shift_of(copy, run.block));
+          std::size_t source = wrapped(group + shift_of(job_, copy, static_cast<std::int32_t>(run.block)));
           for (std::size_t i = 0; i < rows; ++i, source = source + 1 == job_.n_rows ? 0 : source + 1)
             copy_bytes(stage + i * row_bytes + run.begin, tile + source * row_bytes + run.begin, run.bytes);
         }
@@ -169,34 +170,31 @@ class Permuter {
     Item* const columns = reinterpret_cast<Item*>(tile);
     Item* const staged = reinterpret_cast<Item*>(stage);
     if (fresh) {
-      using Real = RealOf<Item>;
-      for (std::size_t group = 0; group < n; group += STAGE_ROWS) {
-        const std::size_t end = smaller(group + STAGE_ROWS, n);
-        panels_.template read<Item>(first, width, group, end, stage);
-        transpose(reinterpret_cast<const Real*>(staged), row, (end - group + lanes - 1) / lanes * lanes, all,
-                  reinterpret_cast<Real*>(columns + group), column_length_);
-      }
+      read_columns(job_, first, width, 0, n, columns, column_length_);
       for (std::size_t c = 0; c < width; ++c)
         for (std::size_t k = 0; k < lanes; ++k) columns[c * column_length_ + n + k] = columns[c * column_length_ + k % n];
     }
     std::size_t shift[MOST_LINES * LINE / sizeof(Item)];
-    for (std::size_t c = 0; c < all; ++c) shift[c] = shift_of(copy, job_.block[first + smaller(c, width - 1)]);
+    for (std::size_t c = 0; c < all; ++c) shift[c] = shift_of(job_, copy, job_.block[first + smaller(c, width - 1)]);
+    const auto squares = [&](std::size_t r, Item* to, std::size_t to_row, bool past_caches) {
+      for (std::size_t c = 0; c < all; c += lanes) {
+        const Item* from[lanes];
+        for (std::size_t i = 0; i < lanes; ++i) from[i] = columns + (c + i) * column_length_ + wrapped(r + shift[c + i]);
+        square_to_rows(from, to + c, to_row, past_caches);
+      }
+    };
     for (std::size_t group = 0; group < n; group += STAGE_ROWS) {
       const std::size_t end = smaller(group + STAGE_ROWS, n);
+      char* const lines = (end - group) % lanes ? nullptr : panels_.lines(first, width, copy, group);
       for (std::size_t r = group; r < end; r += lanes)
-        for (std::size_t c = 0; c < all; c += lanes) {
-          const Item* from[lanes];
-          for (std::size_t i = 0; i < lanes; ++i) from[i] = columns + (c + i) * column_length_ + wrapped(r + shift[c + i]);
-          square_to_rows(from, staged + (r - group) * row + c, row);
-        }
-      panels_.write(first, width, copy, group, end, stage);
+        if (lines)
+          squares(r, reinterpret_cast<Item*>(lines) + (r - group) * job_.n_columns, job_.n_columns, true);
+        else
+          squares(r, staged + (r - group) * row, row, false);
+      if (!lines) panels_.write(first, width, copy, group, end, stage);
     }
   }
 
-  std::size_t shift_of(std::size_t copy, std::int32_t block) const {
-    if (job_.n_rows < 2) return 0;
-    return 1 + draw_integer(stream(copy, static_cast<std::uint32_t>(block)), 0, static_cast<std::uint32_t>(job_.n_rows - 1));
-  }
   std::size_t wrapped(std::size_t row) const { return row < job_.n_rows ? row : row - job_.n_rows; }
 
   // A block's neighbouring columns inside a panel: they share their draws and move together.
@@ -245,8 +243,9 @@ inline void draw_integers(const Stream& stream, const std::uint32_t* bounds, std
 
 template <class Item>
 bool permute_items(const Permutation& job) {
-  if (job.operation == SHUFFLE && job.n_rows > job.longest) return TallShuffle<Item>(job).run();
-  return Permuter<Item>(job).run();
+  if (job.n_rows <= job.longest) return Permuter<Item>(job).run();
+  if (job.operation == SHUFFLE) return TallShuffle<Item>(job).run();
+  return job.operation == SHIFT ? TallShift<Item>(job).run() : TallResample<Item>(job).run();
 }
 
 inline bool permute(const Permutation& job) {

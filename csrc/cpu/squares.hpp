@@ -21,9 +21,9 @@ template <class Item>
 constexpr bool can_transpose = false;
 #endif
 
-// to[r, c] = from[c][r] for a square.
+// to[r, c] = from[c][r] for a square; past the caches where `to` and its rows are aligned to vectors and the caller says so.
 template <class Item>
-DUALWALK_FN void square_to_rows(const Item* const* from, Item* to, std::size_t to_row) {
+DUALWALK_FN void square_to_rows(const Item* const* from, Item* to, std::size_t to_row, bool past_caches = false) {
   constexpr std::size_t lanes = VECTOR_BYTES / sizeof(Item);
 #if defined(DUALWALK_SHUFFLES)
   if constexpr (can_transpose<Item>) {
@@ -31,8 +31,13 @@ DUALWALK_FN void square_to_rows(const Item* const* from, Item* to, std::size_t t
 #pragma GCC unroll 16
     for (std::size_t i = 0; i < lanes; ++i) square[i] = load<Vector<RealOf<Item>>>(from[i]);
     transpose_square<lanes / 2>(square);
+    if (past_caches) {
 #pragma GCC unroll 16
-    for (std::size_t i = 0; i < lanes; ++i) store(to + i * to_row, square[i]);
+      for (std::size_t i = 0; i < lanes; ++i) stream(to + i * to_row, square[i]);
+    } else {
+#pragma GCC unroll 16
+      for (std::size_t i = 0; i < lanes; ++i) store(to + i * to_row, square[i]);
+    }
     return;
   }
 #endif
