@@ -54,7 +54,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture(scope="session")
 def bench(pytestconfig: pytest.Config) -> Bench:
     quick = pytestconfig.getoption("--bench-quick")
-    seconds = pytestconfig.getoption("--bench-seconds") or (0.02 if quick else 0.12)
+    seconds = pytestconfig.getoption("--bench-seconds") or (0.02 if quick else 0.08)
     made = Bench(Limits(min(seconds, 0.03)), seconds)
     pytestconfig.stash[KEY] = made
     return made

@@ -196,8 +196,9 @@ def flat(n: int, *, gradient: bool = False, dtype: type = np.float32, weighted: 
     candidates = our(None, gradient) | {
         "NumPy": numpy_idiom(None, gradient),
         "PyTorch": torch_peer(None, gradient),
-        "torch.compile": torch_peer(None, gradient, compiled=True),
     }
+    if n in (QUICK, BIG):
+        candidates["torch.compile"] = torch_peer(None, gradient, compiled=True)
     if not (gradient and weighted):
         candidates["SciPy"] = scipy_peer(None, gradient)
     if not weighted:
