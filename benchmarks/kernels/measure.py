@@ -48,7 +48,8 @@ class Bench:
         self._case: Case | None = None
         self._inputs: Any = None
         self._ready: dict[tuple[str, int], Ready] = {}
-        self._pace: dict[tuple[str, str], tuple[int, float]] = {}  # of (series, candidate): bytes and seconds of its last size
+        # of a series or a job, a candidate and a number of threads: bytes and seconds of the last size
+        self._pace: dict[tuple[str, str, int], tuple[int, float]] = {}
 
     def ready(self, case: Case, name: str, n_threads: int) -> Ready:
         """The candidate, warmed up; TooSlow where one call would take too long."""
@@ -64,11 +65,13 @@ class Bench:
             self._check_pace(case, name, n_threads)
             self._ready[name, n_threads] = self._prepare(case, name, n_threads)
             pace = case.n_bytes, self._ready[name, n_threads].seconds
-            self._pace[case.series, name] = self._pace[case.job, name] = pace
+            for of in (case.series, case.job):
+                self._pace[of, name, n_threads] = pace
         return self._ready[name, n_threads]
 
     def _check_pace(self, case: Case, name: str, n_threads: int) -> None:
-        n_bytes, seconds = self._pace.get((case.series, name)) or self._pace.get((case.job, name)) or (0, 0.0)
+        keys = ((of, name, threads) for of in (case.series, case.job) for threads in (n_threads, 1))
+        n_bytes, seconds = next((self._pace[key] for key in keys if key in self._pace), (0, 0.0))
         expected = seconds * case.n_bytes / n_bytes if n_bytes else 0.0
         longest = LONGEST_REFERENCE if name == "reference" else LONGEST_CALL
         waited_for = name in ("native", "numba") or (case.patient and name not in OURS and n_threads == 1)

@@ -202,10 +202,11 @@ def torch_walk(kind: Kind, compiled: bool = False) -> Candidate:
 
 
 def needs(kind: Kind, n: int, n_threads: int) -> tuple[Need, ...]:
-    threads = min(n_threads, n)
     work = Need("float32", n * kind.n_steps * kind.operations)
-    readers = n if kind.own else threads  # every thread reads what all walks share at least once for each half of a step
-    table = Need("read", readers * kind.n_steps * 2 * kind.table, threads * kind.table)
+    readers = (
+        n if kind.own else min(n_threads, n)
+    )  # every thread reads what all walks share at least once for each half of a step
+    table = Need("read", readers * kind.n_steps * 2 * kind.table, n_threads * kind.table)
     if not kind.own:
         return work, table
     return work, table, Need("read", n * kind.table, n * kind.table)  # and once from where all neighbourhoods lie
@@ -223,7 +224,7 @@ def case(kind: Kind, n: int) -> Case:
     candidates = ours(call)
     if kind.torch is not None:
         candidates["PyTorch"] = torch_walk(kind)
-        if kind.job == "walk_mlp" and n in (1, 256):
+        if kind.name == "MLP 300-128-1" and n in (1, 256):
             candidates["torch.compile"] = torch_walk(kind, compiled=True)
     return Case(
         kind.job,
