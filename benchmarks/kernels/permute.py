@@ -17,6 +17,7 @@ SHUFFLED = ((16, 16), (256, 64), (512, 512), (512, 8192), (4096, 8192), (1_000_0
 OTHERS = ((512, 512), (512, 8192), (4096, 8192), (1_000_000, 64))
 N_COPIES, COPIED = 64, (512, 1024)
 BLOCK, BLOCKED = 12, (512, 8184)
+TALL = 100_000  # rows that do not fit the caches, column by column
 PATIENT = 1 << 28  # bytes up to which slow peers of shuffle are waited for
 CHECKED = 1 << 19  # elements of whole columns that are sorted to find the error
 
@@ -140,6 +141,7 @@ def case(method: str, shape: tuple[int, int], *, n_copies: int | None = None, bl
     elif block > 1:
         form = f"{method}, blocks of {block} columns"
     else:
+        form = f"{method}, tall" if shape[0] >= TALL else method
         candidates["Numba idiom"] = numba_idiom(method)
         candidates["a copy"] = plain(lambda inputs: np.copyto(inputs.out, inputs.x))
     resampled = method == "resample"

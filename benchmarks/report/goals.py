@@ -70,7 +70,7 @@ def goals(results: Results) -> list[Goal]:
         "shuffle, 512 x 8192",
         "shuffle, 64 copies, 64 x 512 x 1024",
         "shuffle, 4096 x 8192",
-        "shuffle, 1000000 x 64",
+        "shuffle, tall, 1000000 x 64",
         "shuffle, blocks of 12 columns, 512 x 8184",
     ):
         name = f"permute_marginals: {case}"
@@ -78,7 +78,8 @@ def goals(results: Results) -> list[Goal]:
         least(f"{case}: PyTorch over ours", 100, of(name, lambda row: row.times_as_fast("PyTorch")))
     least("shuffle 512 x 8192, 2 threads over 1", 1.9, results.speedup(shuffled, 2))
     most("resample 512 x 8192, an element", 1e-9, of("permute_marginals: resample, 512 x 8192", per_unit), nanoseconds)
-    least("shift 512 x 8192, share of a copy", 0.7, of("permute_marginals: shift, 512 x 8192", lambda row: row.share), percent)
+    shifted = of("permute_marginals: shift, 512 x 8192", lambda row: row.times_as_fast("a copy"))
+    least("shift 512 x 8192, share of the speed of a copy", 0.7, shifted, percent)
 
     for n_threads, wanted in ((1, 1.6), (2, 1.3)):
         case = "log_mean_exp: value, 16 M values"

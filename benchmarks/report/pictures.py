@@ -210,8 +210,8 @@ def by_dimension(results: Results) -> Picture | None:
     for kind, color, marker in zip(kinds, ("#2a8c82", "#c9822a", "#5b7fc7"), "osD", strict=False):
         axis.plot(*zip(*sorted(kinds[kind]), strict=True), marker=marker, color=color, label=labels[kind], markersize=4.5)
     axis.set_xscale("log", base=2)
-    ticks = sorted({d for points in kinds.values() for d, _ in points})
-    axis.set_xticks(ticks, [str(d) for d in ticks], rotation=60)
+    ticks = [1 << power for power in (4, 6, 8, 10)]
+    axis.set_xticks(ticks, [str(d) for d in ticks])
     axis.set_xlabel("features d")
     axis.set_title("share of the limit, %", fontsize=10, loc="left")
     axis.set_ylim(0, None)
@@ -241,8 +241,8 @@ def by_threads(results: Results) -> Picture | None:
         axis.axvline(n, color=GRID, linewidth=1, linestyle=":")
     axis.axvline(1, color=GRID, linewidth=1)
     axis.set_yticks(range(len(names)), names, fontsize=8)
-    axis.invert_yaxis()
-    axis.set_xlim(0.0, max(more) + 0.3)
+    axis.set_xlim(0.0, max(max(more), *(results.speedup(row.case, n) or 0.0 for row in wanted.values() for n in more)) + 0.2)
+    axis.set_ylim(len(wanted) - 0.4, -0.6)
     axis.grid(True, axis="x", alpha=0.5, linewidth=0.6)
     axis.set_xlabel(f"times as fast as on one thread ({', '.join(map(str, more))} threads)")
     note = "The largest case of every form; the dotted line is perfect scaling. Jobs at the limit of shared memory cannot reach it."

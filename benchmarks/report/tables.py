@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 from dataclasses import dataclass, field
-from itertools import groupby
 
 from dualwalk import backends
 
@@ -130,6 +129,15 @@ def peer(row: Row, one: Measured) -> Cell:
     )
 
 
+def largest(results: Results) -> list[Row]:
+    """The largest size of every form, on one thread."""
+    found: dict[str, Row] = {}
+    for row in results:
+        if row.n_threads == 1 and (row.series not in found or row.n_bytes > found[row.series].n_bytes):
+            found[row.series] = row
+    return list(found.values())
+
+
 def goal_table(results: Results) -> Table:
     table = Table(
         "Goals",
@@ -152,9 +160,7 @@ def glance(results: Results) -> Table:
         "interquartile range.",
         [*columns, *(f"{n} threads over 1" for n in more)],
     )
-    rows = [row for row in results if row.n_threads == min(results.threads)]
-    for _, group in groupby(rows, key=lambda row: row.series):
-        row = max(group, key=lambda row: row.n_bytes)
+    for row in largest(results):
         best = next(iter(row.peers), None)
         times = row.times_as_fast(best.candidate) if best else None
         speedups = (results.speedup(row.case, n) for n in more)
@@ -206,12 +212,7 @@ def far_from_the_limit(results: Results) -> Table:
         "allows, one thread. Draws, sorting and exponentials have no limit of their own here: they show as distance from it.",
         ["case", "ours, a unit", "share of the limit"],
     )
-    found = []
-    rows = [row for row in results if row.n_threads == min(results.threads)]
-    for _, group in groupby(rows, key=lambda row: row.series):
-        row = max(group, key=lambda row: row.n_bytes)
-        if row.share is not None and row.share < GOOD_SHARE:
-            found.append(row)
+    found = [row for row in largest(results) if row.share is not None and row.share < GOOD_SHARE]
     for row in sorted(found, key=lambda row: row.share or 0.0):
         table.add(Cell(row.job, where(row)), ours(row), share(row))
     return table
