@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import time
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -89,14 +90,21 @@ class Limits:
         return seconds[binds], " + ".join(dict.fromkeys(names[binds]))
 
 
-def set_threads(n_threads: int) -> None:
-    """As many threads for PyTorch and for every BLAS as for our own."""
-    if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(n_threads)
+@cache
+def _one_blas_thread() -> None:
+    """NumPy's BLAS is on one thread throughout: after a product on more, its threads go on turning for a tenth of a second and
+    take the processors away from what is measured next."""
     if importlib.util.find_spec("threadpoolctl") is not None:
         from threadpoolctl import threadpool_limits
 
-        threadpool_limits(n_threads)
+        threadpool_limits(1, user_api="blas")
+
+
+def set_threads(n_threads: int) -> None:
+    """As many threads for PyTorch as for our own; NumPy and SciPy, which take none, are measured on one."""
+    _one_blas_thread()
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(n_threads)
 
 
 def caches() -> dict[str, str]:

@@ -22,6 +22,8 @@ LONGEST_CALL = 1.0
 LONGEST_REFERENCE = 0.3  # the reference is the definition, and is measured at small sizes
 LONGEST_WAIT = 20.0
 LONGEST_FIRST = 4.0  # of a first call that may have waited for memory
+# Seconds in which threads of the last candidate stop waiting for work in a loop.
+SETTLE = 0.01
 LARGE = 1 << 28  # bytes from which the arrays of the limits make room
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import time
 
 import pytest
 
 from .case import OURS
 from .conftest import Run
 from .machine import ARITHMETIC
-from .measure import LONGEST_CALL, Bench, TooSlow
+from .measure import LONGEST_CALL, SETTLE, Bench, TooSlow
 
 
 @pytest.mark.filterwarnings("default")  # peers may warn
@@ -28,6 +29,8 @@ def test_kernel(run: Run, bench: Bench, benchmark) -> None:
         if run.lap == 0:
             bench.skipped.append({"case": case.name, "candidate": run.candidate, "reason": reason})
         pytest.skip(reason)
+    if run.n_threads > 1:
+        time.sleep(SETTLE)
     limit = bench.limits.of(case, run.n_threads, run.lap)
     benchmark.group = f"{case.name}, {run.n_threads} thread(s)"
     benchmark.name = f"{run.candidate}, lap {run.lap + 1}"

@@ -59,8 +59,8 @@ code { font: .86em/1.4 ui-monospace, "DejaVu Sans Mono", monospace; overflow-wra
 LEAD = "Every compiled job beside other libraries and beside what the machine can do, measured in one run. Where we lose, it shows."
 HOW = (
     "Candidates of a case take turns within a lap, in one process, after calls to warm up that are not counted; medians over all "
-    "rounds of all laps are shown, with half the interquartile range. All libraries run on as many threads as ours; what "
-    "takes no threads is shown from one. The limit of a case is the time of the memory traffic, or of the multiply-adds, that no "
+    "rounds of all laps are shown, with half the interquartile range. PyTorch runs on as many threads as ours; what "
+    "takes none (NumPy, SciPy, plain loops) is shown from one. The limit of a case is the time of the memory traffic, or of the multiply-adds, that no "
     "implementation can do without, at the rate of a loop that does nothing else, measured in the same lap on arrays of the same "
     "size; the larger of the two binds. More than 100 % means that a cache served what the limit had to fetch, or that another "
     "process slowed the limit down. Errors are against float64 (ULP of the result; else relative to the largest number, or to the "
