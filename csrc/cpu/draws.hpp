@@ -15,8 +15,8 @@ struct WideWords {
   U64 word[4];  // the high halves of the lanes are not cleared
 };
 
-// Ten rounds on several vectors of counters side by side. A round waits 5 cycles for the one before it, so that one vector alone
-// leaves the multiplier idle most of the time: eight at once took 0.15 ns a word where one took 0.37 (Zen 5, AVX-512).
+// Ten rounds on several vectors of counters side by side. A round waits 5 cycles for the one before it, so that one vector
+// alone leaves the multiplier idle most of the time: eight at once took 0.15 ns a draw where one took 0.37 (Zen 5, AVX-512).
 template <std::size_t Chains>
 DUALWALK_FN void philox_chains(WideWords (&chain)[Chains], std::uint64_t seed) {
   const U64 m0 = U64{} + PHILOX_M0, m1 = U64{} + PHILOX_M1;
@@ -70,7 +70,9 @@ constexpr std::size_t CHAINS = VECTOR_BYTES == 64 ? 8 : 4;
 // One stream: the draws of rows first_row .. first_row + RUN_ROWS - 1, times `scale`, where place_in_run() says. first_row is a
 // multiple of ROWS_A_GROUP.
 constexpr std::size_t RUN_GROUPS = CHAINS / 2, RUN_ROWS = RUN_GROUPS * ROWS_A_GROUP;
-DUALWALK_FN std::size_t place_in_run(std::size_t i) { return i / ROWS_A_GROUP * ROWS_A_GROUP + place_in_group(i % ROWS_A_GROUP); }
+DUALWALK_FN std::size_t place_in_run(std::size_t i) {
+  return i / ROWS_A_GROUP * ROWS_A_GROUP + place_in_group(i % ROWS_A_GROUP);
+}
 
 template <class Bound>
 void draw_run(const Stream& stream, std::uint64_t first_row, const Bound& bound, std::uint32_t scale, std::uint32_t* draws) {
@@ -113,8 +115,8 @@ DUALWALK_FN U32 high_words(U64 a, U64 b) { return half_words<1>(a, b, std::make_
 constexpr std::size_t DRAW_COLUMNS = 16, DRAW_ROWS = 16;
 
 template <class Bound>
-void draw_columns(const Stream& stream, const std::uint32_t* block, std::uint64_t first_row, const Bound& bound, std::uint32_t scale,
-                  std::uint32_t (*draws)[DRAW_COLUMNS]) {
+void draw_columns(const Stream& stream, const std::uint32_t* block, std::uint64_t first_row, const Bound& bound,
+                  std::uint32_t scale, std::uint32_t (*draws)[DRAW_COLUMNS]) {
   constexpr std::size_t vectors = smaller(CHAINS, DRAW_COLUMNS / COUNTERS), fours = CHAINS / vectors, lanes = 2 * COUNTERS;
   U32 least = ~U32{};
   std::uint32_t greatest = 0;

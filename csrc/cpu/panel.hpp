@@ -10,7 +10,7 @@ namespace DUALWALK_LEVEL {
 namespace {
 
 constexpr std::size_t LINE = 64;                      // bytes
-constexpr std::size_t TILE_BYTES = 960 * 1024;        // of a thread; with the draws that belong to it less than 1 MiB
+constexpr std::size_t TILE_BYTES = 896 * 1024;        // of a thread; with draws and staged rows less than 1 MiB
 constexpr std::size_t MOST_LINES = 7;                 // of a panel: 3 were 10 % slower, 15 no faster (512 x 8192)
 constexpr std::size_t ROWS_AHEAD = 16;                // fetched ahead: rows may lie a page apart, and no processor guesses that
 constexpr std::size_t STREAM_BYTES = 8 * 1024 * 1024; // results this large would only push other things out of the caches
@@ -34,6 +34,12 @@ bool side_by_side(const Permutation& job, std::size_t first, std::size_t width) 
   return yes;
 }
 
+// The blocks of `width` columns, filled up.
+inline void blocks_of(const Permutation& job, std::size_t first, std::size_t width, std::uint32_t (&block)[DRAW_COLUMNS]) {
+  for (std::size_t c = 0; c < DRAW_COLUMNS; ++c)
+    block[c] = static_cast<std::uint32_t>(job.block[first + smaller(c, width - 1)]);
+}
+
 inline std::size_t shift_of(const Permutation& job, std::size_t copy, std::int32_t block) {
   if (job.n_rows < 2) return 0;
   const Stream stream{job.seed, job.operation, static_cast<std::uint32_t>(copy), static_cast<std::uint32_t>(block)};
@@ -42,8 +48,8 @@ inline std::size_t shift_of(const Permutation& job, std::size_t copy, std::int32
 
 // Rows [begin, end) of some columns of x, each in one piece: columns[c, row - begin].
 template <class Item>
-void read_columns(const Permutation& job, std::size_t first, std::size_t width, std::size_t begin, std::size_t end, Item* columns,
-                  std::size_t length) {
+void read_columns(const Permutation& job, std::size_t first, std::size_t width, std::size_t begin, std::size_t end,
+                  Item* columns, std::size_t length) {
   const std::ptrdiff_t* const offset = job.column_offset + first;
   const char* const x = job.x + static_cast<std::ptrdiff_t>(begin) * job.row_stride;
   if (side_by_side<Item>(job, first, width))
@@ -99,8 +105,8 @@ class Panels {
     for (std::size_t group = 0; group < end - begin; group += together)
       for (std::size_t c = 0; c < width; ++c)
         for (std::size_t row = group; row < smaller(group + together, end - begin); ++row)
-          std::memcpy(tile + row * row_bytes_ + c * sizeof(Item), x + static_cast<std::ptrdiff_t>(row) * job_.row_stride + offset[c],
-                      sizeof(Item));
+          std::memcpy(tile + row * row_bytes_ + c * sizeof(Item),
+                      x + static_cast<std::ptrdiff_t>(row) * job_.row_stride + offset[c], sizeof(Item));
   }
 
   // The result from row `row` of a copy on, where its rows can be written in whole lines past the caches; else null.
@@ -112,7 +118,8 @@ class Panels {
   }
 
   // Rows of a tile into rows [begin, end) of one copy of the result.
-  void write(std::size_t first, std::size_t width, std::size_t copy, std::size_t begin, std::size_t end, const char* tile) const {
+  void write(std::size_t first, std::size_t width, std::size_t copy, std::size_t begin, std::size_t end,
+             const char* tile) const {
     const std::size_t bytes = width * job_.item_size, stride = job_.n_columns * job_.item_size;
     char* out = job_.out + (copy * job_.n_rows + begin) * stride + first * job_.item_size;
     const bool past_caches = large();

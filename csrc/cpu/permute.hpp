@@ -70,7 +70,8 @@ class Permuter {
     const std::size_t row_bytes = panels_.row_bytes();
     for (std::size_t c = 0; c < width; c += DRAW_COLUMNS) {
       std::uint32_t block[DRAW_COLUMNS], draws[DRAW_ROWS][DRAW_COLUMNS];
-      const std::size_t columns = blocks(first + c, smaller(DRAW_COLUMNS, width - c), block);
+      const std::size_t columns = smaller(DRAW_COLUMNS, width - c);
+      blocks_of(job_, first + c, columns, block);
       char* const base = tile + c * sizeof(Item);
       for (std::size_t group = 0; group < job_.n_rows; group += DRAW_ROWS) {
         draw_columns(stream(copy, 0), block, group, LinearBound{1, 1}, static_cast<std::uint32_t>(row_bytes), draws);
@@ -95,7 +96,8 @@ class Permuter {
     *a = held;
   }
 
-  // The same where columns of one block lie side by side and move together; a few blocks at a time, so that their draws stay near.
+  // The same where columns of one block lie side by side and move together; a few blocks at a time, so that their draws stay
+  // near.
   void shuffle_runs(std::size_t first, std::size_t width, std::size_t copy, char* tile) const {
     const std::size_t row_bytes = panels_.row_bytes();
     Run runs[RUNS_TOGETHER];
@@ -109,7 +111,8 @@ class Permuter {
         const std::size_t rows = smaller(RUN_ROWS, job_.n_rows - group);
         for (std::size_t i = 0; i < rows; ++i)
           for (std::size_t k = 0; k < n_runs; ++k)
-            swap_bytes(tile + (group + i) * row_bytes + runs[k].begin, tile + draws[k][place_in_run(i)] + runs[k].begin, runs[k].bytes);
+            swap_bytes(tile + runs[k].begin + (group + i) * row_bytes, tile + runs[k].begin + draws[k][place_in_run(i)],
+                       runs[k].bytes);
       }
     }
   }
@@ -144,7 +147,8 @@ class Permuter {
       const std::size_t rows = smaller(DRAW_ROWS, job_.n_rows - group);
       for (std::size_t c = 0; c < width; c += DRAW_COLUMNS) {
         std::uint32_t block[DRAW_COLUMNS], draws[DRAW_ROWS][DRAW_COLUMNS];
-        const std::size_t columns = blocks(first + c, smaller(DRAW_COLUMNS, width - c), block);
+        const std::size_t columns = smaller(DRAW_COLUMNS, width - c);
+        blocks_of(job_, first + c, columns, block);
         draw_columns(stream(copy, 0), block, group, LinearBound{0, static_cast<std::uint32_t>(job_.n_rows)},
                      static_cast<std::uint32_t>(row_bytes), draws);
         const char* const base = tile + c * sizeof(Item);
@@ -162,8 +166,8 @@ class Permuter {
     }
   }
 
-  // Rotates columns that lie in one piece each: rows are transposed on their way in and out, a square of vectors at a time. Behind
-  // each column its beginning is repeated, so that a vector can be read across its end.
+  // Rotates columns that lie in one piece each: rows are transposed on their way in and out, a square of vectors at a time.
+  // Behind each column its beginning is repeated, so that a vector can be read across its end.
   void shift_columns(std::size_t first, std::size_t width, std::size_t copy, bool fresh, char* tile, char* stage) const {
     constexpr std::size_t lanes = VECTOR_BYTES / sizeof(Item);
     const std::size_t n = job_.n_rows, row = panels_.row_bytes() / sizeof(Item), all = (width + lanes - 1) / lanes * lanes;
@@ -209,13 +213,6 @@ class Permuter {
     return end;
   }
 
-  // The blocks of some columns, filled up.
-  std::size_t blocks(std::size_t first, std::size_t columns, std::uint32_t* block) const {
-    for (std::size_t k = 0; k < DRAW_COLUMNS; ++k)
-      block[k] = static_cast<std::uint32_t>(job_.block[first + smaller(k, columns - 1)]);
-    return columns;
-  }
-
   Stream stream(std::size_t copy, std::uint32_t block) const {
     return {job_.seed, job_.operation, static_cast<std::uint32_t>(copy), block};
   }
@@ -225,8 +222,8 @@ class Permuter {
   std::size_t copies_a_task_, tasks_a_panel_, column_length_, tile_bytes_, scratch_bytes_;
 };
 
-// Draws with any bounds, by the code that shuffles: the tests that hold the backends together reach its rejections here. The two
-// ways to draw take turns.
+// Draws with any bounds, by the code that shuffles: the tests that hold the backends together reach its rejections here. The
+// two ways to draw take turns.
 inline void draw_integers(const Stream& stream, const std::uint32_t* bounds, std::size_t n_rows, std::uint32_t* out) {
   const ListedBound bound{bounds, n_rows};
   for (std::size_t group = 0; group < n_rows; group += RUN_ROWS) {

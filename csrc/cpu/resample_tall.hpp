@@ -10,7 +10,7 @@ namespace {
 
 template <class Item>
 class TallResample {
-  static constexpr std::size_t WIDTH = smaller(LINE / sizeof(Item), DRAW_COLUMNS);  // columns taken together: a line of the result
+  static constexpr std::size_t WIDTH = smaller(LINE / sizeof(Item), DRAW_COLUMNS);  // columns: a line of the result
   static constexpr std::size_t ROWS_A_TASK = 1 << 14;
   using Draws = std::uint32_t[DRAW_ROWS][DRAW_COLUMNS];
 
@@ -30,7 +30,7 @@ class TallResample {
   void rows(std::size_t first, std::size_t copy, std::size_t begin, std::size_t end) const {
     const std::size_t width = smaller(WIDTH, job_.n_columns - first);
     std::uint32_t block[DRAW_COLUMNS];
-    for (std::size_t c = 0; c < DRAW_COLUMNS; ++c) block[c] = static_cast<std::uint32_t>(job_.block[first + smaller(c, width - 1)]);
+    blocks_of(job_, first, width, block);
     const char* from[WIDTH];
     for (std::size_t c = 0; c < width; ++c) from[c] = job_.x + job_.column_offset[first + c];
     Draws draws[2];

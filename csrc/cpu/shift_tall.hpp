@@ -45,7 +45,8 @@ class TallShift : TallList<Item> {
         }
     }
     for (std::size_t group = 0; group < n; group += rows_) {
-      for (std::size_t c = 0; c < list.width; ++c) List::take(list, out, element(list, group, c), size(group), columns + c * length);
+      for (std::size_t c = 0; c < list.width; ++c)
+        List::take(list, out, element(list, group, c), size(group), columns + c * length);
       List::write_rows(list, columns, length, size(group), out, group);
     }
     return true;

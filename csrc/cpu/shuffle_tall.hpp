@@ -38,7 +38,7 @@ template <class Item>
 class TallShuffle : TallList<Item> {
   using List = TallList<Item>;
   using List::column_length, List::job_, List::place, List::WIDTH;
-  static constexpr std::size_t TOGETHER = 4;
+  static constexpr std::size_t TOGETHER = 4;  // columns
   static constexpr std::size_t DEAL_TOGETHER = 4096, DEAL_LENGTH = DEAL_TOGETHER + LINE / sizeof(Item);
   static constexpr std::size_t BUCKETS = std::size_t{1} << MOST_BUCKET_BITS;
 
@@ -81,8 +81,6 @@ class TallShuffle : TallList<Item> {
     const std::size_t dealing = list.width * (DEAL_LENGTH * sizeof(Item) + DEAL_TOGETHER);
     const Scratch columns(larger(list.width * column_length(longest) * sizeof(Item), dealing));
     if (!columns) return false;
-    const char* from[WIDTH];
-    for (std::size_t c = 0; c < list.width; ++c) from[c] = job_.x + job_.column_offset[first + c];
     deal_out(list, first, copy, table, out, columns.as<Item>());
     take_up(list, first, copy, table, out, columns.as<Item>(), column_length(longest));
     return true;
@@ -117,7 +115,7 @@ class TallShuffle : TallList<Item> {
   template <class L, class Each>
   DUALWALK_FN void deal(L list, std::size_t first, std::size_t copy, std::size_t begin, std::size_t end, Each each) const {
     std::uint32_t block[DRAW_COLUMNS];
-    for (std::size_t c = 0; c < DRAW_COLUMNS; ++c) block[c] = static_cast<std::uint32_t>(job_.block[first + smaller(c, list.width - 1)]);
+    blocks_of(job_, first, list.width, block);
     std::uint8_t buckets[DEAL_ROWS / 8][DRAW_COLUMNS][8];
     for (std::size_t row = begin; row < end; row += DEAL_ROWS) {
       draw_buckets({job_.seed, DEAL, static_cast<std::uint32_t>(copy), 0}, block, row, bits_, buckets);
@@ -138,7 +136,8 @@ class TallShuffle : TallList<Item> {
         const std::uint32_t size = table.size[c][b];
         Item* const leaf = columns + c * length + (ends[c] - written);
         List::take(list, out, element, size, leaf);
-        leaves[c] = {{job_.seed, job_.operation, static_cast<std::uint32_t>(copy), static_cast<std::uint32_t>(job_.block[first + c])},
+        const auto block = static_cast<std::uint32_t>(job_.block[first + c]);
+        leaves[c] = {{job_.seed, job_.operation, static_cast<std::uint32_t>(copy), block},
                      first_draw(ends[c], static_cast<std::uint32_t>(b)), size, leaf};
         element += size;
         whole = smaller(whole, ends[c] += size);

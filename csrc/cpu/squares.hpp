@@ -45,10 +45,11 @@ DUALWALK_FN void square_to_rows(const Item* const* from, Item* to, std::size_t t
     for (std::size_t c = 0; c < lanes; ++c) to[r * to_row + c] = from[c][r];
 }
 
-// to[r, c] = from[c, r] for `columns` x `rows` numbers; rows is a multiple of the vector's length, and where columns is not, the
-// last are copied one by one.
+// to[r, c] = from[c, r] for `columns` x `rows` numbers; rows is a multiple of the vector's length, and where columns is not,
+// the last are copied one by one.
 template <class Item>
-void columns_to_rows(const Item* from, std::size_t length, std::size_t columns, std::size_t rows, Item* to, std::size_t to_row) {
+void columns_to_rows(const Item* from, std::size_t length, std::size_t columns, std::size_t rows, Item* to,
+                     std::size_t to_row) {
   constexpr std::size_t lanes = VECTOR_BYTES / sizeof(Item);
   const std::size_t squares = can_transpose<Item> ? columns / lanes * lanes : 0;
   for (std::size_t c = 0; c < squares; c += lanes)
@@ -61,13 +62,15 @@ void columns_to_rows(const Item* from, std::size_t length, std::size_t columns, 
     for (std::size_t r = 0; r < rows; ++r) to[r * to_row + c] = from[c * length + r];
 }
 
-// to[c, r] = from[r, c], rows of `from` being `stride` bytes apart and its columns side by side; `fetch` of its rows come later.
+// to[c, r] = from[r, c], rows of `from` being `stride` bytes apart and its columns side by side. There are `fetch` rows, of
+// which those behind `rows` will be wanted next.
 template <class Item>
-void rows_to_columns(const char* from, std::ptrdiff_t stride, std::size_t rows, std::size_t columns, std::size_t fetch, Item* to,
-                     std::size_t length) {
+void rows_to_columns(const char* from, std::ptrdiff_t stride, std::size_t rows, std::size_t columns, std::size_t fetch,
+                     Item* to, std::size_t length) {
   constexpr std::size_t lanes = VECTOR_BYTES / sizeof(Item);
   const std::size_t wide = can_transpose<Item> ? columns / lanes * lanes : 0;
   std::size_t row = 0;
+  const char* const first = from;
 #if defined(DUALWALK_SHUFFLES)
   if constexpr (can_transpose<Item>)
     for (; row + lanes <= rows; row += lanes, from += static_cast<std::ptrdiff_t>(lanes) * stride)
@@ -86,8 +89,7 @@ void rows_to_columns(const char* from, std::ptrdiff_t stride, std::size_t rows, 
 #endif
   for (std::size_t r = 0; r < rows; ++r)  // what no square covers
     for (std::size_t c = r < row ? wide : 0; c < columns; ++c)
-      std::memcpy(to + c * length + r, from + (static_cast<std::ptrdiff_t>(r) - static_cast<std::ptrdiff_t>(row)) * stride + c * sizeof(Item),
-                  sizeof(Item));
+      std::memcpy(to + c * length + r, first + static_cast<std::ptrdiff_t>(r) * stride + c * sizeof(Item), sizeof(Item));
 }
 
 }  // namespace

@@ -13,7 +13,9 @@ typedef std::uint64_t Pair __attribute__((vector_size(16)));
 template <class Piece, std::size_t Pieces>
 struct Held {
   Piece piece[Pieces];
-  DUALWALK_FN static std::size_t place(std::size_t k, std::size_t bytes) { return smaller(k * sizeof(Piece), bytes - sizeof(Piece)); }
+  DUALWALK_FN static std::size_t place(std::size_t k, std::size_t bytes) {
+    return smaller(k * sizeof(Piece), bytes - sizeof(Piece));
+  }
   DUALWALK_FN Held(const char* from, std::size_t bytes) {
 #pragma GCC unroll 4
     for (std::size_t k = 0; k < Pieces; ++k) piece[k] = load<Piece>(from + place(k, bytes));

@@ -83,7 +83,8 @@ class TallList {
 
   // The first `rows` of columns in a buffer become rows of the result.
   template <class List>
-  void write_rows(List list, const Item* columns, std::size_t length, std::size_t rows, Item* out, std::size_t first_row) const {
+  void write_rows(List list, const Item* columns, std::size_t length, std::size_t rows, Item* out,
+                  std::size_t first_row) const {
     char* to = reinterpret_cast<char*>(out) + first_row * stride_;
     alignas(LINE) Item stage[LINE][WIDTH];
     for (std::size_t row = 0; row < rows; row += LINE) {

@@ -1,7 +1,7 @@
-// The exactly uniform shuffle of any number of rows. Up to `longest` rows: Fisher-Yates, from the inside out. More rows are dealt
-// out first: every row draws a bucket, rows go to their buckets in their order, and each bucket is shuffled by itself (Rao,
-// Sankhya A 1961; Sandelius, JRSS B 1962): given the sizes of the buckets every division is as likely as any other, so the whole
-// is uniform, and no step reaches further than a cache, or the shared memory of a GPU, does.
+// The exactly uniform shuffle of any number of rows. Up to `longest` rows: Fisher-Yates, from the inside out. More rows are
+// dealt out first: every row draws a bucket, rows go to their buckets in their order, and each bucket is shuffled by itself
+// (Rao, Sankhya A 1961; Sandelius, JRSS B 1962). Given the sizes of the buckets every division is as likely as any other, so
+// the whole is uniform, and no step reaches further than a cache, or the shared memory of a GPU, does.
 #pragma once
 
 #include "philox.hpp"
@@ -26,8 +26,8 @@ DUALWALK_FN std::uint32_t bucket_of(const Stream& stream, std::uint64_t row, std
   return word >> 8 * (row & 3) & ((1u << bits) - 1);
 }
 
-// Row i of bucket number b, whose first row has the place `start`, draws as row first_draw(start, b) + i does: a multiple of 4, so
-// that counters are whole, and no two buckets share one whatever their sizes.
+// Row i of bucket number b, whose first row has the place `start`, draws as row first_draw(start, b) + i does: a multiple of
+// 4, so that counters are whole, and no two buckets share one whatever their sizes.
 DUALWALK_FN std::uint64_t first_draw(std::uint64_t start, std::uint32_t bucket) { return 4 * (start / 4 + bucket); }
 
 }  // namespace dualwalk

@@ -40,8 +40,24 @@ def draw_integers(seed: int, operation: int, copy: int, block: int, bounds: NDAr
 
 @jit()
 def _draw_integers(seed, operation, copy, block, bounds, draws):
-    for row in range(len(bounds)):
-        draws[row] = draw_integer(seed, operation, copy, block, np.uint64(row), np.uint64(bounds[row]))
+    words = np.empty(GROUP, np.uint64)
+    for first in range(0, len(bounds), GROUP):
+        for i in range(GROUP // 4):
+            counter = np.uint64(first // 4 + i)
+            words[4 * i], words[4 * i + 1], words[4 * i + 2], words[4 * i + 3] = philox_words(
+                counter, block, copy, operation, seed
+            )
+        rows, doubtful = min(GROUP, len(bounds) - first), _ZERO
+        for i in range(rows):
+            bound = np.uint64(bounds[first + i])
+            product = words[i] * bound
+            draws[first + i] = product >> WORD
+            doubtful |= np.uint64(product & LOW < bound)
+        if doubtful:  # a low word below the bound may be one to reject
+            for i in range(rows):
+                bound = np.uint64(bounds[first + i])
+                if words[i] * bound & LOW < bound:
+                    draws[first + i] = draw_integer(seed, operation, copy, block, np.uint64(first + i), bound)
 
 
 @jit()
