@@ -126,8 +126,9 @@ def test_a_mild_renoising_stays_near_the_start(backend: str) -> None:
     np.testing.assert_allclose(end.f, dual.value(end.x), rtol=1e-6, atol=1e-6)
 
 
-def test_same_bits_for_any_threads_and_any_company(backend: str, rng: np.random.Generator) -> None:
-    dual, x0 = mixture(3, 12, 5), rng.standard_normal((70, 12)).astype(np.float32)
+@pytest.mark.parametrize("d", [12, 30])
+def test_same_bits_for_any_threads_and_any_company(backend: str, d: int, rng: np.random.Generator) -> None:
+    dual, x0 = mixture(3, d, 5), rng.standard_normal((70, d)).astype(np.float32)
     options = {"t_start": 0.6, "n_steps": 130, "seed": 5, "backend": backend}  # enough work for three threads
     one, three = anneal(dual, x0, n_threads=1, **options), anneal(dual, x0, n_threads=3, **options)
     assert np.array_equal(one.x, three.x)

@@ -134,12 +134,15 @@ def test_too_few_steps_leave_the_target_unreached(backend: str) -> None:
         dw.walk(dual, x0, n_steps=2, step_size=1e-3, target=target, backend=backend)
 
 
-@pytest.mark.parametrize("make", [lambda: mlp(12, (20, 20), 1), lambda: local(12, 70, 1), lambda: mixture(12, 3, 1)])
+@pytest.mark.parametrize(
+    "make", [lambda: mlp(12, (20, 20), 1), lambda: local(12, 70, 1), lambda: mixture(12, 3, 1), lambda: mixture(30, 3, 1)]
+)
 @pytest.mark.parametrize("shape", ["none", "each, shrunk"])
 def test_same_bits_for_any_threads_and_any_company(backend: str, make: object, shape: str, rng: np.random.Generator) -> None:
-    dual, x0 = make(), rng.standard_normal((70, 12)).astype(np.float32)
+    dual = make()
+    x0 = rng.standard_normal((70, dual.n_features)).astype(np.float32)
     options = {"n_steps": 80, "step_size": 0.02, "noise": 0.5, "seed": 5, "backend": backend}  # enough work for three threads
-    options["preconditioner"] = preconditioner(shape, 12, 70, 0)
+    options["preconditioner"] = preconditioner(shape, dual.n_features, 70, 0)
     one = dw.walk(dual, x0, n_threads=1, **options)
     three = dw.walk(dual, x0, n_threads=3, **options)
     assert np.array_equal(one.x, three.x)
@@ -150,7 +153,10 @@ def test_same_bits_for_any_threads_and_any_company(backend: str, make: object, s
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize(("make", "size"), [(lambda: mlp(37, (50, 20), 1), 0.02), (lambda: mixture(9, 3, 1), 0.001)])
+@pytest.mark.parametrize(
+    ("make", "size"),
+    [(lambda: mlp(37, (50, 20), 1), 0.02), (lambda: mixture(9, 3, 1), 0.001), (lambda: mixture(30, 4, 1), 0.001)],
+)
 def test_walks_that_stop_leave_the_bits_of_the_others(
     backend: str, make: object, size: float, dtype: type, rng: np.random.Generator
 ) -> None:

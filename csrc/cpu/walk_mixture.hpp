@@ -1,6 +1,7 @@
 // Walks on a mixture dual at one time, and annealing along its path.
 #pragma once
 
+#include "anneal_tile.hpp"
 #include "mixture.hpp"
 #include "walk_rows.hpp"
 
@@ -108,12 +109,26 @@ class Annealer {
 
 template <class T>
 bool walk_mixture(const Walk<T>& walk, const MixtureDual<T>& dual) {
+  if (MixtureTileModel<T>::suits(dual)) {
+    MixtureTileModel<T> model(dual, 1);
+    const Scratch packed(model.packed_bytes());
+    if (!packed) return false;
+    model.pack_all(packed.template as<T>());
+    return TileWalker<T, MixtureTileModel<T>>(walk, model).run();
+  }
   const MixtureModel<T> model(dual);
   return RowWalker<T, MixtureModel<T>>(walk, model).run();
 }
 
 template <class T>
 bool anneal_mixture(const Anneal<T>& anneal, const MixtureDual<T>& dual) {
+  if (MixtureTileModel<T>::suits(dual)) {
+    MixtureTileModel<T> model(dual, anneal.n_steps + 1);
+    const Scratch packed(model.packed_bytes());
+    if (!packed) return false;
+    model.pack_all(packed.template as<T>());
+    return TileAnnealer<T>(anneal, model).run();
+  }
   const MixtureModel<T> model(dual);
   return Annealer<T>(anneal, model).run();
 }
