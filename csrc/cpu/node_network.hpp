@@ -9,7 +9,7 @@
 
 #include "dualwalk/activation.hpp"
 #include "kernels.hpp"
-#include "simd.hpp"
+#include "lane_sums.hpp"
 
 namespace dualwalk {
 namespace DUALWALK_LEVEL {
@@ -216,15 +216,18 @@ class NodeRoom {
     product<T, From::row>(context, 1, PAIRS, packed, width, shape_.context, hidden[0], width, n, width, bias);
   }
 
-  // From the first layer's sums in hidden[0] to the outputs; hidden layers and their slopes are left behind.
+  // From the first layer's sums in hidden[0] to the outputs, (n, padded), or (n) where there is one; hidden layers and, if they
+  // are wanted for a way back, their slopes are left behind.
+  template <bool Slopes>
   void forward(const T* packed, std::size_t n) {
     const std::size_t width = shape_.hidden;
-    activate(0, n);
+    activate<Slopes>(0, n);
     const T* const second = packed + shape_.layer[1];
     product<T, From::row>(hidden[0], width, 1, second, width, width, hidden[1], width, n, width, second + width * width);
-    activate(1, n);
     const T* const last = packed + shape_.layer[2];
     const std::size_t padded = shape_.padded;
+    if (shape_.outputs == 1) return activate_to_output<Slopes>(last, n);
+    activate<Slopes>(1, n);
     product<T, From::row>(hidden[1], width, 1, last, padded, width, outputs, padded, n, padded, last + width * padded);
   }
 
@@ -241,7 +244,11 @@ class NodeRoom {
   void add_upper_gradient(T* gradient, std::size_t n) {
     const std::size_t width = shape_.hidden, padded = shape_.padded;
     T* const last = gradient + shape_.layer[2];
-    product<T, From::results>(hidden[1], 1, width, by_output, padded, n, last, padded, width, padded);
+    if (shape_.outputs == 1) {
+      product<T, From::nothing>(by_output, padded, padded, hidden[1], width, n, sums, width, 1, width);
+      for (std::size_t j = 0; j < width; ++j) last[j * padded] += sums[j];
+    } else
+      product<T, From::results>(hidden[1], 1, width, by_output, padded, n, last, padded, width, padded);
     add_rows(by_output, n, padded, last + width * padded);
     T* const second = gradient + shape_.layer[1];
     product<T, From::results>(hidden[0], 1, width, back[1], width, n, second, width, width, width);
@@ -273,12 +280,33 @@ class NodeRoom {
   T *bias, *sums, *context, *hidden[2], *slope[2], *back[2], *outputs, *by_output;
 
  private:
+  template <bool Slopes>
   void activate(std::size_t l, std::size_t n) {
     using V = Vector<T>;
     for (std::size_t i = 0; i < n * shape_.hidden; i += LANES<T>) {
       V by_sum;
       store(hidden[l] + i, quick_silu(load<V>(hidden[l] + i), by_sum));
-      store(slope[l] + i, by_sum);
+      if (Slopes) store(slope[l] + i, by_sum);
+    }
+  }
+  // The second hidden layer and the one output of the last, whose weights would fill no vector of outputs.
+  template <bool Slopes>
+  void activate_to_output(const T* last, std::size_t n) {
+    using V = Vector<T>;
+    constexpr std::size_t lanes = LANES<T>;
+    const std::size_t width = shape_.hidden, padded = shape_.padded;
+    for (std::size_t j = 0; j < width; ++j) sums[j] = last[j * padded];
+    for (std::size_t first = 0; first < n; first += lanes) {
+      V total[lanes] = {};
+      for (std::size_t p = 0; p < smaller(lanes, n - first); ++p)
+        for (std::size_t j = 0; j < width; j += lanes) {
+          const std::size_t at = (first + p) * width + j;
+          V by_sum;
+          const V value = quick_silu(load<V>(hidden[1] + at), by_sum);
+          if (Slopes) store(hidden[1] + at, value), store(slope[1] + at, by_sum);
+          total[p] += value * load<V>(sums + j);
+        }
+      store(outputs + first, lane_sums<lanes>(total) + last[width * padded]);
     }
   }
   static void scale(T* values, const T* factors, std::size_t n) {

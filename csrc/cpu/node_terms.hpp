@@ -73,7 +73,7 @@ class NodeTermsJob {
     TileMixture<T> mixture(most_, desk.parts);
     const T log_n_members = logarithm(static_cast<T>(job_.n_members));
     for (std::size_t e = 0; e < job_.n_members; ++e) {
-      forward(desk, e);
+      forward<false>(desk, e);
       mixture.add(desk.lanes, log_n_members);
     }
     for (std::size_t p = 0; p < desk.tile.n; p += LANES<T>) {
@@ -109,7 +109,7 @@ class NodeTermsJob {
     std::memset(tied, 0, PAIRS * sizeof(T));
     std::memset(desk.by_input, 0, PAIRS * shape_.turned_inputs() * sizeof(T));
     for (std::size_t e = 0; e < job_.n_members; ++e) {
-      forward(desk, e);
+      forward<true>(desk, e);
       T(&outputs)[16][PAIRS] = desk.lanes.turned;
       for (std::size_t p = 0; p < desk.tile.n; p += LANES<T>) {
         const auto by = [&](std::size_t kind, std::size_t j) {
@@ -144,9 +144,9 @@ class NodeTermsJob {
     for (std::size_t e = 0; e < job_.n_members; ++e) {
       keep_context(desk, e);
       for (std::size_t k = 0; k <= job_.n_grid; ++k) {
-        critic(desk, e, k);
+        critic<false>(desk, e, k);
         T* const to = k ? desk.ratio + (k - 1) * PAIRS : at_child;
-        for (std::size_t p = 0; p < desk.tile.n; ++p) to[p] += share * desk.room.outputs[p * shape_.padded];
+        for (std::size_t p = 0; p < desk.tile.n; ++p) to[p] += share * desk.room.outputs[p];
       }
     }
     if (job_.base)
@@ -186,7 +186,7 @@ class NodeTermsJob {
       std::memset(summed, 0, n * width * sizeof(T));
       for (std::size_t k = 0; k <= job_.n_grid; ++k) {
         const T* const weight = k ? desk.ratio + (k - 1) * PAIRS : weight_of_child;
-        critic(desk, e, k);
+        critic<true>(desk, e, k);
         for (std::size_t p = 0; p < n; ++p)
           desk.room.by_output[p * shape_.padded] = weight[p] / static_cast<T>(job_.n_members);
         desk.room.backward(turned(e), n);
@@ -214,10 +214,11 @@ class NodeTermsJob {
   }
 
   // A density member's outputs, features by pairs, into lanes.turned.
+  template <bool Slopes>
   void forward(Desk& desk, std::size_t member) const {
     desk.room.gather(desk.tile, packed(member));
     desk.room.first_layer(packed(member), desk.tile.n);
-    desk.room.forward(packed(member), desk.tile.n);
+    desk.room.template forward<Slopes>(packed(member), desk.tile.n);
     transpose(desk.room.outputs, 16, PAIRS, 16, desk.lanes.turned[0], PAIRS);
   }
   // A contrastive member's first layer without the child, into `parts`; then its output at point k: the child, or a grid value.
@@ -226,6 +227,7 @@ class NodeTermsJob {
     desk.room.first_layer(packed(member), desk.tile.n);
     std::memcpy(desk.parts, desk.room.hidden[0], desk.tile.n * shape_.hidden * sizeof(T));
   }
+  template <bool Slopes>
   void critic(Desk& desk, std::size_t member, std::size_t k) const {
     const std::size_t width = shape_.hidden, n = desk.tile.n;
     const T* const child_row = packed(member) + (shape_.context + shape_.statistics) * width;
@@ -234,7 +236,7 @@ class NodeTermsJob {
       for (std::size_t j = 0; j < width; j += LANES<T>)
         store(desk.room.hidden[0] + p * width + j, load<V>(desk.parts + p * width + j) + x * load<V>(child_row + j));
     }
-    desk.room.forward(packed(member), n);
+    desk.room.template forward<Slopes>(packed(member), n);
   }
   DUALWALK_FN V point(const Desk& desk, std::size_t k, std::size_t p) const {
     return k ? splat<V>(desk.grid[k - 1]) : load<V>(desk.lanes.child + p);

@@ -35,7 +35,7 @@ class TilePass {
   double density(const NodeTile<T>& tile, T factor, T* gradient) {
     lanes_.gather(tile);
     room_.first_layer(packed_, tile.n);
-    room_.forward(packed_, tile.n);
+    forward(tile, gradient);
     density_log_ratio(room_.outputs, lanes_, tile.n, factor, gradient ? room_.by_output : nullptr);
     if (gradient) {
       room_.backward(turned_, tile.n);
@@ -57,8 +57,8 @@ class TilePass {
       lanes_.gather(tile, shift);
       std::memcpy(room_.hidden[0], kept_, numbers * sizeof(T));
       product<T, From::results>(lanes_.child, 1, 1, packed_ + child_row * width, width, 1, room_.hidden[0], width, tile.n, width);
-      room_.forward(packed_, tile.n);
-      for (std::size_t p = 0; p < PAIRS; ++p) lanes_.value[p] = p < tile.n ? room_.outputs[p * shape_.padded] : T{0};
+      forward(tile, gradient);
+      for (std::size_t p = 0; p < PAIRS; ++p) lanes_.value[p] = p < tile.n ? room_.outputs[p] : T{0};
       if (base_) add_base_log_ratio(lanes_);
       const T share = shift ? T{1} / static_cast<T>(n_shifts_) : T{1};
       logistic(lanes_, tile.n, shift ? T{-1} : T{1}, factor * share, gradient ? room_.by_output : nullptr);
@@ -71,6 +71,13 @@ class TilePass {
     }
     if (gradient) room_.add_first_gradient(tile, summed_, gradient);
     return total;
+  }
+
+  void forward(const NodeTile<T>& tile, const T* gradient) {
+    if (gradient)
+      room_.template forward<true>(packed_, tile.n);
+    else
+      room_.template forward<false>(packed_, tile.n);
   }
 
   double sum_of_values(std::size_t n) const {
