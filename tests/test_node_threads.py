@@ -34,6 +34,35 @@ def every_job(backend: str) -> list[np.ndarray]:
     return [state[0], terms, np.asarray(job("score_density", backend)(state[0], data, 120, 4))]
 
 
+@pytest.mark.parametrize("kind", ["density", "contrastive"])
+def test_any_number_of_threads_gives_the_same_bits(backend: str, kind: str) -> None:
+    """Steps, scores, terms and slopes with enough work for three threads."""
+    rng = np.random.default_rng(6)
+    n_nodes, n_rows, n_steps = (12, 100, 4) if backend == "reference" else (30, 300, 12)
+    data = some_data(rng, n_nodes, n_rows, np.float32)
+    weights = some_weights(rng, kind, 2).astype(np.float32)
+    nodes = np.argsort(rng.random((n_steps, n_nodes)))[:, :10].astype(np.int32)
+    rows = np.argsort(rng.random((n_steps, n_rows)))[:, :90].astype(np.int32)
+    batch = (np.ascontiguousarray(nodes), np.ascontiguousarray(rows), rng.integers(0, 8, (n_steps, 10), np.uint8))
+    plan, grid = (
+        StepPlan(np.full(n_steps, 5e-3), 1e-2, 5.0),
+        np.sort(rng.standard_normal((n_nodes, 40)), axis=1).astype(np.float32),
+    )
+    more: tuple[object, ...] = () if kind == "density" else (True,)
+
+    def made(n_threads: int) -> list[np.ndarray]:
+        state = (weights[0].copy(), np.zeros_like(weights[0]), np.zeros_like(weights[0]))
+        job(f"train_{kind}", backend)(*state, 0, data, *batch, plan, n_threads)
+        score = job(f"score_{kind}", backend)(weights[0], data, n_rows, *(() if kind == "density" else (plan,)), n_threads)
+        terms = job(f"{kind}_terms", backend)(weights, data, grid, np.ones(1), *more, n_threads)
+        slopes = job(f"{kind}_slopes", backend)(weights, data, grid, 1.0, *more, n_threads)
+        return [*state, np.asarray(score), terms, *slopes]
+
+    one = made(1)
+    assert same(made(2), one)
+    assert same(made(3), one)
+
+
 def same(left: list[np.ndarray], right: list[np.ndarray]) -> bool:
     return all(np.array_equal(a, b) for a, b in zip(left, right, strict=True))
 

@@ -72,15 +72,18 @@ class Balancer {
   }
 
   bool run() {
-    const Scratch rooms(worker_bytes_ * job_.n_threads);
+    const double elements = static_cast<double>(job_.n_rows) * static_cast<double>(job_.n_columns);
+    const int n_threads = threads_for(elements * ELEMENT_WORK, job_.n_threads);
+    const Scratch rooms(worker_bytes_ * n_threads);
     if (!rooms) return false;
     auto body = [&](std::size_t task, int worker) { balance(task * COLUMNS, rooms.template as<char>(worker_bytes_ * worker)); };
-    return run_parallel((job_.n_columns + COLUMNS - 1) / COLUMNS, job_.n_threads, body, job_.poll, job_.poll_context);
+    return run_parallel((job_.n_columns + COLUMNS - 1) / COLUMNS, n_threads, body, job_.poll, job_.poll_context);
   }
 
  private:
   static constexpr std::size_t COLUMNS = LANES<double>;
   static constexpr std::size_t FEW = 24;
+  static constexpr double ELEMENT_WORK = 300;  // multiply-adds that take as long as sorting one element and its quantile
 
   void balance(std::size_t column, char* room) const {
     const std::size_t m = job_.n_rows, d = job_.n_columns, count = smaller(COLUMNS, d - column);

@@ -21,7 +21,8 @@ class NodeTermsJob {
   bool run() {
     const std::size_t flat = (shape_.inputs() + 1) * shape_.hidden + (shape_.hidden + shape_.outputs) * (shape_.hidden + 1);
     const std::size_t turned = job_.by_child ? shape_.turned_size() : 0, worker = room_length();
-    const Scratch memory((job_.n_members * (shape_.size + turned) + worker * job_.n_threads) * sizeof(T));
+    const int n_threads = threads_for(work(), job_.n_threads);
+    const Scratch memory((job_.n_members * (shape_.size + turned) + worker * n_threads) * sizeof(T));
     if (!memory) return false;
     packed_ = memory.template as<T>();
     turned_ = packed_ + job_.n_members * shape_.size;
@@ -40,10 +41,18 @@ class NodeTermsJob {
       else
         density(desk);
     };
-    return run_parallel(job_.data.n_nodes * per_node, job_.n_threads, body, job_.poll, job_.poll_context);
+    return run_parallel(job_.data.n_nodes * per_node, n_threads, body, job_.poll, job_.poll_context);
   }
 
  private:
+  // Multiply-adds: of the networks, or of the grid's exponentials, whichever a kind has more of.
+  double work() const {
+    const double pairs = static_cast<double>(job_.data.n_nodes) * static_cast<double>(job_.data.n_rows);
+    const double a_point = job_.contrastive ? static_cast<double>(shape_.size) : COMPONENT_WORK * static_cast<double>(COMPONENTS);
+    return pairs * static_cast<double>(job_.n_members) * static_cast<double>(job_.n_grid + 1) * a_point;
+  }
+  static constexpr double COMPONENT_WORK = 20;  // of one component at one value: mostly the exponential
+
   // Everything one tile needs.
   struct Desk {
     const NodeTile<T>& tile;

@@ -7,6 +7,8 @@ namespace dualwalk {
 namespace DUALWALK_LEVEL {
 namespace {
 
+constexpr std::size_t NORMAL_WORK = 32;  // multiply-adds that take as long as one number of noise
+
 constexpr double TO_UNIT = 1.0 / 4294967296.0;
 
 template <class V>

@@ -41,11 +41,15 @@ void weighted_row(const Relaxation<T>& job, const std::int64_t* index, const T* 
   }
 }
 
+constexpr std::size_t POINT_WORK = 4;  // multiply-adds that take as long as one with a number from the second cache
+
 template <class T>
 bool relax_local(const Relaxation<T>& job) {
   constexpr std::size_t rows_a_task = 32;
   const std::size_t n = job.n_members, room = (noise_length(n) + 15) / 16 * 16;
-  const Scratch rooms(room * sizeof(T) * job.n_threads);
+  const double work = static_cast<double>(job.n_rows) * static_cast<double>(n * (POINT_WORK * job.n_features + NORMAL_WORK));
+  const int n_threads = threads_for(work, job.n_threads);
+  const Scratch rooms(room * sizeof(T) * n_threads);
   if (!rooms) return false;
   const double a = job.decay, noise_scale = std::sqrt((1.0 - a * a) / static_cast<double>(n > 1 ? n - 1 : 1));
   auto body = [&](std::size_t task, int worker) {
@@ -60,7 +64,7 @@ bool relax_local(const Relaxation<T>& job) {
       weighted_row(job, job.neighbors + r * n, weight, job.out + r * job.n_features);
     }
   };
-  return run_parallel((job.n_rows + rows_a_task - 1) / rows_a_task, job.n_threads, body, job.poll, job.poll_context);
+  return run_parallel((job.n_rows + rows_a_task - 1) / rows_a_task, n_threads, body, job.poll, job.poll_context);
 }
 
 // out[r, :] are the normals of (walk first + r, step 0).

@@ -102,6 +102,12 @@ NodeShape<T> shape_of(const NodeData<T>& data, std::size_t n_hidden, bool contra
           contrastive ? std::size_t{1} : DENSITY_OUTPUTS};
 }
 
+// Multiply-adds of one pair's way forward.
+template <class T>
+double pair_work(const NodeShape<T>& shape, std::size_t n_shifts) {
+  return static_cast<double>(shape.size) * static_cast<double>(1 + n_shifts);
+}
+
 template <class T>
 class NodeTrainer {
  public:
@@ -109,7 +115,9 @@ class NodeTrainer {
 
   bool run() {
     const std::size_t size = shape_.size, worker = (TilePass<T>::length(shape_) + 31) / 16 * 16;
-    const Scratch memory(((3 + GROUPS) * size + shape_.turned_size() + 16 + worker * job_.n_threads) * sizeof(T));
+    const double pairs = static_cast<double>(job_.n_steps * job_.batch_nodes) * static_cast<double>(job_.batch_rows);
+    const int n_threads = threads_for(3.0 * pairs * pair_work(shape_, job_.n_shifts), job_.n_threads);  // forward and two ways back
+    const Scratch memory(((3 + GROUPS) * size + shape_.turned_size() + 16 + worker * n_threads) * sizeof(T));
     if (!memory) return false;
     T* at = memory.template as<T>();
     const auto take = [&](std::size_t numbers) { T* const start = at; at += (numbers + 15) / 16 * 16; return start; };
@@ -122,7 +130,7 @@ class NodeTrainer {
       descend(step);
       return !(job_.poll && job_.poll(job_.poll_context));
     };
-    Team<const decltype(work), const decltype(finish)>(job_.n_steps, GROUPS, work, finish).run(job_.n_threads);
+    Team<const decltype(work), const decltype(finish)>(job_.n_steps, GROUPS, work, finish).run(n_threads);
     shape_.unpack(weights_, job_.weights), shape_.unpack(first_, job_.first), shape_.unpack(second_, job_.second);
     return true;
   }
@@ -195,7 +203,9 @@ bool score_nodes(NodeScore<T>& job) {
   const NodeShape<T> shape = shape_of(job.data, job.n_hidden, job.n_shifts > 0);
   const std::size_t per_node = (job.n_rows + PAIRS - 1) / PAIRS, n_tiles = job.data.n_nodes * per_node;
   const std::size_t size = shape.size, worker = (TilePass<T>::length(shape) + 31) / 16 * 16;
-  const Scratch memory((size + worker * job.n_threads) * sizeof(T)), sums(n_tiles * sizeof(double));
+  const double pairs = static_cast<double>(job.data.n_nodes) * static_cast<double>(job.n_rows);
+  const int n_threads = threads_for(pairs * pair_work(shape, job.n_shifts), job.n_threads);
+  const Scratch memory((size + worker * n_threads) * sizeof(T)), sums(n_tiles * sizeof(double));
   if (!memory || !sums) return false;
   T* const packed = memory.template as<T>();
   double* const sum = sums.template as<double>();
@@ -206,7 +216,7 @@ bool score_nodes(NodeScore<T>& job) {
     const NodeTile<T> tile{job.data, t / per_node, smaller(PAIRS, job.n_rows - first), nullptr, first, 0, job.n_rows};
     sum[t] = pass.run(tile, T{1}, nullptr);
   };
-  run_parallel(n_tiles, job.n_threads, body);
+  run_parallel(n_tiles, n_threads, body);
   for (std::size_t width = n_tiles; width > 1; width = (width + 1) / 2)
     for (std::size_t t = 0; t < width / 2; ++t) sum[t] += sum[t + (width + 1) / 2];
   job.value = sum[0] / (static_cast<double>(job.data.n_nodes) * static_cast<double>(job.n_rows));

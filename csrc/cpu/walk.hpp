@@ -13,7 +13,6 @@ namespace DUALWALK_LEVEL {
 namespace {
 
 constexpr std::size_t POLL_STEPS_WORK = std::size_t{1} << 24;  // multiply-adds between two looks at the stop flag
-constexpr std::size_t NORMAL_WORK = 32;  // multiply-adds that take as long as one number of noise
 
 // How one walk stands at the start of a step.
 template <class T>
