@@ -76,6 +76,8 @@ def duration(seconds: float) -> str:
 
 
 def _digits(value: float) -> str:
+    if value < 0.995:
+        return f"{value:.3f}"
     return f"{value:.2f}" if value < 9.995 else f"{value:.1f}" if value < 99.95 else f"{value:.0f}"
 
 
@@ -220,25 +222,36 @@ def far_from_the_limit(results: Results) -> Table:
 
 def numba_table(results: Results) -> Table:
     """Native and Numba for every job of the table of backends."""
+    more = [n for n in results.threads if n > 1]
     table = Table(
         "Numba and native",
-        f"Every job of `backends.JOBS`, one thread, warm: the goal is {NUMBA_AT_MOST:g} times native at most. Compiling is apart: the "
+        f"Every job of `backends.JOBS`, warm, one thread unless it says more: the goal is {NUMBA_AT_MOST:g} times native at most. Compiling is apart: the "
         "first call in a process whose cache is empty, less the second; what jobs share is counted for the first of them.",
-        ["job", "least", "median", "most", "the worst case", "compiling"],
+        ["job", "least", "median", "most", "the worst case", *(f"most, {n} threads" for n in more), "compiling"],
     )
     for job in backends.JOBS:
-        found = sorted(
-            (row.numba_over_native, where(row))
+        ratios = [
+            (row.numba_over_native, where(row), row.n_threads)
             for row in results
-            if row.job == job and row.n_threads == 1 and row.numba_over_native is not None
-        )
+            if row.job == job and row.numba_over_native is not None
+        ]
+        found = sorted((value, place) for value, place, n_threads in ratios if n_threads == 1)
+        worst = [max((value for value, _, n_threads in ratios if n_threads == n), default=None) for n in more]
         seconds = results.compile_seconds.get(job)
         compiling = "-" if seconds is None else f"{max(seconds, 0.0):.1f} s"
         if not found:
-            table.add(job, "-", "-", "-", "not measured", compiling)
+            table.add(job, "-", "-", "-", "not measured", *("-" for _ in more), compiling)
             continue
         values = [value for value, _ in found]
-        table.add(job, ratio(values[0]), ratio(values[len(values) // 2]), _numba(values[-1]), found[-1][1], compiling)
+        table.add(
+            job,
+            ratio(values[0]),
+            ratio(values[len(values) // 2]),
+            _numba(values[-1]),
+            found[-1][1],
+            *map(_numba, worst),
+            compiling,
+        )
     return table
 
 
