@@ -12,10 +12,10 @@ namespace dualwalk {
 namespace DUALWALK_LEVEL {
 namespace {
 
-constexpr std::size_t CHUNK_ROWS = 1024;          // rows summed together
-constexpr std::size_t COLUMN_PANEL = 1024;               // columns summed together: their sums stay near, and a row fills a page
-constexpr std::size_t LEAST_ROW = 2 * STRIP;      // columns that a folded row has at least
-constexpr std::size_t NARROW_ROWS = 1024;         // in fewer rows, results next to zero are too many for NARROW to pay
+constexpr std::size_t CHUNK_ROWS = 1024;    // rows summed together
+constexpr std::size_t COLUMN_PANEL = 1024;  // columns summed together: their sums stay near, and a row fills a page
+constexpr std::size_t LEAST_ROW = 2 * STRIP;  // columns that a folded row has at least
+constexpr std::size_t NARROW_ROWS = 1024;   // in fewer rows, results next to zero are too many for NARROW to pay
 
 // Rows of columns in memory.
 template <class T>
