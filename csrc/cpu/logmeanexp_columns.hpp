@@ -217,9 +217,10 @@ class LogMeanExpColumns {
     const std::size_t n = n_columns(place), first = first_result(place);
     ColumnShares<T, COLUMN_PANEL> columns;
     columns.prepare(centres_ + first, divisors_ + first, n, part.n_columns);
+    const std::size_t ahead = larger(SHARES_AHEAD / part.stride, std::size_t{1}) * part.stride;
     for (std::size_t row = 0; row < part.n_rows; ++row) {
       const std::size_t at = row * part.stride;
-      columns.write(part.f + at, part.weights ? part.weights + at : nullptr, out + at, part.n_columns);
+      columns.write(part.f + at, part.weights ? part.weights + at : nullptr, out + at, part.n_columns, ahead);
     }
     for (std::size_t c = 0; c < part.n_columns; ++c) {
       if (divisors_[first + c % n] == divisors_[first + c % n]) continue;

@@ -12,6 +12,7 @@ namespace {
 
 // Gradients that are longer go past the caches: more than the share of a last-level cache that one call can count on.
 constexpr std::size_t LONG_GRADIENT_BYTES = 16 << 20;
+constexpr std::size_t CACHE_LINE = 64;       // bytes
 constexpr std::size_t SHARES_AHEAD = 1024;  // elements: what is prefetched while these are made
 
 // exp(x - centre) / divisor is a term's share of the sum, or times its weight where there are weights.
@@ -63,21 +64,31 @@ DUALWALK_FN void share(V (&x)[K], const V (&centre)[K], const V (&scale)[K]) {
   for (std::size_t k = 0; k < K; ++k) x[k] *= scale[k];
 }
 
-// With a weight: in double, and as the square of exp(half) where that would leave the range of double.
-DUALWALK_FN F32 weighted_share(const float* x, const float* w, const double* centre, const double* divisor, std::size_t by) {
-  HalfF32 out[2];
-  for (std::size_t k = 0; k < 2; ++k) {
+// With weights: in double, and for doubles as the square of exp(half), since where a weight is tiny exp leaves their range.
+// Vector k of `centre` and `divisor` (F64) is at k * by.
+template <std::size_t K>
+DUALWALK_FN void weighted_share(const float* x, const float* w, const double* centre, const double* divisor, std::size_t by,
+                                F32 (&out)[K]) {
+  F64 grown[2 * K];
+  HalfF32 half[2 * K];
+  for (std::size_t k = 0; k < 2 * K; ++k) grown[k] = load_widened(x + k * LANES<double>) - load<F64>(centre + k * by);
+  exponentials_of_negative(grown);
+  for (std::size_t k = 0; k < 2 * K; ++k) {
     const F64 weight = load_widened(w + k * LANES<double>);
-    const F64 grown = exponential(load_widened(x + k * LANES<double>) - load<F64>(centre + k * by));
-    out[k] = narrow(weight > 0.0 ? grown * (weight / load<F64>(divisor + k * by)) : F64{});
+    half[k] = narrow(weight > 0.0 ? grown[k] * (weight / load<F64>(divisor + k * by)) : F64{});
   }
-  F32 both;
-  std::memcpy(&both, out, sizeof(both));
-  return both;
+  std::memcpy(out, half, sizeof(out));
 }
-DUALWALK_FN F64 weighted_share(const double* x, const double* w, const double* centre, const double* divisor, std::size_t) {
-  const F64 weight = load<F64>(w), half = exponential((load<F64>(x) - load<F64>(centre)) * 0.5);
-  return weight > 0.0 ? half * (weight / load<F64>(divisor)) * half : F64{};
+template <std::size_t K>
+DUALWALK_FN void weighted_share(const double* x, const double* w, const double* centre, const double* divisor, std::size_t by,
+                                F64 (&out)[K]) {
+  F64 root[K];
+  for (std::size_t k = 0; k < K; ++k) root[k] = (load<F64>(x + k * LANES<double>) - load<F64>(centre + k * by)) * 0.5;
+  exponentials_of_negative(root);
+  for (std::size_t k = 0; k < K; ++k) {
+    const F64 weight = load<F64>(w + k * LANES<double>);
+    out[k] = weight > 0.0 ? root[k] * (weight / load<F64>(divisor + k * by)) * root[k] : F64{};
+  }
 }
 
 // One sum, told to every lane.
@@ -96,15 +107,15 @@ struct OneSum {
 
   // A vector or less, through padded copies.
   void write_part(const T* f, const T* weights, T* out, std::size_t count) const {
-    T x[SIDE * LANES<T>] = {}, w[LANES<T>] = {};
+    T x[LANES<T>] = {}, w[LANES<T>] = {};
     std::memcpy(x, f, count * sizeof(T));
-    V v[SIDE];
-    std::memcpy(v, x, sizeof(v));
+    V v[1] = {load<V>(x)};
     if (weights) {
       std::memcpy(w, weights, count * sizeof(T));
-      v[0] = weighted_share(x, w, centres, divisors, 0);
+      weighted_share(x, w, centres, divisors, 0, v);
     } else {
-      share(v, centre, scale);
+      const V one_centre[1] = {centre[0]}, one_scale[1] = {scale[0]};
+      share(v, one_centre, one_scale);
     }
     std::memcpy(out, v, count * sizeof(T));
   }
@@ -126,18 +137,17 @@ void write_shares(const T* f, const T* weights, T* out, std::size_t n, const Exp
     const std::size_t over = reinterpret_cast<std::uintptr_t>(out) % VECTOR_BYTES / sizeof(T);
     if (over) one.write_part(f, weights, out, i = smaller(n, L - over));
   }
-  for (; i + SIDE * L <= n && !weights; i += SIDE * L) {
+  for (; i + SIDE * L <= n; i += SIDE * L) {
     V v[SIDE];
     for (std::size_t k = 0; k < SIDE; ++k) {
       __builtin_prefetch(f + i + k * L + SHARES_AHEAD);
       v[k] = load<V>(f + i + k * L);
     }
-    share(v, one.centre, one.scale);
+    if (weights)
+      weighted_share(f + i, weights + i, one.centres, one.divisors, 0, v);
+    else
+      share(v, one.centre, one.scale);
     for (std::size_t k = 0; k < SIDE; ++k) past_caches ? stream(out + i + k * L, v[k]) : store(out + i + k * L, v[k]);
-  }
-  for (; i + L <= n && weights; i += L) {
-    const V v = weighted_share(f + i, weights + i, one.centres, one.divisors, 0);
-    past_caches ? stream(out + i, v) : store(out + i, v);
   }
   for (; i < n; i += L) one.write_part(f + i, weights ? weights + i : nullptr, out + i, smaller(L, n - i));
   if (past_caches) stream_fence();
@@ -157,8 +167,10 @@ class ColumnShares {
     for (std::size_t c = 0; c < n_columns; ++c) scale_[c] = static_cast<T>(1.0 / divisors_[c]);
   }
 
-  void write(const T* f, const T* weights, T* out, std::size_t n) const {
+  // `ahead` elements further on is what will be wanted soon. (Fetching what will be written was slower.)
+  void write(const T* f, const T* weights, T* out, std::size_t n, std::size_t ahead) const {
     constexpr std::size_t L = LANES<T>;
+    for (std::size_t i = 0; i < n; i += CACHE_LINE / sizeof(T)) __builtin_prefetch(f + ahead + i);
     std::size_t c = 0;
     for (; c + SIDE * L <= n; c += SIDE * L) write_vectors<SIDE>(f + c, weights ? weights + c : nullptr, out + c, c);
     for (; c + L <= n; c += L) write_vectors<1>(f + c, weights ? weights + c : nullptr, out + c, c);
@@ -181,17 +193,16 @@ class ColumnShares {
     using V = Vector<T>;
     constexpr std::size_t L = LANES<T>;
     V v[K], centre[K], scale[K];
-    for (std::size_t k = 0; k < K; ++k) {
-      const std::size_t at = k * L;
-      if (weights) {
-        v[k] = weighted_share(f + at, weights + at, centres_ + c + at, divisors_ + c + at, LANES<double>);
-        continue;
+    if (weights) {
+      weighted_share(f, weights, centres_ + c, divisors_ + c, LANES<double>, v);
+    } else {
+      for (std::size_t k = 0; k < K; ++k) {
+        v[k] = load<V>(f + k * L);
+        centre[k] = load<V>(centre_ + c + k * L);
+        scale[k] = load<V>(scale_ + c + k * L);
       }
-      v[k] = load<V>(f + at);
-      centre[k] = load<V>(centre_ + c + at);
-      scale[k] = load<V>(scale_ + c + at);
+      share(v, centre, scale);
     }
-    if (!weights) share(v, centre, scale);
     for (std::size_t k = 0; k < K; ++k) store(out + k * L, v[k]);
   }
 

@@ -10,8 +10,8 @@ DUALWALK_FN V magnitude(V x) {
   return x < Number<V>{0} ? -x : x;
 }
 
-// SiLU(z) = z sigmoid(z), at most 4 ULP where exp(-|z|) is normal, else |z| times the least denormal; and its derivative, at most
-// 4 ULP and, where it crosses zero at z = -1.28, 2 roundings of 1. At -inf both are NaN.
+// SiLU(z) = z sigmoid(z), at most 4 ULP where exp(-|z|) is normal, else 4 |z| times the least denormal; and its derivative, at
+// most 4 ULP or, where it crosses zero at z = -1.28, 4 roundings of 1. At -inf both are NaN.
 template <class V>
 DUALWALK_FN V silu(V z, V& slope) {
   using T = Number<V>;
