@@ -238,17 +238,48 @@ def _finish(state, first, result, begin, end):
 
 @jit()
 def _differentiate(f, weights, offsets, totals, gradient, begin, end):
+    run = max(SHORT, CHUNK // 4)
+    centre, scale = np.empty(run), np.empty(run)
     span = np.searchsorted(offsets, begin, side="right") - 1
     at = begin
     while at < end:
-        stop = min(offsets[span + 1], end)
-        part, out = f[at:stop], gradient[at:stop]
-        if weights is None:
-            _shares(part, None, out, totals[0, span], totals[1, span] + totals[2, span])
+        first, start = span, at
+        while at < end and min(offsets[span + 1], end) - at <= SHORT and min(offsets[span + 1], end) - start <= run:
+            total = totals[1, span] + totals[2, span]
+            by = total if weights is not None else 1.0 / total
+            stop = min(offsets[span + 1], end)
+            for i in range(at - start, stop - start):
+                centre[i], scale[i] = totals[0, span], by
+            at = stop
+            span += 1
+        if span > first:
+            part, out = f[start:at], gradient[start:at]
+            if weights is None:
+                for i in range(len(part)):
+                    out[i] = exp_of_negative(np.float64(part[i]) - centre[i]) * scale[i]
+            else:
+                weight = weights[start:at]
+                for i in range(len(part)):  # divided, since 1 / total overflows for the smallest weights
+                    term = exp_of_negative(np.float64(part[i]) - centre[i]) * np.float64(weight[i]) / scale[i]
+                    out[i] = term if weight[i] > 0 else 0.0
+            for k in range(first, span):
+                total = totals[1, k] + totals[2, k]
+                if np.isinf(totals[0, k]) or np.isnan(total):
+                    low, high = max(offsets[k], start), min(offsets[k + 1], at)
+                    _span_shares(f, weights, gradient, low, high, totals[0, k], total)
         else:
-            _shares(part, weights[at:stop], out, totals[0, span], totals[1, span] + totals[2, span])
-        at = stop
-        span += 1
+            stop = min(offsets[span + 1], end)
+            _span_shares(f, weights, gradient, at, stop, totals[0, span], totals[1, span] + totals[2, span])
+            at = stop
+            span += 1
+
+
+@jit()
+def _span_shares(f, weights, gradient, start, stop, base, total):
+    if weights is None:
+        _shares(f[start:stop], None, gradient[start:stop], base, total)
+    else:
+        _shares(f[start:stop], weights[start:stop], gradient[start:stop], base, total)
 
 
 @jit()
