@@ -11,13 +11,16 @@ from numpy.typing import NDArray
 from .._threads import parallel_ranges
 from ._numba_draws import GROUP, draw_group, draw_integer
 from ._numba_permute_tall import shuffle_tall
-from ._numba_scalar import jit
+from ._numba_scalar import jit, read_only
 from ._reference_draws import RESAMPLE, SHIFT, SHUFFLE
 from .reference import LONGEST_CHAIN, OPERATIONS, bucket_bits
 
 LINE = 64  # bytes: a panel of columns is one cache line wide
 TILE_BYTES = 8 * 1024 * 1024  # a share of the last cache
+SHIFT_TILE_BYTES = 1024 * 1024
+STAGED = 32  # rows
 _ZERO, _ONE = np.uint64(0), np.uint64(1)
+_SHIFT = np.uint64(SHIFT)
 
 
 def permute_marginals(
@@ -50,6 +53,16 @@ def permute_marginals(
                 shuffle_tall(source, blocks, key, target[copy], first, n, np.uint64(copy), bits)
 
         parallel_ranges(tall, n_copies * groups, n_threads)
+        return
+
+    wide = min(n_columns, 4 * LINE // item.itemsize)  # single lines of rows that lie far apart are written slowly
+    if method == "shift" and x.flags.c_contiguous and 2 * wide * n_rows * item.itemsize <= SHIFT_TILE_BYTES:
+        flat = read_only(x.view(item).reshape(-1))
+
+        def shift(begin: int, end: int) -> None:
+            _shift(flat, blocks, key, target, wide, begin, end)
+
+        parallel_ranges(shift, n_copies * -(-n_columns // wide), n_threads)
         return
 
     def work(begin: int, end: int) -> None:
@@ -108,3 +121,39 @@ def _permute(source, blocks, operation, seed, out, width, begin, end):
             for row in range(n_rows):
                 for c in range(n):
                     to[row, c] = tile[row, c]
+
+
+@jit()
+def _shift(x, blocks, seed, out, width, begin, end):
+    """Tasks begin .. end - 1 of a shift of rows that lie in one piece, x being flat. The tile holds every row two times, so that
+    no index runs over its end."""
+    n_copies, n_rows, n_columns = out.shape
+    tile, loaded = np.empty(2 * n_rows * width, out.dtype), -1
+    offset, staged = np.empty(width, np.uint64), np.empty((STAGED, width), out.dtype)
+    for task in range(begin, end):
+        panel, copy = task // n_copies, task % n_copies
+        first = panel * width
+        n = min(width, n_columns - first)
+        if panel != loaded:
+            for row in range(n_rows):
+                to, from_row = tile[row * width :], x[row * n_columns + first :]
+                for c in range(n):
+                    to[c] = from_row[c]
+            tile[n_rows * width :] = tile[: n_rows * width]
+            loaded = panel
+        for c in range(n):
+            offset[c] = np.uint64(c)
+            if n_rows > 1:
+                drawn = draw_integer(seed, _SHIFT, np.uint64(copy), blocks[first + c], _ZERO, np.uint64(n_rows - 1))
+                offset[c] += np.uint64(width) * (_ONE + drawn)
+        for group in range(0, n_rows, STAGED):
+            rows = min(STAGED, n_rows - group)
+            # numbers one by one straight into the result would fill the queue of stores with a line or two
+            for i in range(rows):
+                from_row, stage = tile[(group + i) * width :], staged[i]
+                for c in range(n):
+                    stage[c] = from_row[offset[c]]
+            for i in range(rows):
+                stage, to = staged[i], out[copy, group + i, first : first + n]
+                for c in range(n):
+                    to[c] = stage[c]
