@@ -1,12 +1,11 @@
-// A Gaussian mixture against N(0, I) at some rows: products with all axes there and back, and between them, row by row, the
-// probabilities of the components.
+// A Gaussian mixture against N(0, I) at some rows: products with all axes there and back, and between them the probabilities of
+// the components.
 #pragma once
-
-#include <limits>
 
 #include "dot.hpp"
 #include "kernels.hpp"
 #include "panels.hpp"
+#include "thin_factor.hpp"
 
 namespace dualwalk {
 namespace DUALWALK_LEVEL {
@@ -23,11 +22,11 @@ class MixtureModel {
       : work(2 * dual.n_components * dual.n_features * dual.n_features),
         dual_(dual),
         step_(whole_lines<T>(dual.n_features)),
-        all_(dual.n_components * step_),
-        shares_(whole_lines<T>(dual.n_components)) {}
+        all_(dual.n_components * step_) {}
 
   std::size_t room_numbers(std::size_t n_rows) const {
-    return n_rows * (all_ + shares_) + 2 * whole_lines<T>(n_rows);  // z, probabilities, the largest log density, sums
+    const std::size_t lanes = whole_lines<T>(n_rows), pairs = whole_lines<T>(n_rows * dual_.n_components);
+    return n_rows * all_ + pairs + (dual_.n_components + 1) * lanes;  // z, its lengths, probabilities, f without x
   }
 
   void evaluate(const T* x, std::size_t n_rows, T* room, T* gradient, T* f) const {
@@ -37,29 +36,27 @@ class MixtureModel {
   // f of every row at one of the times in the tables; the gradient too, unless it is null.
   void evaluate_at(std::size_t time, const T* x, std::size_t n_rows, T* room, T* gradient, T* f) const {
     const std::size_t d = dual_.n_features, n_components = dual_.n_components;
+    const std::size_t lanes = whole_lines<T>(n_rows);
     T* const z = room;
-    T* const shares = z + n_rows * all_;
-    T* const top = shares + n_rows * shares_;
-    T* const sum = top + whole_lines<T>(n_rows);
+    T* const lengths = z + n_rows * all_;
+    T* const shares = lengths + whole_lines<T>(n_rows * n_components);
+    T* const inside = shares + n_components * lanes;
     const T* const precisions = dual_.precisions + time * all_;
     multiply({dual_.forward, all_, d}, n_rows, {x, step_, 1, d, 0}, dual_.starts + time * all_, z, all_);
-    for (std::size_t r = 0; r < n_rows; ++r)
-      weigh(z + r * all_, precisions, dual_.log_scales + time * n_components, shares + r * shares_, top[r], sum[r]);
-    for (std::size_t r = 0; r < n_rows; r += LANES<T>) store(top + r, load<V>(top + r) + logarithm(load<V>(sum + r)));
+    measure(z, precisions, n_rows * n_components, lengths);
+    weigh(lengths, dual_.log_scales + time * n_components, n_rows, shares, inside);
     for (std::size_t r = 0; r < n_rows; ++r) {
       const T squares = dot(x + r * step_, x + r * step_, step_);
-      f[r] = top[r] + (squares * (T(0.5) * dual_.pull) + dual_.constant);
+      f[r] = inside[r] + (squares * (T(0.5) * dual_.pull) + dual_.constant);
     }
     if (!gradient) return;
-    for (std::size_t r = 0; r < n_rows; ++r) {
-      const T minus_whole = T{-1} / sum[r];  // the gradient takes minus the probability of each component
+    for (std::size_t r = 0; r < n_rows; ++r)
       for (std::size_t k = 0; k < n_components; ++k) {
-        const T share = shares[r * shares_ + k] * minus_whole;
+        const T share = shares[k * lanes + r];
         T* const at = z + r * all_ + k * step_;
         for (std::size_t i = 0; i < step_; i += LANES<T>)
           store(at + i, load<V>(at + i) * load<V>(precisions + k * step_ + i) * share);
       }
-    }
     multiply({dual_.backward, d, n_components * d}, n_rows, {z, all_, n_components, d, step_}, static_cast<const T*>(nullptr),
              gradient, step_);
     if (dual_.pull != T{0})
@@ -68,30 +65,52 @@ class MixtureModel {
   }
 
  private:
-  // Densities of the components of one row over the largest one, whose log is `top`, and their sum.
-  void weigh(const T* z, const T* precisions, const T* log_scales, T* shares, T& top, T& sum) const {
-    for (std::size_t k = 0; k < dual_.n_components; ++k) {
-      V twice{};
-      for (std::size_t i = k * step_; i < (k + 1) * step_; i += LANES<T>) {
-        const V at = load<V>(z + i);
-        twice += load<V>(precisions + i) * at * at;
+  // z . precision z of every row and component; as many as a vector has lanes are summed together.
+  void measure(const T* z, const T* precisions, std::size_t n_pairs, T* lengths) const {
+    std::size_t component = 0;
+    for (std::size_t first = 0; first < n_pairs; first += LANES<T>) {
+      V sum[LANES<T>] = {};
+      for (std::size_t i = 0; i < smaller(LANES<T>, n_pairs - first); ++i, z += step_) {
+        const T* const precision = precisions + component * step_;
+        V twice{};
+        for (std::size_t j = 0; j < step_; j += LANES<T>) {
+          const V at = load<V>(z + j);
+          twice += load<V>(precision + j) * at * at;
+        }
+        sum[i] = twice;
+        component = component + 1 < dual_.n_components ? component + 1 : 0;
       }
-      shares[k] = log_scales[k] - T(0.5) * sum_of_halves(twice, std::make_index_sequence<LANES<T>>{});
+      store(lengths + first, lane_sums<LANES<T>>(sum));
     }
-    top = shares[0];
-    for (std::size_t k = 1; k < dual_.n_components; ++k) top = shares[k] > top ? shares[k] : top;
-    for (std::size_t k = dual_.n_components; k < shares_; ++k) shares[k] = -std::numeric_limits<T>::infinity();
-    V total{};
-    for (std::size_t k = 0; k < shares_; k += LANES<T>) {
-      const V share = exponential_of_negative(load<V>(shares + k) - top);
-      store(shares + k, share);
-      total += share;
+  }
+
+  // Minus the probabilities of the components, rows in lanes, and the logs of their summed densities.
+  void weigh(const T* lengths, const T* log_scales, std::size_t n_rows, T* shares, T* inside) const {
+    const std::size_t n_components = dual_.n_components, lanes = whole_lines<T>(n_rows);
+    std::memset(shares, 0, n_components * lanes * sizeof(T));
+    for (std::size_t r = 0; r < n_rows; ++r)
+      for (std::size_t k = 0; k < n_components; ++k)
+        shares[k * lanes + r] = log_scales[k] - T(0.5) * lengths[r * n_components + k];
+    for (std::size_t r = 0; r < n_rows; r += LANES<T>) {
+      V top = load<V>(shares + r), sum{};
+      for (std::size_t k = 1; k < n_components; ++k) {
+        const V value = load<V>(shares + k * lanes + r);
+        top = value > top ? value : top;
+      }
+      for (std::size_t k = 0; k < n_components; ++k) {
+        const V share = exponential_of_negative(load<V>(shares + k * lanes + r) - top);
+        store(shares + k * lanes + r, share);
+        sum += share;
+      }
+      store(inside + r, top + logarithm(sum));
+      const V minus_whole = T{-1} / sum;
+      for (std::size_t k = 0; k < n_components; ++k)
+        store(shares + k * lanes + r, load<V>(shares + k * lanes + r) * minus_whole);
     }
-    sum = sum_of_halves(total, std::make_index_sequence<LANES<T>>{});
   }
 
   const MixtureDual<T>& dual_;
-  const std::size_t step_, all_, shares_;
+  const std::size_t step_, all_;
 };
 
 }  // namespace

@@ -1,5 +1,5 @@
-// A Gaussian mixture of few features at a tile of points, where rows of their own would be mostly padding: products with all axes
-// there and back, and between them, lane by lane, the probabilities of the components.
+// A Gaussian mixture of few features at a tile of points, where rows of their own would be mostly padding: products with all
+// axes there and back, and between them, lane by lane, the probabilities of the components.
 #pragma once
 
 #include "kernels.hpp"
