@@ -67,8 +67,9 @@ bool log_mean_exps(const char* input, const char* output, std::size_t n, std::si
   job.f = f.data();
   job.gradient = gradient.data();
   job.value = out.data();
-  job.n_rows = n;
+  job.n_outer = n;
   job.n = d;
+  job.n_inner = 1;
   job.n_threads = 2;
   const bool done = kernels()->of(T{}).log_mean_exp(job);
   for (std::size_t i = 0; i < n * d; ++i) out[n + i] = gradient[i];
