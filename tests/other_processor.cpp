@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "dualwalk/shuffle.hpp"
 #include "kernels.hpp"
 
 using namespace dualwalk;
@@ -50,6 +51,7 @@ bool permuted(const char* input, const char* output, std::size_t n, std::size_t 
   job.n_rows = n;
   job.n_columns = d;
   job.operation = operation;
+  job.longest = LONGEST_CHAIN;
   job.seed = seed;
   job.n_threads = 2;
   const bool done = kernels()->permute(job);
