@@ -48,7 +48,8 @@ class NodeTermsJob {
   // Multiply-adds: of the networks, or of the grid's exponentials, whichever a kind has more of.
   double work() const {
     const double pairs = static_cast<double>(job_.data.n_nodes) * static_cast<double>(job_.data.n_rows);
-    const double a_point = job_.contrastive ? static_cast<double>(shape_.size) : COMPONENT_WORK * static_cast<double>(COMPONENTS);
+    const double components = COMPONENT_WORK * static_cast<double>(COMPONENTS);
+    const double a_point = job_.contrastive ? static_cast<double>(shape_.size) : components;
     return pairs * static_cast<double>(job_.n_members) * static_cast<double>(job_.n_grid + 1) * a_point;
   }
   static constexpr double COMPONENT_WORK = 20;  // of one component at one value: mostly the exponential

@@ -116,7 +116,8 @@ class NodeTrainer {
   bool run() {
     const std::size_t size = shape_.size, worker = (TilePass<T>::length(shape_) + 31) / 16 * 16;
     const double pairs = static_cast<double>(job_.n_steps * job_.batch_nodes) * static_cast<double>(job_.batch_rows);
-    const int n_threads = threads_for(3.0 * pairs * pair_work(shape_, job_.n_shifts), job_.n_threads);  // forward and two ways back
+    const double forward = pairs * pair_work(shape_, job_.n_shifts);
+    const int n_threads = threads_for(3.0 * forward, job_.n_threads);  // and two ways back
     const Scratch memory(((3 + GROUPS) * size + shape_.turned_size() + 16 + worker * n_threads) * sizeof(T));
     if (!memory) return false;
     T* at = memory.template as<T>();

@@ -1,4 +1,4 @@
-// Neighbourhoods of few features, one in each lane of a vector: sums across lanes would take longer than the products themselves.
+// Neighbourhoods of few features, one in each lane of a vector: sums across lanes would take longer than the products do.
 #pragma once
 
 #include "thin_factor.hpp"

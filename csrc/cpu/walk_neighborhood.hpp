@@ -63,7 +63,7 @@ class NeighborhoodWalker {
 
  private:
   static constexpr std::size_t VECTORS = 6, MOST_TOGETHER = 4;
-  static constexpr std::size_t FIRST_NUMBERS = 2048 / sizeof(T);  // of a factor: once it streams, the processor runs ahead itself
+  static constexpr std::size_t FIRST_NUMBERS = 2048 / sizeof(T);  // of a factor: then the processor runs ahead by itself
 
   // One walk under way: x goes on by `size` times `direction` at its next step.
   struct One {
