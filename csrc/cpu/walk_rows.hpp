@@ -3,6 +3,9 @@
 // A model has: `work`, multiply-adds of one row; room_numbers(n_rows), what it needs in memory a worker; and
 // evaluate(x, n_rows, room, gradient, f), which fills f and, unless it is null, the gradient. Rows of x and of the gradient lie
 // whole_lines(n_features) apart.
+//
+// What limits it (Zen 5, AVX-512, float32): 78 to 90 % of the multiply-adds a core can do from 4 walks on, the rest being SiLU or
+// exp, the step itself and entries that fill up lines; one walk alone is limited by reading its matrices from the second cache.
 #pragma once
 
 #include "panels.hpp"
