@@ -86,13 +86,15 @@ def test_segments_are_rows_of_their_own(backend: str, data: st.DataObject) -> No
 
 def test_segments_do_not_know_their_neighbors(backend: str, rng: np.random.Generator) -> None:
     """A segment's bits are its own, whatever stands beside it and whoever works on it."""
-    f = rng.standard_normal(300_000).astype(np.float32)
-    offsets = np.array([0, 3, 40, 41, 9000, 9100, 120_000, 260_000, 300_000])
-    value, gradient = dw.log_mean_exp(f, segments=offsets, return_gradient=True, n_threads=3, backend=backend)
-    for k, (start, stop) in enumerate(pairwise(offsets)):
-        alone = dw.log_mean_exp(f[start:stop], return_gradient=True, n_threads=1, backend=backend)
-        assert value[k] == alone[0]
-        np.testing.assert_array_equal(gradient[start:stop], alone[1])
+    offsets = np.array([0, 3, 40, 41, 44, 50, 51, 9000, 9100, 120_000, 260_000, 300_000])
+    for dtype in (np.float32, np.float64):
+        f = rng.standard_normal(300_000).astype(dtype)
+        f[40] = 1e4  # a neighbor that needs another way
+        value, gradient = dw.log_mean_exp(f, segments=offsets, return_gradient=True, n_threads=3, backend=backend)
+        for k, (start, stop) in enumerate(pairwise(offsets)):
+            alone = dw.log_mean_exp(f[start:stop], return_gradient=True, n_threads=1, backend=backend)
+            assert value[k] == alone[0]
+            np.testing.assert_array_equal(gradient[start:stop], alone[1])
 
 
 def test_against_scipy(backend: str, rng: np.random.Generator) -> None:

@@ -224,7 +224,8 @@ class LogMeanExpSpans {
     const std::size_t n = spans_.begin(last) - at;
     double steps[RUN], rest[RUN];
     if (!make_terms(job_.f + at, weights_at(at), n, steps, rest)) {
-      for (std::size_t span = first; span < last; ++span) sum_whole(span);
+      if (last - first == 1) return sum_whole(first), last;
+      for (std::size_t span = first; span < last; ++span) sum_short(span, span + 1);  // each on its own: none shall notice
       return last;
     }
     double memory[4 * SHORTS];

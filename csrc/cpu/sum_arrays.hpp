@@ -1,6 +1,7 @@
 // Many ExpSums side by side, a vector of each of their parts: combined, and turned into values, without a call for each.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 
 #include "dualwalk/logmeanexp.hpp"
@@ -51,16 +52,27 @@ struct SumArrays {
   void values(std::size_t n, double* out) const {
     constexpr std::size_t L = LANES<double>;
     std::size_t i = 0;
-    for (; i + L <= n; i += L) {
-      const F64 w = load<F64>(weight + i), s = load<F64>(steps + i), r = load<F64>(rest + i);
-      const F64 mean = (s + r) / w, over = (r + (s - w)) / w, log = logarithm(mean);
-      const F64 better = log + (over - (mean - 1.0)) / mean;  // log1p(over)
-      store(out + i, load<F64>(base + i) + ((mean > 0.5) & (mean < 2.0) ? better : log));
-      constexpr double least = 1e-300, most = 1e300;  // logarithm is for normal numbers
-      if (any_lane((U64)~((mean > least) & (mean < most))))
-        for (std::size_t j = i; j < i + L; ++j) out[j] = value_of(get(j));
-    }
-    for (; i < n; ++i) out[i] = value_of(get(i));
+    for (; i + L <= n; i += L) from(i).vector_of_values(out + i);
+    if (i == n) return;
+    double memory[4 * L], result[L];  // the last ones through a copy: a value must not depend on its place
+    const SumArrays last = over(memory, L);
+    for (std::size_t j = 0; j < L; ++j) last.set(j, i + j < n ? get(i + j) : ExpSum{0, 1, 0, 1});
+    last.vector_of_values(result);
+    std::copy(result, result + n - i, out + i);
+  }
+
+ private:
+  DUALWALK_FN void vector_of_values(double* out) const {
+    constexpr std::size_t L = LANES<double>;
+    const F64 w = load<F64>(weight), s = load<F64>(steps), r = load<F64>(rest);
+    const F64 mean = (s + r) / w, excess = (r + (s - w)) / w, log = logarithm(mean);
+    const F64 better = log + (excess - (mean - 1.0)) / mean;  // log1p(excess)
+    const auto near_one = (mean > 0.5) & (mean < 2.0);
+    store(out, load<F64>(base) + (near_one ? better : log));
+    constexpr double least = 1e-300, most = 1e300;  // logarithm is for normal numbers
+    if (any_lane((U64)~((mean > least) & (mean < most))))
+      for (std::size_t j = 0; j < L; ++j)
+        if (!(mean[j] > least && mean[j] < most)) out[j] = value_of(get(j));
   }
 };
 
