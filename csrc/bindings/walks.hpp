@@ -90,7 +90,7 @@ py::tuple run_walk(Array<T>& x, const py::object& plan, const py::object& shape,
   return ends.tuple();
 }
 
-constexpr std::size_t LINE_BYTES = 64, PANEL_BYTES = 192;  // as in panels.hpp
+constexpr std::size_t LINE_BYTES = 64, PANEL_BYTES = 192;  // as in packed_matrix.hpp
 
 template <class T>
 py::ssize_t whole_lines(std::size_t n) {

@@ -76,7 +76,7 @@ struct Walk {
   void* poll_context;
 };
 
-// f(x) = w_L silu(... silu(W_1 x + b_1) ...) + b_L. Matrices come in panels (panels.hpp), vectors in whole lines: zeros fill
+// f(x) = w_L silu(... silu(W_1 x + b_1) ...) + b_L. Matrices come in panels (packed_matrix.hpp), vectors in whole lines: zeros fill
 // both up.
 template <class T>
 struct MlpDual {

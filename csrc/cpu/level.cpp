@@ -1,15 +1,15 @@
 // The loops of one SIMD level. CMake compiles this file once a level, with DUALWALK_LEVEL set to its name.
-#include "balance.hpp"
+#include "sampling/balance.hpp"
 #include "limits.hpp"
-#include "log_sigmoid_mean.hpp"
-#include "logmeanexp.hpp"
-#include "node_terms.hpp"
-#include "permute.hpp"
-#include "relax_local.hpp"
-#include "train_nodes.hpp"
-#include "walk_local.hpp"
-#include "walk_mixture.hpp"
-#include "walk_mlp.hpp"
+#include "objective/log_sigmoid_mean.hpp"
+#include "objective/logmeanexp.hpp"
+#include "nodes/node_terms.hpp"
+#include "permute/permute.hpp"
+#include "sampling/relax_local.hpp"
+#include "nodes/train_nodes.hpp"
+#include "walks/walk_local.hpp"
+#include "walks/walk_mixture.hpp"
+#include "walks/walk_mlp.hpp"
 
 namespace dualwalk {
 namespace DUALWALK_LEVEL {

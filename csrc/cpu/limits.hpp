@@ -5,7 +5,7 @@
 #include <chrono>
 #include <cstring>
 
-#include "simd.hpp"
+#include "simd/simd.hpp"
 
 namespace dualwalk {
 namespace DUALWALK_LEVEL {

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 Packed = TypeVar("Packed")
 Array = NDArray[Any]
 
-_LINE_BYTES, _PANEL_BYTES = 64, 192  # as in csrc/cpu/panels.hpp
+_LINE_BYTES, _PANEL_BYTES = 64, 192  # as in csrc/cpu/simd/packed_matrix.hpp
 
 # By the identity of the arrays something was packed from: those arrays (weakly) and what came out.
 _kept: dict[tuple[Any, ...], tuple[tuple[weakref.ref[Array], ...], Any]] = {}

@@ -1,5 +1,5 @@
 # mypy: disable-error-code="no-untyped-def"
-"""Columns brought to their marginals in Numba: see _reference_sampling.py, and csrc/cpu/balance.hpp for the same way to sort.
+"""Columns brought to their marginals in Numba: see _reference_sampling.py, and csrc/cpu/sampling/balance.hpp for the same way to sort.
 
 A column's entry is one number: its value with the row in the last bits of the mantissa. Many columns are sorted side by side by
 a network that never branches; only runs of values that differ in those bits alone are left to put in order.

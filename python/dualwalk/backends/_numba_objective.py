@@ -23,6 +23,7 @@ ROW = 128  # entries that a row has at least: several rows of fewer columns coun
 ROWS = 512  # rows summed at once
 FAR = 300.0  # magnitudes of log mean exp from which the largest value is taken off first
 _CLAMP = 2 * FAR  # exp of less counts nothing beside exp(-FAR)
+_VALUES_A_THREAD = 1 << 17  # what one thread does while another starts
 
 Floats = NDArray[Any]
 
@@ -42,18 +43,22 @@ def log_mean_exp_segments(
     return _over_spans(f, weights, gradient, offsets, n_threads)
 
 
+def _threads_for(n_values: int, n_threads: int) -> int:
+    return max(1, min(n_threads, n_values // _VALUES_A_THREAD))
+
+
 def _over_spans(
     f: Floats, weights: Floats | None, gradient: Floats | None, offsets: NDArray[np.int64], n_threads: int
 ) -> NDArray[np.float64]:
     values, weight = read_only(f), None if weights is None else read_only(weights)
+    n_threads = _threads_for(len(values), n_threads)
     # a span is cut into pieces, a piece belongs to one span
     pieces = np.maximum(1, np.diff(offsets) // CHUNK)
     first = np.concatenate([[0], np.cumsum(pieces)])
     edges = np.repeat(offsets[:-1] - first[:-1] * CHUNK, pieces) + np.arange(first[-1]) * CHUNK
     edges = np.append(edges, offsets[-1:])
-    state = np.empty(
-        (4, len(edges) - 1)
-    )  # base, sum of w 2^n, sum of w 2^n e, sum of w; where the base is +inf: the weight there
+    # base, sum of w 2^n, sum of w 2^n e, sum of w; where the base is +inf: the weight there
+    state = np.empty((4, len(edges) - 1))
     result = np.empty(len(first) - 1)
     tail = exp_tail(values.dtype)
 
@@ -305,6 +310,7 @@ def _over_columns(f: Floats, weights: Floats | None, gradient: Floats | None, n_
     n_outer, n, m = f.shape
     fold = max(1, min(n, -(-ROW // m)))
     n_chunks = -(-n // (fold * ROWS))
+    n_threads = _threads_for(f.size, n_threads)
     values, weight = read_only(f.reshape(-1)), None if weights is None else read_only(weights.reshape(-1))
     state = np.empty((4, n_outer * n_chunks * m))
     result = np.empty(n_outer * m)
@@ -418,7 +424,7 @@ def mean_log_sigmoid(f: Floats, sign: int, gradient: Floats | None, n_threads: i
     def work(begin: int, end: int) -> None:
         _log_sigmoid(values, float(sign), slopes, sums, tail, begin, end)
 
-    parallel_ranges(work, len(sums), n_threads)
+    parallel_ranges(work, len(sums), _threads_for(len(values), n_threads))
     return float(_sum(sums)) / len(values)
 
 
