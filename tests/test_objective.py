@@ -269,3 +269,37 @@ def test_bad_input(backend: str) -> None:
         dw.donsker_varadhan([1.0], [], backend=backend)
     with pytest.raises(ValueError, match="f_joint must not be empty"):
         dw.logistic([], [1.0], backend=backend)
+
+
+def test_out_takes_the_gradient(backend: str, rng: np.random.Generator) -> None:
+    f = rng.standard_normal((30, 40)).astype(np.float32)
+    out = np.empty_like(f)
+    for axis in (None, 0, 1):
+        value, gradient = dw.log_mean_exp(f, axis=axis, return_gradient=True, out=out, backend=backend)
+        assert gradient is out
+        expected, slopes = dw.log_mean_exp(f, axis=axis, return_gradient=True, backend=backend)
+        assert np.array_equal(value, expected)
+        assert np.array_equal(out, slopes)
+    turned = np.asfortranarray(f)
+    _, slopes = dw.log_mean_exp(turned, axis=1, return_gradient=True, out=out, backend=backend)
+    assert slopes is out
+    np.testing.assert_allclose(out, dw.log_mean_exp(f, axis=1, return_gradient=True, backend="reference")[1], rtol=2e-5)
+    flat = f.ravel()
+    _, slopes = dw.log_mean_exp(flat, segments=[0, 5, 1200], return_gradient=True, out=out.reshape(-1), backend=backend)
+    assert np.array_equal(out.ravel(), dw.log_mean_exp(flat, segments=[0, 5, 1200], return_gradient=True, backend=backend)[1])
+
+
+def test_bad_out_is_refused(backend: str) -> None:
+    f = np.zeros((2, 3))
+    for out, message in [
+        (np.empty((3, 2)), r"of shape \(2, 3\)"),
+        (np.empty((2, 3), np.float32), "dtype float64; got"),
+        (np.empty((3, 2)).T, "C-contiguous"),
+        (f, "must not overlap"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            dw.log_mean_exp(f, return_gradient=True, out=out, backend=backend)
+    with pytest.raises(ValueError, match="return_gradient=False"):
+        dw.log_mean_exp(f, out=np.empty((2, 3)), backend=backend)
+    with pytest.raises(TypeError, match="got list"):
+        dw.log_mean_exp(f, return_gradient=True, out=[], backend=backend)

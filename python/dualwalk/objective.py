@@ -36,6 +36,7 @@ def log_mean_exp(
     segments: ArrayLike | None = None,
     weights: ArrayLike | None = None,
     return_gradient: Literal[False] = False,
+    out: None = None,
     n_threads: int | None = None,
     backend: str | None = None,
 ) -> Any: ...
@@ -47,6 +48,7 @@ def log_mean_exp(
     segments: ArrayLike | None = None,
     weights: ArrayLike | None = None,
     return_gradient: Literal[True],
+    out: NDArray[Any] | None = None,
     n_threads: int | None = None,
     backend: str | None = None,
 ) -> tuple[Any, NDArray[Any]]: ...
@@ -57,6 +59,7 @@ def log_mean_exp(
     segments: ArrayLike | None = None,
     weights: ArrayLike | None = None,
     return_gradient: bool = False,
+    out: NDArray[Any] | None = None,
     n_threads: int | None = None,
     backend: str | None = None,
 ) -> Any:
@@ -79,6 +82,9 @@ def log_mean_exp(
     return_gradient : bool
         Also return the derivative of the result by every entry of f: the weights w_i exp f_i / sum_j w_j exp f_j, in f's shape.
         (All entries -inf: zero. Entries at +inf share it by their weights.)
+    out : array, optional
+        Where to write the gradient: C-contiguous, of f's shape and dtype. A loop that passes the same one again needs about half the
+        time for large f, since the system need not find and clear new memory.
 
     Returns
     -------
@@ -95,8 +101,8 @@ def log_mean_exp(
     Raises
     ------
     ValueError
-        If f is empty along `axis` or in a segment, or for segments and weights as above; TypeError if f does not hold real
-        numbers.
+        If f is empty along `axis` or in a segment, or for segments, weights and `out` as above; TypeError if f does not hold
+        real numbers.
 
     Examples
     --------
@@ -111,8 +117,10 @@ def log_mean_exp(
     array = _floating(f, "f")
     whole = None if weights is None else _weights(weights, array)
     threads = resolve_n_threads(n_threads)
+    if out is not None:
+        _check_out(out, array, return_gradient)
     if segments is not None:
-        return _over_segments(array, segments, axis, whole, return_gradient, threads, backend)
+        return _over_segments(array, segments, axis, whole, return_gradient, out, threads, backend)
     axes = _axes(axis, array.ndim)
     if any(array.shape[a] == 0 for a in axes):
         raise ValueError(f"f must not be empty along axis {axis}; got shape {array.shape} (the mean of nothing has no value)")
@@ -121,14 +129,20 @@ def log_mean_exp(
     order, shape = _order(array, axes)
     table = np.ascontiguousarray(array.transpose(order)).reshape(shape)
     weight_table = None if whole is None else np.ascontiguousarray(whole.transpose(order)).reshape(shape)
-    gradient = np.empty_like(table) if return_gradient else None
+    in_order = out is not None and order == tuple(range(array.ndim))
+    gradient = out.reshape(shape) if in_order else np.empty_like(table) if return_gradient else None  # type: ignore[union-attr]
     run = backends.job("log_mean_exp", backend)
     value = run(table, weight_table, gradient, threads) if table.size else np.empty((shape[0], shape[2]))
     left = [a for a in order if a not in axes]
     value = value.astype(array.dtype).reshape([array.shape[a] for a in left]).transpose(np.argsort(left))[()]
     if gradient is None:
         return value
-    return value, gradient.reshape([array.shape[a] for a in order]).transpose(np.argsort(order))
+    back = gradient.reshape([array.shape[a] for a in order]).transpose(np.argsort(order))
+    if out is None:
+        return value, back
+    if not in_order:
+        out[...] = back
+    return value, out
 
 
 def _over_segments(
@@ -137,6 +151,7 @@ def _over_segments(
     axis: int | tuple[int, ...] | None,
     weights: NDArray[Any] | None,
     return_gradient: bool,
+    out: NDArray[Any] | None,
     threads: int,
     backend: str | None,
 ) -> Any:
@@ -151,7 +166,7 @@ def _over_segments(
             "(give some entry a positive weight)"
         )
     values = np.ascontiguousarray(array)
-    gradient = np.empty_like(values) if return_gradient else None
+    gradient = out if out is not None else np.empty_like(values) if return_gradient else None
     run = backends.job("log_mean_exp_segments", backend)
     weight_values = None if weights is None else np.ascontiguousarray(weights)
     value = run(values, offsets, weight_values, gradient, threads).astype(array.dtype)
@@ -186,7 +201,8 @@ def donsker_varadhan(
     joint, marginal = _nonempty(f_joint, "f_joint"), _nonempty(f_marginal, "f_marginal")
     rest, gradient = log_mean_exp(marginal.ravel(), return_gradient=True, n_threads=n_threads, backend=backend)
     value = float(np.mean(joint, dtype=np.float64)) - float(rest)
-    return Objective(value, np.full_like(joint, 1 / joint.size), -gradient.reshape(marginal.shape))
+    np.negative(gradient, out=gradient)
+    return Objective(value, np.full_like(joint, 1 / joint.size), gradient.reshape(marginal.shape))
 
 
 def logistic(
@@ -230,6 +246,20 @@ def logistic(
 def _floating(value: ArrayLike, name: str) -> NDArray[Any]:
     array = _checks.real_array(value, name)
     return array if array.dtype in (np.float32, np.float64) else array.astype(np.float64)
+
+
+def _check_out(out: Any, f: NDArray[Any], return_gradient: bool) -> None:
+    if not return_gradient:
+        raise ValueError("out takes the gradient; got return_gradient=False (pass return_gradient=True, or no out)")
+    if not isinstance(out, np.ndarray):
+        raise TypeError(f"out must be a NumPy array; got {type(out).__name__} (pass np.empty_like(f))")
+    if out.shape != f.shape or out.dtype != f.dtype or not (out.flags.c_contiguous and out.flags.writeable):
+        raise ValueError(
+            f"out must be C-contiguous and writeable, of shape {f.shape} and dtype {f.dtype}; got shape {out.shape}, dtype {out.dtype}, "
+            f"strides {out.strides} (pass np.empty({f.shape}, f.dtype))"
+        )
+    if np.may_share_memory(out, f):
+        raise ValueError("out must not overlap f; got two views of one memory (pass a new array as out)")
 
 
 def _nonempty(value: ArrayLike, name: str) -> NDArray[Any]:
