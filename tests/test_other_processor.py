@@ -55,7 +55,7 @@ def processor(tmp_path_factory: pytest.TempPathFactory) -> Processor:
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("shape", [(1, 1), (37, 5), (100, 40), (9000, 3)])
+@pytest.mark.parametrize("shape", [(1, 1), (37, 5), (100, 40), (20_000, 3), (30_000, 3)])
 def test_the_same_rows(processor: Processor, method: str, shape: tuple[int, int]) -> None:
     x = np.arange(shape[0] * shape[1], dtype=np.float32).reshape(shape)
     out = processor.run("permute", x, np.float32, *shape, OPERATIONS[method], 7).reshape(shape)

@@ -37,7 +37,7 @@ def permute_marginals(
         A label for each feature, shape x.shape[1:] or flat; features with equal labels move together, so that the dependence
         inside a block is kept. None: every feature is a block of its own.
     method : {"shuffle", "resample", "shift"}
-        "shuffle": an exactly uniform permutation of the rows (Fisher-Yates; more than 8192 rows are first dealt into buckets
+        "shuffle": an exactly uniform permutation of the rows (Fisher-Yates; more than 28,672 rows are first dealt into buckets
         at random, and each bucket is shuffled by itself). "resample": rows drawn with replacement.
         "shift": a cyclic shift by a uniform 1 .. n_samples - 1, so no value stays in its row.
     seed : int in [0, 2**64), numpy.random.Generator or None

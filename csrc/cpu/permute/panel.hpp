@@ -69,11 +69,12 @@ class Panels {
     std::size_t lines = smaller(larger<std::size_t>(TILE_BYTES / (LINE * larger<std::size_t>(job.n_rows, 1)), 1), most_lines);
     lines = smaller(lines, (row + 2 * LINE - 1) / LINE);
     lines -= lines % 2 == 0;
-    width_ = lines * LINE / item;
-    skew_ = reinterpret_cast<std::uintptr_t>(job.out) % LINE / item;
+    row_bytes_ = lines * LINE;
+    while (row_bytes_ > item && row_bytes_ * job.n_rows > TILE_BYTES) row_bytes_ /= 2;  // parts of a line, for very many rows
+    width_ = row_bytes_ / item;
+    skew_ = reinterpret_cast<std::uintptr_t>(job.out) % smaller(LINE, row_bytes_) / item;
     if (job.n_columns <= width_) skew_ = 0;
     count_ = (job.n_columns + skew_ + width_ - 1) / width_;
-    row_bytes_ = lines * LINE;
   }
 
   std::size_t count() const { return count_; }

@@ -8,14 +8,14 @@
 
 namespace dualwalk {
 
-constexpr std::uint32_t LONGEST_CHAIN = 8192;  // 16 columns of so many 4-byte numbers are half of a cache of 1 MiB
+constexpr std::uint32_t LONGEST_CHAIN = 28672;  // 8 columns of so many 4-byte numbers take 896 KiB, one column 112 KiB
 constexpr std::uint32_t MOST_BUCKET_BITS = 8;  // of a byte of a random word
 
-// Buckets are 2^bits: as many as make them `longest` / 2 rows long or less on average, but at most 2^8. 0: no buckets.
+// Buckets are 2^bits: as many as make them `longest` / 8 rows long or less on average, but at most 2^8. 0: no buckets.
 DUALWALK_FN std::uint32_t bucket_bits(std::uint64_t n_rows, std::uint32_t longest) {
   if (n_rows <= longest) return 0;
   std::uint32_t bits = 1;
-  while (bits < MOST_BUCKET_BITS && n_rows > std::uint64_t{longest / 2} << bits) ++bits;
+  while (bits < MOST_BUCKET_BITS && n_rows > std::uint64_t{longest / 8} << bits) ++bits;
   return bits;
 }
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ._reference_draws import DEAL, LOW, RESAMPLE, SHIFT, SHUFFLE, WORD, philox
 
 OPERATIONS = {"shuffle": SHUFFLE, "resample": RESAMPLE, "shift": SHIFT}
-LONGEST_CHAIN = 8192  # more rows than these are dealt into buckets before Fisher-Yates: 16 columns of them fill half of a cache
+LONGEST_CHAIN = 28672  # more rows than these are dealt into buckets before Fisher-Yates: 8 columns of them fill 896 KiB
 MOST_BUCKET_BITS = 8
 
 
@@ -42,11 +42,11 @@ def draw_integers(
 
 
 def bucket_bits(n_rows: int, longest: int) -> int:
-    """Rows are dealt into 2**bits buckets, so that they hold `longest` / 2 rows or fewer on average; 0: into none."""
+    """Rows are dealt into 2**bits buckets, so that they hold `longest` / 8 rows or fewer on average; 0: into none."""
     if n_rows <= longest:
         return 0
     bits = 1
-    while bits < MOST_BUCKET_BITS and n_rows > longest // 2 << bits:
+    while bits < MOST_BUCKET_BITS and n_rows > longest // 8 << bits:
         bits += 1
     return bits
 
