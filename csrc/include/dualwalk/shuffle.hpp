@@ -14,8 +14,9 @@ constexpr std::uint32_t MOST_BUCKET_BITS = 8;  // of a byte of a random word
 // Buckets are 2^bits: as many as make them `longest` / 8 rows long or less on average, but at most 2^8. 0: no buckets.
 DUALWALK_FN std::uint32_t bucket_bits(std::uint64_t n_rows, std::uint32_t longest) {
   if (n_rows <= longest) return 0;
+  const std::uint64_t wanted = longest < 16 ? 1 : longest / 8;
   std::uint32_t bits = 1;
-  while (bits < MOST_BUCKET_BITS && n_rows > std::uint64_t{longest / 8} << bits) ++bits;
+  while (bits < MOST_BUCKET_BITS && n_rows > wanted << bits) ++bits;
   return bits;
 }
 

@@ -46,7 +46,7 @@ def bucket_bits(n_rows: int, longest: int) -> int:
     if n_rows <= longest:
         return 0
     bits = 1
-    while bits < MOST_BUCKET_BITS and n_rows > longest // 8 << bits:
+    while bits < MOST_BUCKET_BITS and n_rows > max(longest // 8, 1) << bits:
         bits += 1
     return bits
 
