@@ -12,7 +12,6 @@ namespace {
 
 // Gradients that are longer go past the caches: more than the share of a last-level cache that one call can count on.
 constexpr std::size_t LONG_GRADIENT_BYTES = 16 << 20;
-constexpr std::size_t CACHE_LINE = 64;       // bytes
 constexpr std::size_t SHARES_AHEAD = 1024;  // elements: what is prefetched while these are made
 
 // exp(x - centre) / divisor is a term's share of the sum, or times its weight where there are weights.
@@ -170,7 +169,7 @@ class ColumnShares {
   // `ahead` elements further on is what will be wanted soon. (Fetching what will be written was slower.)
   void write(const T* f, const T* weights, T* out, std::size_t n, std::size_t ahead) const {
     constexpr std::size_t L = LANES<T>;
-    for (std::size_t i = 0; i < n; i += CACHE_LINE / sizeof(T)) __builtin_prefetch(f + ahead + i);
+    for (std::size_t i = 0; i < n; i += LINE / sizeof(T)) __builtin_prefetch(f + ahead + i);
     std::size_t c = 0;
     for (; c + SIDE * L <= n; c += SIDE * L) write_vectors<SIDE>(f + c, weights ? weights + c : nullptr, out + c, c);
     for (; c + L <= n; c += L) write_vectors<1>(f + c, weights ? weights + c : nullptr, out + c, c);

@@ -9,7 +9,6 @@ namespace dualwalk {
 namespace DUALWALK_LEVEL {
 namespace {
 
-constexpr std::size_t LINE = 64;                      // bytes
 constexpr std::size_t TILE_BYTES = 896 * 1024;        // of a thread; with draws and staged rows less than 1 MiB
 constexpr std::size_t MOST_LINES = 7;                 // of a panel: 3 were 10 % slower, 15 no faster (512 x 8192)
 constexpr std::size_t ROWS_AHEAD = 16;                // fetched ahead: rows may lie a page apart, and no processor guesses that

@@ -25,6 +25,7 @@ namespace DUALWALK_LEVEL {
 namespace {
 
 constexpr std::size_t VECTOR_BYTES = DUALWALK_VECTOR_BYTES;
+constexpr std::size_t LINE = 64;  // bytes of a cache line
 typedef float F32 __attribute__((vector_size(DUALWALK_VECTOR_BYTES)));
 typedef double F64 __attribute__((vector_size(DUALWALK_VECTOR_BYTES)));
 typedef std::int32_t I32 __attribute__((vector_size(DUALWALK_VECTOR_BYTES)));

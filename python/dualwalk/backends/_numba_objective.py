@@ -1,5 +1,5 @@
 # mypy: disable-error-code="no-untyped-def"
-"""log_mean_exp and mean_log_sigmoid in Numba: pieces of a fixed size, combined in a fixed order.
+"""log_mean_exp in Numba: pieces of a fixed size, combined in a fixed order.
 
 Sums are double. exp(x) is kept as 2^n + 2^n e, and the two parts are summed apart: the first exactly where x is near 0, the
 second as the sum of expm1(x), so results next to 0 keep their leading digits.
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._threads import parallel_ranges
-from ._numba_scalar import exp_of_negative, exp_parts, exp_tail, jit, logarithm, read_only
+from ._numba_scalar import exp_of_negative, exp_parts, exp_tail, jit, read_only
 
 CHUNK = 4096  # entries of f summed at once
 LANES = 64  # sums kept side by side
@@ -22,7 +22,7 @@ SHORT = 64  # entries up to which a segment is summed one by one, from terms mad
 ROW = 128  # entries that a row has at least: several rows of fewer columns count as one
 ROWS = 512  # rows summed at once
 FAR = 300.0  # magnitudes of log mean exp from which the largest value is taken off first
-_CLAMP = 2 * FAR  # exp of less counts nothing beside exp(-FAR)
+CLAMP = 2 * FAR  # exp of less counts nothing beside exp(-FAR)
 _VALUES_A_THREAD = 1 << 17  # what one thread does while another starts
 
 Floats = NDArray[Any]
@@ -43,7 +43,7 @@ def log_mean_exp_segments(
     return _over_spans(f, weights, gradient, offsets, n_threads)
 
 
-def _threads_for(n_values: int, n_threads: int) -> int:
+def threads_for(n_values: int, n_threads: int) -> int:
     return max(1, min(n_threads, n_values // _VALUES_A_THREAD))
 
 
@@ -51,7 +51,7 @@ def _over_spans(
     f: Floats, weights: Floats | None, gradient: Floats | None, offsets: NDArray[np.int64], n_threads: int
 ) -> NDArray[np.float64]:
     values, weight = read_only(f), None if weights is None else read_only(weights)
-    n_threads = _threads_for(len(values), n_threads)
+    n_threads = threads_for(len(values), n_threads)
     # a span is cut into pieces, a piece belongs to one span
     pieces = np.maximum(1, np.diff(offsets) // CHUNK)
     first = np.concatenate([[0], np.cumsum(pieces)])
@@ -107,7 +107,7 @@ def _short_sums(f, weights, edges, state, tail, terms, more, first, last):
     start, stop = edges[first], edges[last]
     part = f[start:stop]
     for i in range(len(part)):
-        step, e = exp_parts(_within(np.float64(part[i])), tail)
+        step, e = exp_parts(within(np.float64(part[i])), tail)
         terms[i] = step
         more[i] = step * e
     if weights is not None:
@@ -134,9 +134,9 @@ def _short_sums(f, weights, edges, state, tail, terms, more, first, last):
 
 
 @jit(inline=True)
-def _within(x):
+def within(x):
     """x brought to where exp is in range; NaN stays NaN."""
-    return -_CLAMP if x < -_CLAMP else (_CLAMP if x > _CLAMP else x)  # noqa: FURB136 - min would lose NaN
+    return -CLAMP if x < -CLAMP else (CLAMP if x > CLAMP else x)  # noqa: FURB136 - min would lose NaN
 
 
 @jit(inline=True)
@@ -154,21 +154,21 @@ def _sums(f, weights, tail, steps, rest, whole):
         part = f[start : start + lanes]
         if weights is None:
             for i in range(len(part)):
-                step, e = exp_parts(_within(np.float64(part[i])), tail)
+                step, e = exp_parts(within(np.float64(part[i])), tail)
                 steps[i] += step
                 rest[i] += step * e
         else:
             weight = weights[start : start + lanes]
             for i in range(len(part)):
                 w = np.float64(weight[i])
-                step, e = exp_parts(_within(np.float64(part[i])), tail)
+                step, e = exp_parts(within(np.float64(part[i])), tail)
                 step *= w
                 steps[i] += step
                 rest[i] += step * e
                 whole[i] += w
-    total, more, weight_sum = _sum(steps[:lanes]), _sum(rest[:lanes]), np.float64(n)
+    total, more, weight_sum = tree_sum(steps[:lanes]), tree_sum(rest[:lanes]), np.float64(n)
     if weights is not None:
-        weight_sum = _sum(whole[:lanes])
+        weight_sum = tree_sum(whole[:lanes])
     if _is_near(total, more, weight_sum):
         return 0.0, total, more, weight_sum
     base, total, more = _far_sums(f, weights)
@@ -194,7 +194,7 @@ def _far_sums(f, weights):
 
 
 @jit()
-def _sum(partial):
+def tree_sum(partial):
     """The sum of an array by a tree whose shape is that of its length; the array is used up."""
     n = len(partial)
     while n > 1:
@@ -310,7 +310,7 @@ def _over_columns(f: Floats, weights: Floats | None, gradient: Floats | None, n_
     n_outer, n, m = f.shape
     fold = max(1, min(n, -(-ROW // m)))
     n_chunks = -(-n // (fold * ROWS))
-    n_threads = _threads_for(f.size, n_threads)
+    n_threads = threads_for(f.size, n_threads)
     values, weight = read_only(f.reshape(-1)), None if weights is None else read_only(weights.reshape(-1))
     state = np.empty((4, n_outer * n_chunks * m))
     result = np.empty(n_outer * m)
@@ -342,14 +342,14 @@ def _measure_columns(f, weights, n, m, fold, state, tail, begin, end):
             part = f[at : min(at + length, start + rows * m)]
             if weights is None:
                 for i in range(len(part)):
-                    step, e = exp_parts(_within(np.float64(part[i])), tail)
+                    step, e = exp_parts(within(np.float64(part[i])), tail)
                     steps[i] += step
                     rest[i] += step * e
             else:
                 weight = weights[at : min(at + length, start + rows * m)]
                 for i in range(len(part)):
                     w = np.float64(weight[i])
-                    step, e = exp_parts(_within(np.float64(part[i])), tail)
+                    step, e = exp_parts(within(np.float64(part[i])), tail)
                     step *= w
                     steps[i] += step
                     rest[i] += step * e
@@ -413,48 +413,3 @@ def _differentiate_columns(f, weights, n, m, fold, state, gradient, begin, end):
                     _shares(values, None, out, base, total)
                 else:
                     _shares(values, weights[start + column : start + rows * m : m], out, base, total)
-
-
-def mean_log_sigmoid(f: Floats, sign: int, gradient: Floats | None, n_threads: int) -> float:
-    values = read_only(np.ascontiguousarray(f))
-    sums = np.empty(-(-len(values) // CHUNK))
-    slopes = np.empty(0, values.dtype) if gradient is None else gradient
-    tail = exp_tail(values.dtype)
-
-    def work(begin: int, end: int) -> None:
-        _log_sigmoid(values, float(sign), slopes, sums, tail, begin, end)
-
-    parallel_ranges(work, len(sums), _threads_for(len(values), n_threads))
-    return float(_sum(sums)) / len(values)
-
-
-@jit(inline=True)
-def _small(x, tail):
-    """exp(x) for x <= 0."""
-    step, e = exp_parts(_within(x), tail)
-    return 0.0 if x < -_CLAMP else step + step * e
-
-
-@jit()
-def _log_sigmoid(f, sign, gradient, sums, tail, begin, end):
-    scale = sign / len(f)
-    below, over = np.empty(LANES), np.empty(LANES)
-    for chunk in range(begin, end):
-        below[:], over[:] = 0.0, 0.0
-        for start in range(chunk * CHUNK, min((chunk + 1) * CHUNK, len(f)), LANES):
-            part = f[start : start + LANES]
-            for i in range(len(part)):
-                z = sign * np.float64(part[i])
-                t = _small(-abs(z), tail)
-                below[i] += z if z < 0 else 0.0
-                over[i] += t + over[i] * t  # product of 1 + t, less 1: at most 2^(CHUNK / LANES)
-            if len(gradient):
-                out = gradient[start : start + LANES]
-                for i in range(len(part)):
-                    z = sign * np.float64(part[i])
-                    t = _small(-abs(z), tail)
-                    out[i] = (1.0 if z < 0 else t) / (1.0 + t) * scale
-        for i in range(LANES):
-            u = 1.0 + over[i]
-            below[i] -= logarithm(u) + (over[i] - (u - 1.0)) / u
-        sums[chunk] = _sum(below)

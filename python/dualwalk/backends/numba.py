@@ -7,9 +7,10 @@ forks and concurrent callers are safe. Work is cut up the same way for every n_t
 from ._numba_balance import balance_columns
 from ._numba_contrastive import contrastive_slopes, contrastive_terms
 from ._numba_draws import draw_integers, philox
+from ._numba_log_sigmoid import mean_log_sigmoid
 from ._numba_node_terms import density_slopes, density_terms
 from ._numba_nodes import score_contrastive, score_density, train_contrastive, train_density
-from ._numba_objective import log_mean_exp, log_mean_exp_segments, mean_log_sigmoid
+from ._numba_objective import log_mean_exp, log_mean_exp_segments
 from ._numba_permute import permute_marginals
 from ._numba_sampling import draw_normals, relax_local
 from ._numba_walk_local import walk_local
