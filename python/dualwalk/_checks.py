@@ -13,15 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from . import _device
+
 MIN_SAMPLES = 8
 
 
 def real_array(value: ArrayLike, name: str) -> NDArray[Any]:
-    """`value` as an ndarray of bool, integer or float numbers (not copied if it is one already)."""
-    if type(value).__module__.split(".")[0] == "cupy":
-        raise TypeError(f"{name} is a CuPy array and this build of dualwalk has no CUDA backend; pass {name}.get()")
+    """`value` as an array of bool, integer or float numbers where it is: CuPy's on a device, else NumPy's. Never copied there."""
     try:
-        array = np.asarray(value)
+        array = _device.as_array(value, name) if _device.is_on_device(value) else np.asarray(value)
     except ValueError as error:
         raise ValueError(
             f"{name} must be a rectangular array of numbers; got rows of different lengths or shapes "

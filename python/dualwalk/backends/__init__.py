@@ -1,8 +1,9 @@
 """One table from job and backend to the function that does it, and the rule that picks a row.
 
 The reference (plain NumPy) defines every job; Numba and the compiled module `_core` do the same faster. The order of
-preference is native, numba, reference; `backend=` of a call or DUALWALK_BACKEND choose another. A backend is imported at its
-first use, so `import dualwalk` loads none of them.
+preference is native, numba, reference; `backend=` of a call or DUALWALK_BACKEND choose another. Arrays on a CUDA device are
+for the backend "cuda", and only for it: nothing moves from one memory to the other to suit a backend. A backend is imported
+at its first use, so `import dualwalk` loads none of them.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ from functools import cache
 from types import ModuleType
 from typing import Any
 
+from .. import _device
+
 PREFERENCE = ("native", "numba", "reference")
+CUDA = "cuda"
 JOBS = (
     *("philox", "draw_integers", "permute_marginals"),
     *("log_mean_exp", "log_mean_exp_segments", "mean_log_sigmoid"),
@@ -35,6 +39,8 @@ REMEDY = {
 @cache
 def why_not(name: str) -> str | None:
     """None when the backend can be used, else the reason why not."""
+    if name == CUDA:
+        return _device.why_not()
     try:
         found = importlib.util.find_spec(NEEDS[name]) is not None
     except (ImportError, ValueError):
@@ -56,8 +62,15 @@ def module(name: str) -> ModuleType:
     return importlib.import_module(f".{name}", __name__)
 
 
-def choose(backend: str | None = None) -> str:
-    """The backend to use: the one asked for, or the first of PREFERENCE that is here."""
+def choose(backend: str | None = None, *arrays: Any) -> str:
+    """The backend to use for these arrays: "cuda" where one is on a device, else the one asked for, or the first that is here."""
+    if any(map(_device.is_on_device, arrays)):
+        if backend not in (None, CUDA):
+            raise ValueError(f"backend={backend!r} works in the host's memory; got an array on a CUDA device (pass array.get())")
+        _device.require("an array on a CUDA device")
+        return CUDA
+    if backend == CUDA:
+        raise ValueError('backend="cuda" takes arrays on a CUDA device; got arrays in the host\'s memory (pass cupy.asarray(array))')
     asked = backend if backend is not None else os.environ.get("DUALWALK_BACKEND") or None
     if asked is None:
         return next(name for name in PREFERENCE if why_not(name) is None)
@@ -70,7 +83,7 @@ def choose(backend: str | None = None) -> str:
     return asked
 
 
-def job(name: str, backend: str | None = None) -> Callable[..., Any]:
-    """The function of the table for this job."""
-    function: Callable[..., Any] = getattr(module(choose(backend)), name)
+def job(name: str, backend: str | None = None, *arrays: Any) -> Callable[..., Any]:
+    """The function of the table for this job, where these arrays are."""
+    function: Callable[..., Any] = getattr(module(choose(backend, *arrays)), name)
     return function

@@ -1,0 +1,100 @@
+"""Arrays on a CUDA device: who is one, where work on it runs, and the way between the host's memory and the device's.
+
+CuPy holds the arrays, its current stream orders the work, its pool gives the memory. NumPy's functions dispatch on CuPy's
+arrays, so most code takes either; `namespace` is for the functions that make arrays from nothing. Nothing here copies between
+the two memories but `to_device` and `to_host`, whose callers have been asked to.
+"""
+
+from __future__ import annotations
+
+import importlib
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+REMEDY_CUPY = 'install it: pip install "dualwalk[cuda13]", or [cuda12] for a CUDA 12 driver'
+REMEDY_KERNELS = "install dualwalk again where nvcc is found: pip install --force-reinstall --no-cache-dir --no-binary dualwalk dualwalk"
+_CUDA, _CUDA_MANAGED = 2, 13  # of DLPack's device types
+
+
+@cache
+def kernels() -> ModuleType:
+    """The compiled module; ImportError where it was not built."""
+    return importlib.import_module("dualwalk._cuda")
+
+
+@cache
+def cupy() -> ModuleType:
+    """CuPy; ImportError where it is not installed."""
+    return importlib.import_module("cupy")
+
+
+@cache
+def why_not() -> str | None:
+    """None when the CUDA kernels can run here, else the reason why not."""
+    try:
+        reason: str = kernels().why_not()
+    except ImportError as error:
+        missing = "was not built when dualwalk was installed" if isinstance(error, ModuleNotFoundError) else f"does not load: {error}"
+        return f"dualwalk._cuda {missing} ({REMEDY_KERNELS})"
+    if reason:
+        return f"{reason} (the kernels are built; they need an NVIDIA device and its driver)"
+    try:
+        cupy()
+    except ImportError as error:
+        missing = "is not installed" if isinstance(error, ModuleNotFoundError) else f"does not load: {error}"
+        return f"cupy {missing} ({REMEDY_CUPY})"
+    return None
+
+
+def require(what: str) -> None:
+    """ImportError where the CUDA kernels cannot run, in the name of what asked for them."""
+    reason = why_not()
+    if reason is not None:
+        raise ImportError(f"{what} needs the CUDA kernels, which cannot be used: {reason}")
+
+
+def is_on_device(value: Any) -> bool:
+    """Whether a value is an array in a CUDA device's memory (CuPy's, or any with its interface or DLPack's)."""
+    if isinstance(value, np.ndarray) or not hasattr(value, "shape"):
+        return False
+    # PyTorch's tensors on the CPU have the attribute too, and raise at its use
+    if hasattr(type(value), "__dlpack_device__"):
+        return int(value.__dlpack_device__()[0]) in (_CUDA, _CUDA_MANAGED)
+    return hasattr(value, "__cuda_array_interface__")
+
+
+def as_array(value: Any, what: str) -> Any:
+    """An array on the device as CuPy's, sharing its memory."""
+    require(what)
+    xp = cupy()
+    if isinstance(value, xp.ndarray):
+        return value
+    return xp.asarray(value) if hasattr(value, "__cuda_array_interface__") else xp.from_dlpack(value)
+
+
+def namespace(*arrays: Any) -> Any:
+    """The module that makes arrays where these are: CuPy if one of them is on a device, else NumPy."""
+    return cupy() if any(is_on_device(array) for array in arrays) else np
+
+
+def here() -> tuple[int, Any]:
+    """The current stream's address, and how a kernel gets memory: what every function of the compiled module takes last."""
+    xp = cupy()
+    return int(xp.cuda.get_current_stream().ptr), _allocate
+
+
+def _allocate(n_bytes: int) -> Any:
+    return cupy().empty(n_bytes, np.uint8)
+
+
+def to_device(value: Any) -> Any:
+    """A NumPy array copied to the current device; one that is there already as it is."""
+    return cupy().asarray(value)
+
+
+def to_host(value: Any) -> Any:
+    """A CuPy array copied to the host's memory; anything else as it is."""
+    return value.get() if is_on_device(value) else value

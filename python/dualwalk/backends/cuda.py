@@ -1,0 +1,39 @@
+"""The CUDA kernels behind the table: the same jobs as reference.py, on CuPy arrays (`csrc/cuda`).
+
+Every job runs on the caller's current stream and returns without waiting for it; integers are the CPU's, bit for bit.
+`n_threads` is taken and ignored.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import _device
+
+__all__ = ["draw_integers", "draw_normals", "philox"]
+
+Array = Any  # CuPy's ndarray, which has no types
+
+
+def philox(counter: Array, seed: int) -> Array:
+    xp = _device.cupy()
+    words = xp.ascontiguousarray(counter, np.uint32)
+    out = xp.empty_like(words)
+    _device.kernels().philox(words, seed, out, _device.here())
+    return out
+
+
+def draw_integers(seed: int, operation: int, copy: int, block: int, bounds: Array) -> Array:
+    xp = _device.cupy()
+    limits = xp.ascontiguousarray(bounds, np.uint32)
+    out = xp.empty_like(limits)
+    _device.kernels().draw_integers(seed, operation, copy, block, limits, out, _device.here())
+    return out
+
+
+def draw_normals(seed: int, first: int, n_rows: int, n_columns: int) -> Array:
+    out = _device.cupy().empty((n_rows, n_columns), np.float64)
+    _device.kernels().draw_normals(seed, first, out, _device.here())
+    return out

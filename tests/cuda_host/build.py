@@ -1,0 +1,67 @@
+"""Compiles csrc/cuda for the host: the same files that nvcc compiles, with this folder's cuda_runtime.h in the place of nvcc's."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.machinery
+import importlib.util
+import os
+import subprocess
+import sysconfig
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import ModuleType
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+NAME = "_cuda_on_host"
+SANITIZERS = {"": [], "address": ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]}
+
+
+def build(folder: Path, sanitizer: str = "") -> Path:
+    """The compiled module in `folder`; what is there already and has not changed is kept."""
+    pybind11 = importlib.util.find_spec("pybind11")
+    assert pybind11 is not None and pybind11.origin is not None, "pybind11 is in the test extra"
+    include = [HERE, ROOT / "csrc/include", ROOT / "csrc/cuda", ROOT / "csrc/bindings/cuda"]
+    include += [Path(pybind11.origin).parent / "include", Path(sysconfig.get_paths()["include"])]
+    # products and sums are not contracted on one side and split on the other: both ways must be within the tolerance
+    flags = ["-std=c++17", "-O1", "-g1", "-fPIC", "-fvisibility=hidden", "-ffp-contract=off", "-Wall", "-Wno-unknown-pragmas"]
+    flags += [f"-I{path}" for path in include] + SANITIZERS[sanitizer]
+    flags += [f"-DDUALWALK_CUDA_MODULE={NAME}", '-DDUALWALK_CUDA_ARCHITECTURES="none: emulated on the host"']
+    sources = [HERE / "emulator.cpp", HERE / "controls.cpp", *sorted((ROOT / "csrc/cuda").rglob("*.cu"))]
+    sources += sorted((ROOT / "csrc/bindings/cuda").glob("*.cpp"))
+    folder.mkdir(parents=True, exist_ok=True)
+    compiler = os.environ.get("CXX", "g++")
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        objects = list(pool.map(lambda source: _compile(source, [compiler, *flags], folder), sources))
+    target = folder / f"{NAME}{sysconfig.get_config_var('EXT_SUFFIX')}"
+    if not target.exists() or any(path.stat().st_mtime > target.stat().st_mtime for path in objects):
+        _run([compiler, "-shared", "-o", str(target), *map(str, objects), *SANITIZERS[sanitizer]])
+    return target
+
+
+def load(path: Path) -> ModuleType:
+    loader = importlib.machinery.ExtensionFileLoader(NAME, str(path))
+    spec = importlib.util.spec_from_loader(NAME, loader)
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    loader.exec_module(module)
+    return module
+
+
+def _compile(source: Path, command: list[str], folder: Path) -> Path:
+    """The object of one source, named after everything that goes into it."""
+    preprocessed = subprocess.run([*command, "-x", "c++", "-E", "-P", str(source)], capture_output=True, check=False)
+    if preprocessed.returncode:
+        raise RuntimeError(preprocessed.stderr.decode())
+    stamp = hashlib.sha256(preprocessed.stdout + " ".join(command).encode()).hexdigest()[:16]
+    target = folder / f"{source.stem}-{stamp}.o"
+    if not target.exists():
+        _run([*command, "-x", "c++", "-c", str(source), "-o", str(target)])
+    return target
+
+
+def _run(command: list[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)}\n{done.stderr[-8000:]}")

@@ -1,0 +1,52 @@
+"""The device of these tests: a real one where there is a GPU, and everywhere the kernels compiled for the host (`cuda_host`)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+import pytest
+from on_device.kit import Device
+
+from dualwalk import _device, backends
+
+@pytest.fixture(scope="session")
+def host_kernels(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
+    """The kernels compiled for the host. DUALWALK_CUDA_HOST names a folder that keeps them from one run to the next."""
+    from cuda_host import build
+
+    folder = os.environ.get("DUALWALK_CUDA_HOST")
+    return build.load(build.build(Path(folder) if folder else tmp_path_factory.mktemp("cuda_host")))
+
+
+@pytest.fixture(params=["emulated", pytest.param("gpu", marks=pytest.mark.gpu)])
+def device(request: pytest.FixtureRequest) -> Iterator[Device]:
+    if request.param == "gpu":
+        reason = _device.why_not()
+        if reason is not None:
+            pytest.skip(reason)
+        yield Device(_device.cupy(), _device.kernels())
+        return
+    kernels = request.getfixturevalue("host_kernels")
+    from cuda_host import cupy_on_host
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_device, "cupy", lambda: cupy_on_host)
+        patch.setattr(_device, "kernels", lambda: kernels)
+        patch.setattr(_device, "why_not", lambda: None)
+        backends.why_not.cache_clear()
+        yield Device(cupy_on_host, kernels)
+        kernels.set_order("forward")
+        kernels.set_device()
+    backends.why_not.cache_clear()
+
+
+@pytest.fixture(params=["forward", "backward", "shuffled"])
+def any_order(request: pytest.FixtureRequest, device: Device) -> str:
+    """Runs a test with the emulated threads in every order: a result that changes shows a barrier that is missing."""
+    if device.emulated:
+        device.kernels.set_order(request.param)
+    elif request.param != "forward":
+        pytest.skip("a GPU chooses its own order")
+    return str(request.param)
