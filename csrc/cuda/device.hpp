@@ -51,7 +51,7 @@ __device__ __forceinline__ void cluster_barrier() {
 #if defined(DUALWALK_CUDA_ON_HOST)
   cuda_host::cluster_barrier();
 #elif __CUDA_ARCH__ >= 900
-  asm volatile("barrier.cluster.arrive.release.aligned;\nbarrier.cluster.wait.acquire.aligned;" ::: "memory");
+  asm volatile("barrier.cluster.arrive.release;\nbarrier.cluster.wait.acquire;" ::: "memory");
 #else
   __syncthreads();  // clusters are of one block there
 #endif
