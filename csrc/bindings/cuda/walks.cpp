@@ -1,7 +1,10 @@
+// The walks' jobs, a file a dual: walks_mlp.cpp and its neighbours.
+#include "walks.hpp"
+
 #include "module.hpp"
 
 namespace dualwalk::cuda {
 
-void bind_walks(pybind11::module_&) {}
+void bind_walks(py::module_& m) { bind_walk_mlp(m); }
 
 }  // namespace dualwalk::cuda
