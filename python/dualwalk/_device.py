@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 
 REMEDY_CUPY = 'install it: pip install "dualwalk[cuda13]", or [cuda12] for a CUDA 12 driver'
-REMEDY_KERNELS = "install dualwalk again where nvcc is found: pip install --force-reinstall --no-cache-dir --no-binary dualwalk dualwalk"
+REMEDY_KERNELS = (
+    "install dualwalk again where nvcc is found: pip install --force-reinstall --no-cache-dir --no-binary dualwalk dualwalk"
+)
 _CUDA, _CUDA_MANAGED = 2, 13  # of DLPack's device types
 
 
@@ -37,7 +39,9 @@ def why_not() -> str | None:
     try:
         reason: str = kernels().why_not()
     except ImportError as error:
-        missing = "was not built when dualwalk was installed" if isinstance(error, ModuleNotFoundError) else f"does not load: {error}"
+        missing = (
+            "was not built when dualwalk was installed" if isinstance(error, ModuleNotFoundError) else f"does not load: {error}"
+        )
         return f"dualwalk._cuda {missing} ({REMEDY_KERNELS})"
     if reason:
         return f"{reason} (the kernels are built; they need an NVIDIA device and its driver)"

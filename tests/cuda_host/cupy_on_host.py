@@ -11,7 +11,7 @@ import json
 import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
@@ -29,20 +29,27 @@ class ndarray(NDArrayOperatorsMixin):
         self._host = host
 
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
-        raise TypeError("Implicit conversion to a NumPy array is not allowed. Please use `.get()` to construct a NumPy array explicitly.")
+        raise TypeError(
+            "Implicit conversion to a NumPy array is not allowed. Please use `.get()` to construct a NumPy array explicitly."
+        )
 
     @property
     def __cuda_array_interface__(self) -> dict[str, Any]:
         facts = dict(self._host.__array_interface__)
-        return {"shape": facts["shape"], "typestr": facts["typestr"], "data": facts["data"], "strides": facts["strides"], "version": 3}
+        return {
+            "shape": facts["shape"],
+            "typestr": facts["typestr"],
+            "data": facts["data"],
+            "strides": facts["strides"],
+            "version": 3,
+        }
 
     def __dlpack_device__(self) -> tuple[int, int]:
         return (2, 0)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        if _NAMES["functions"].get(ufunc.__name__) != "ufunc" and _NAMES["linalg"].get(ufunc.__name__) is None:
-            if ufunc.__name__ not in _NAMES["functions"]:
-                return NotImplemented
+        if ufunc.__name__ not in _NAMES["functions"] and ufunc.__name__ not in _NAMES["linalg"]:
+            return NotImplemented
         function = ufunc if method == "__call__" else getattr(ufunc, method)
         if isinstance(kwargs.get("out"), tuple):
             kwargs["out"] = kwargs["out"][0] if len(kwargs["out"]) == 1 else kwargs["out"]
@@ -218,7 +225,9 @@ def array(value: Any, dtype: Any = None, copy: bool | None = True, order: str | 
     global n_transfers
     if isinstance(value, ndarray):
         return ndarray(np.array(value._host, dtype, copy=copy, order=order or "K"))
-    if not isinstance(value, (np.ndarray, list, tuple, int, float, bool, np.generic)) and hasattr(value, "__cuda_array_interface__"):
+    if not isinstance(value, (np.ndarray, list, tuple, int, float, bool, np.generic)) and hasattr(
+        value, "__cuda_array_interface__"
+    ):
         return ndarray(np.array(_Interface(value), dtype, copy=copy, order=order or "K"))
     if isinstance(value, (list, tuple)) and any(isinstance(part, ndarray) for part in value):
         return ndarray(np.array(_unwrap(value), dtype))
@@ -253,20 +262,20 @@ class _Stream:
     ptr = 0
 
     def synchronize(self) -> None: ...
-    def __enter__(self) -> _Stream:
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *args: Any) -> None: ...
+    def __exit__(self, *args: object) -> None: ...
 
 
 class _Device:
     def __init__(self, id: int = 0) -> None:
         self.id = id
 
-    def __enter__(self) -> _Device:
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *args: Any) -> None: ...
+    def __exit__(self, *args: object) -> None: ...
     def synchronize(self) -> None: ...
 
 
@@ -274,9 +283,24 @@ cuda = types.SimpleNamespace(
     get_current_stream=_Stream, Stream=_Stream, Device=_Device, runtime=types.SimpleNamespace(getDeviceCount=lambda: 1)
 )
 linalg = types.SimpleNamespace(
-    **{name: _checked("linalg", name) for name in _NAMES["linalg"] if hasattr(np.linalg, name)}, LinAlgError=np.linalg.LinAlgError
+    **{name: _checked("linalg", name) for name in _NAMES["linalg"] if hasattr(np.linalg, name)},
+    LinAlgError=np.linalg.LinAlgError,
 )
-for _name in ("float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool_", "intp"):
+for _name in (
+    "float16",
+    "float32",
+    "float64",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+    "bool_",
+    "intp",
+):
     globals()[_name] = getattr(np, _name)
 pi, inf, nan, newaxis = np.pi, np.inf, np.nan, None
 

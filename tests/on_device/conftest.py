@@ -6,10 +6,12 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+
 import pytest
-from on_device.kit import Device
 
 from dualwalk import _device, backends
+from on_device.kit import Device
+
 
 @pytest.fixture(scope="session")
 def host_kernels(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from on_device.kit import Device
 
 from dualwalk.backends import cuda, reference
+from on_device.kit import Device
 
 
 def test_philox_is_the_published_one(device: Device) -> None:

@@ -66,11 +66,15 @@ def choose(backend: str | None = None, *arrays: Any) -> str:
     """The backend to use for these arrays: "cuda" where one is on a device, else the one asked for, or the first that is here."""
     if any(map(_device.is_on_device, arrays)):
         if backend not in (None, CUDA):
-            raise ValueError(f"backend={backend!r} works in the host's memory; got an array on a CUDA device (pass array.get())")
+            raise ValueError(
+                f"backend={backend!r} works in the host's memory; got an array on a CUDA device (pass array.get())"
+            )
         _device.require("an array on a CUDA device")
         return CUDA
     if backend == CUDA:
-        raise ValueError('backend="cuda" takes arrays on a CUDA device; got arrays in the host\'s memory (pass cupy.asarray(array))')
+        raise ValueError(
+            'backend="cuda" takes arrays on a CUDA device; got arrays in the host\'s memory (pass cupy.asarray(array))'
+        )
     asked = backend if backend is not None else os.environ.get("DUALWALK_BACKEND") or None
     if asked is None:
         return next(name for name in PREFERENCE if why_not(name) is None)
