@@ -68,6 +68,46 @@ def samples(
     return rows, array.shape[1:]
 
 
+def device(value: Any) -> str | None:
+    """An estimator's `device`: "cpu", "cuda" (whose kernels must be able to run), or None for where its data are."""
+    if value is None:
+        return None
+    word = choice(value, "device", ("cpu", "cuda"))
+    if word == "cuda":
+        _device.require("device='cuda'")
+    return word
+
+
+def placed(value: ArrayLike, name: str, device: str | None) -> Any:
+    """Training data as an array where `device` says: "cuda" copies it from the host's memory, None leaves it where it is."""
+    array = real_array(value, name)
+    if device == "cuda":
+        return _device.to_device(array)
+    if device == "cpu" and _device.is_on_device(array):
+        raise ValueError(
+            f"{name} must be in the host's memory with device='cpu'; got an array on a CUDA device (pass {name}.get(), or "
+            "device=None to work where it is)"
+        )
+    return array
+
+
+def beside(value: ArrayLike, name: str, fitted: Any, device: str | None) -> Any:
+    """Data for a model that is fitted already, as an array where its own array `fitted` is; only device="cuda" copies it there."""
+    array = real_array(value, name)
+    here, there = _device.is_on_device(array), _device.is_on_device(fitted)
+    if there and not here and device != "cuda":
+        raise ValueError(
+            f"{name} must be on the CUDA device that the model was fitted on; got an array in the host's memory (pass "
+            f"cupy.asarray({name}), or fit with device='cuda', which copies what it is given)"
+        )
+    if here and not there:
+        raise ValueError(
+            f"{name} must be in the host's memory, where the model was fitted; got an array on a CUDA device (pass {name}.get(), "
+            "or fit with device='cuda')"
+        )
+    return _device.to_device(array) if there else array
+
+
 def labels(value: ArrayLike | None, n_samples: int, name: str = "y") -> NDArray[Any] | None:
     """Labels, one a sample, as a 1-D array of integers, bools or strings; None stays None."""
     if value is None:

@@ -94,6 +94,11 @@ def _allocate(n_bytes: int) -> Any:
     return cupy().empty(n_bytes, np.uint8)
 
 
+def beside(value: Any, other: Any) -> Any:
+    """A small NumPy array (indices, labels, levels) in the memory that `other` is in: copied to the device for an array there."""
+    return to_device(value) if is_on_device(other) else value
+
+
 def to_device(value: Any) -> Any:
     """A NumPy array copied to the current device; one that is there already as it is."""
     return cupy().asarray(value)
