@@ -34,11 +34,16 @@ def real_array(value: ArrayLike, name: str) -> NDArray[Any]:
 
 
 def samples(
-    value: ArrayLike, name: str = "X", *, min_samples: int = MIN_SAMPLES, feature_shape: tuple[int, ...] | None = None
+    value: ArrayLike,
+    name: str = "X",
+    *,
+    min_samples: int = MIN_SAMPLES,
+    feature_shape: tuple[int, ...] | None = None,
 ) -> tuple[NDArray[np.float64], tuple[int, ...]]:
     """`value` as float64 rows `(n_samples, n_features)`, C-contiguous, with the shape of one sample.
 
-    With `feature_shape`, the samples must have exactly that shape (rows for a model that is fitted already).
+    With `feature_shape`, the samples must have exactly that shape (rows for a model that is fitted already). The rows are
+    where `value` is.
     """
     array = real_array(value, name)
     if array.ndim not in (2, 3):
@@ -56,13 +61,14 @@ def samples(
         raise ValueError(f"{name} must have at least {min_samples} samples; got {len(array)} (collect or pool more rows)")
     if array.size == 0 and 0 in array.shape[1:]:
         raise ValueError(f"{name} must have at least one feature; got shape {array.shape} (drop the empty axis)")
-    rows = np.ascontiguousarray(array.reshape(len(array), math.prod(array.shape[1:])), dtype=np.float64)
+    xp = _device.namespace(array)
+    rows = xp.ascontiguousarray(array.reshape(len(array), math.prod(array.shape[1:])), dtype=np.float64)
     finite = np.isfinite(rows)
     if not finite.all():
-        row, column = np.argwhere(~finite)[0]
+        row, column = np.argwhere(~finite)[0].tolist()
         place = tuple(int(i) for i in (row, *np.unravel_index(column, array.shape[1:])))
         raise ValueError(
-            f"{name} must be finite; got {rows[row, column]} at index {place} and {int((~finite).sum())} such values in all "
+            f"{name} must be finite; got {float(rows[row, column])} at index {place} and {int((~finite).sum())} such values in all "
             "(drop or impute those samples)"
         )
     return rows, array.shape[1:]
@@ -112,6 +118,8 @@ def labels(value: ArrayLike | None, n_samples: int, name: str = "y") -> NDArray[
     """Labels, one a sample, as a 1-D array of integers, bools or strings; None stays None."""
     if value is None:
         return None
+    if _device.is_on_device(value):
+        raise TypeError(f"{name} must be in the host's memory; got an array on a CUDA device (pass {name}.get())")
     array = np.asarray(value)
     if array.ndim != 1 or len(array) != n_samples:
         raise ValueError(

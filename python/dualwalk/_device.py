@@ -107,3 +107,8 @@ def to_device(value: Any) -> Any:
 def to_host(value: Any) -> Any:
     """A CuPy array copied to the host's memory; anything else as it is."""
     return value.get() if is_on_device(value) else value
+
+
+def returned(result: Any, given: Any) -> Any:
+    """A result in the memory that what was `given` for it is in: copied to the host's for an array, or list, there."""
+    return result if is_on_device(given) else to_host(result)

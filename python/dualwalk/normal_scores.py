@@ -9,8 +9,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import _checks
+from . import _checks, _device
 from ._estimator import Estimator
+from ._runs import runs
 
 Float = NDArray[np.float64]
 
@@ -27,23 +28,23 @@ def half_rank_scores(n: int) -> Float:
     return table
 
 
-def _twice_mid_ranks(ordered: NDArray[Any]) -> NDArray[np.intp]:
-    """Twice the (0-based) mid-rank of every entry of columns that are sorted already."""
-    n = len(ordered)
-    index = np.arange(n)[:, None]
-    starts = np.ones(ordered.shape, dtype=bool)
-    np.not_equal(ordered[1:], ordered[:-1], out=starts[1:])
-    ends = np.ones(ordered.shape, dtype=bool)
-    ends[:-1] = starts[1:]
-    first = np.maximum.accumulate(np.where(starts, index, 0), axis=0)
-    last = np.minimum.accumulate(np.where(ends, index, n - 1)[::-1], axis=0)[::-1]
-    return first + last
-
-
 def tied_columns(ordered: Float) -> NDArray[np.bool_]:
     """Which of the sorted columns (n, d) have fewer than .9 n distinct values: (d,)."""
     n_distinct = 1 + np.count_nonzero(ordered[1:] != ordered[:-1], axis=0)
-    return np.asarray(n_distinct < TIED_BELOW * len(ordered))
+    tied: NDArray[np.bool_] = n_distinct < TIED_BELOW * len(ordered)
+    return tied
+
+
+def n_up_to(ordered: Float, values: Float) -> NDArray[np.intp]:
+    """How many entries of each sorted column (n, d) are at most each of its `values` (m, d): (m, d), all columns side by side."""
+    count = np.zeros_like(values, dtype=np.intp)
+    step = 1 << len(ordered).bit_length() - 1
+    while step:
+        trial = count + step
+        reached = np.take_along_axis(ordered, np.minimum(trial, len(ordered)) - 1, axis=0) <= values
+        count = np.where(reached & (trial <= len(ordered)), trial, count)
+        step //= 2
+    return count
 
 
 class NormalScores(Estimator):
@@ -66,10 +67,13 @@ class NormalScores(Estimator):
     shape of X; the inverse is float32 where `fit` saw float32, else float64. Inputs are never modified. The map is a pure
     function of the training rows: no random numbers.
 
+    CuPy arrays are taken and returned too: rows must be in the memory that the map was fitted in.
+
     Raises
     ------
     ValueError
-        X has the wrong number of axes, fewer than 8 samples (in `fit`), another sample shape than in `fit`, or NaN.
+        X has the wrong number of axes, fewer than 8 samples (in `fit`), another sample shape than in `fit`, or NaN; or it is
+        not in the memory of the training rows.
     TypeError
         X does not hold real numbers.
 
@@ -98,27 +102,24 @@ class NormalScores(Estimator):
 
     def fit(self, X: ArrayLike, y: Any = None) -> Self:
         """Learn the ranks of the training rows; `y` is ignored (scikit-learn's signature)."""
-        rows, shape = _checks.samples(X)
-        self._start(np.asarray(X).dtype, shape)
-        self._fit_rows(rows)
+        self.fit_transform(X)
         return self
 
     def fit_transform(self, X: ArrayLike, y: Any = None) -> Float:
         """The scores of the training rows themselves, faster than `fit(X).transform(X)` and equal to it."""
-        rows, shape = _checks.samples(X)
-        self._start(np.asarray(X).dtype, shape)
+        array = _checks.real_array(X, "X")
+        rows, shape = _checks.samples(array)
+        self._start(array.dtype, shape)
         return self._fit_rows(rows).reshape(len(rows), *shape)
 
     def transform(self, X: ArrayLike) -> Float:
         """Normal scores of X, in the shape of X (float64)."""
-        self._check_fitted("feature_shape_")
-        rows, shape = _checks.samples(X, min_samples=0, feature_shape=self.feature_shape_)
+        rows, shape = self._samples(X, "X")
         return self._scores(rows).reshape(len(rows), *shape)
 
     def inverse_transform(self, z: ArrayLike) -> NDArray[Any]:
         """Values with the scores z, in the shape of z."""
-        self._check_fitted("feature_shape_")
-        rows, shape = _checks.samples(z, "z", min_samples=0, feature_shape=self.feature_shape_)
+        rows, shape = self._samples(z, "z")
         return self._values(rows).reshape(len(rows), *shape).astype(self._dtype, copy=False)
 
     # What follows works on checked float64 rows (n, d); the sampler's folds call it directly.
@@ -127,12 +128,18 @@ class NormalScores(Estimator):
         self._dtype = np.dtype(np.float32 if dtype == np.float32 else np.float64)
         self.feature_shape_ = shape
 
+    def _samples(self, X: ArrayLike, name: str) -> tuple[Float, tuple[int, ...]]:
+        self._check_fitted("feature_shape_")
+        array = _checks.beside(X, name, self._ordered, None)
+        return _checks.samples(array, name, min_samples=0, feature_shape=self.feature_shape_)
+
     def _fit_rows(self, rows: Float) -> Float:
         """Learn from `rows`, and return their scores."""
         n, d = rows.shape
         order = np.argsort(rows, axis=0, kind="stable")
         self._ordered = np.take_along_axis(rows, order, axis=0)
-        self._ordered_scores = half_rank_scores(n)[_twice_mid_ranks(self._ordered)]
+        first, last = runs(self._ordered)
+        self._ordered_scores = _device.beside(half_rank_scores(n), rows)[first + last]
         self.tied_ = tied_columns(self._ordered)
         self.n_features_in_ = d
         scores = np.empty_like(rows)
@@ -140,25 +147,40 @@ class NormalScores(Estimator):
         return scores
 
     def _scores(self, rows: Float) -> Float:
+        if _device.is_on_device(rows):
+            return self._interpolated(rows)
         scores = np.empty_like(rows)
         for j in range(rows.shape[1]):
             # Equal training values have equal scores, so the repeated abscissae are harmless.
             scores[:, j] = np.interp(rows[:, j], self._ordered[:, j], self._ordered_scores[:, j])
         return scores
 
+    def _interpolated(self, rows: Float) -> Float:
+        """np.interp of all columns at once: on a device a launch costs more than a column."""
+        last = len(self._ordered) - 1
+        below = np.maximum(n_up_to(self._ordered, rows) - 1, 0)
+        above = np.minimum(below + 1, last)
+        start, stop = (np.take_along_axis(self._ordered, place, axis=0) for place in (below, above))
+        low, high = (np.take_along_axis(self._ordered_scores, place, axis=0) for place in (below, above))
+        gap = stop - start
+        share = np.clip((rows - start) / np.where(gap > 0, gap, np.inf), 0.0, 1.0)
+        scores: Float = low + share * (high - low)
+        return scores
+
     def _values(self, scores: Float) -> Float:
         n, d = self._ordered.shape
-        table = half_rank_scores(n)
+        xp = _device.namespace(scores)
+        table = _device.beside(half_rank_scores(n), scores)
         # All columns share the grid of scores: one interpolation gives every score its place between two ranks.
-        place = np.interp(scores, table[0::2], np.arange(n))
+        place = np.interp(scores, table[0::2].copy(), xp.arange(n))
         lower = np.minimum(place.astype(np.intp), n - 2)
         share = place - lower
         flat = self._ordered.ravel()
         lower *= d
-        lower += np.arange(d)
+        lower += xp.arange(d)
         values: Float = (1.0 - share) * flat[lower] + share * flat[lower + d]
-        if self.tied_.any():
-            edges = table[1::2]  # the score where rank k ends and rank k + 1 begins
+        if bool(self.tied_.any()):
+            edges = table[1::2].copy()  # the score where rank k ends and rank k + 1 begins
             step = np.searchsorted(edges, scores[:, self.tied_], side="right")
             values[:, self.tied_] = np.take_along_axis(self._ordered[:, self.tied_], step, axis=0)
         return values

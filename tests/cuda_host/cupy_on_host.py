@@ -50,7 +50,7 @@ class ndarray(NDArrayOperatorsMixin):
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if ufunc.__name__ not in _NAMES["functions"] and ufunc.__name__ not in _NAMES["linalg"]:
             return NotImplemented
-        function = ufunc if method == "__call__" else getattr(ufunc, method)
+        function = ufunc if method == "__call__" else _method(ufunc, method)
         if isinstance(kwargs.get("out"), tuple):
             kwargs["out"] = kwargs["out"][0] if len(kwargs["out"]) == 1 else kwargs["out"]
         return _call(function, inputs, kwargs)
@@ -191,6 +191,15 @@ def _checked(part: str, name: str) -> Callable[..., Any]:
     return call
 
 
+def _method(ufunc: Any, name: str) -> Any:
+    """A ufunc's method, for the few ufuncs whose method CuPy has."""
+    scattered = ("add", "subtract", "maximum", "minimum", "bitwise_and", "bitwise_or", "bitwise_xor")
+    known = {"reduce": ("add", "multiply"), "accumulate": ("add", "multiply"), "reduceat": ("add",), "at": scattered}
+    if name in known and ufunc.__name__ not in known[name]:
+        raise NotImplementedError(f"`cupy_{ufunc.__name__}.{name}` is not supported yet")
+    return getattr(ufunc, name)
+
+
 class _Ufunc:
     def __init__(self, ufunc: Any) -> None:
         self._ufunc = ufunc
@@ -200,7 +209,7 @@ class _Ufunc:
         return _call(self._ufunc, args, kwargs)
 
     def __getattr__(self, name: str) -> Any:
-        method = getattr(self._ufunc, name)
+        method = _method(self._ufunc, name)
         return (lambda *args, **kwargs: _call(method, args, kwargs)) if callable(method) else method
 
 
