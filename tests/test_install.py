@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -25,7 +26,7 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
         pytest.importorskip(module)
     folder = tmp_path_factory.mktemp("bare")
     command = [sys.executable, "-m", "pip", "install", "-v", "--no-build-isolation", "--no-deps", "--no-index"]
-    environment = {**os.environ, "CC": "/bin/false", "CXX": "/bin/false"}
+    environment = {**os.environ, "CC": "/bin/false", "CXX": "/bin/false", "DUALWALK_CUDA": "AUTO"}
     done = subprocess.run(
         [*command, "--target", str(folder), str(SOURCE)], capture_output=True, text=True, env=environment, check=False
     )
@@ -84,3 +85,45 @@ def test_the_report_names_the_extra_it_needs(bare: tuple[Path, str], tmp_path: P
     assert "dualwalk[report]" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert not (tmp_path / "r.html").exists()
+
+
+def cuda_build(folder: Path, nvcc: Path, wanted: str) -> subprocess.CompletedProcess[str]:
+    """What building the CUDA module says with this nvcc; the rest of the library is not built."""
+    cmake = shutil.which("cmake")
+    if cmake is None:
+        pytest.skip("cmake is not on PATH")
+    pybind11 = pytest.importorskip("pybind11")
+    settings = [f"-DCMAKE_CUDA_COMPILER={nvcc}", f"-DDUALWALK_CUDA={wanted}", f"-DPython_EXECUTABLE={sys.executable}"]
+    configure = [cmake, "-S", str(SOURCE), "-B", str(folder), f"-Dpybind11_DIR={pybind11.get_cmake_dir()}", *settings]
+    done = subprocess.run(configure, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    build = [cmake, "--build", str(folder), "--target", "dualwalk_cuda"]
+    return subprocess.run(build, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("wanted", ["AUTO", "ON"])
+def test_a_broken_nvcc_costs_the_cuda_kernels_alone(tmp_path: Path, wanted: str) -> None:
+    nvcc = tmp_path / "nvcc"
+    nvcc.write_text("#!/bin/sh\necho this nvcc is broken >&2\nexit 1\n")
+    nvcc.chmod(0o755)
+    done = cuda_build(tmp_path / "build", nvcc, wanted)
+    said = " ".join((done.stdout + done.stderr).split())
+    assert (done.returncode == 0) == (wanted == "AUTO"), said
+    assert ("are left out" if wanted == "AUTO" else "could not be built") in said
+    assert not list((tmp_path / "build").glob("cuda/module/*"))
+
+
+def test_cuda_is_left_out_where_it_is_not_wanted(tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match="must be AUTO, ON or OFF; got 'maybe'"):
+        cuda_build(tmp_path / "maybe", tmp_path / "nvcc", "maybe")
+    assert "dualwalk_cuda" in cuda_build(tmp_path / "off", tmp_path / "nvcc", "OFF").stderr  # there is no such target
+
+
+def test_importing_the_package_loads_no_gpu_library() -> None:
+    program = """
+import sys, dualwalk as dw
+dw.permute_marginals([[1.0], [2.0]])
+print([name for name in ("cupy", "torch", "dualwalk._cuda") if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=False)
+    assert done.stdout == "[]\n", done.stderr

@@ -34,37 +34,44 @@ def main(arguments: list[str] | None = None) -> int:
     if reason is not None:
         print(f"benchmarks.gpu: {reason}", file=sys.stderr)
         return 2
-    results = run(cases, options.seconds)
     options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "benchmarks.json").write_text(json.dumps(results, indent=1) + "\n")
-    (options.out / "benchmarks.md").write_text(markdown(results))
+    results = run(cases, options.seconds, options.out)
     print("\n".join(table(results["rows"])))
     if results["left"]:
         print(f"left for want of time: {', '.join(results['left'])}")
     return 0 if all(row["right"] for row in results["rows"]) else 1
 
 
-def run(cases: list[Case], budget: float) -> dict[str, Any]:
-    """Every case that starts within `budget` seconds."""
+def run(cases: list[Case], budget: float, out: Path) -> dict[str, Any]:
+    """Every case that starts within `budget` seconds; what is known is written after each."""
     xp = _device.cupy()
     clock = Clock(xp)
     limits = Limits(xp, clock)
     limits.rate("copy")  # the first work on a device that was idle raises its clocks
     start = time.perf_counter()
-    rows, left = [], []
+    rows: list[dict[str, Any]] = []
+    left: list[str] = []
+    results = {"about": description(), "rows": rows, "left": left}
     for case in cases:
         if time.perf_counter() - start > budget:
             left.append(case.name)
+            write(results, out)
             continue
         began = time.perf_counter()
         try:
             rows.append(measure(case, xp, clock, limits))
         except Exception as error:  # noqa: BLE001 - inputs that could not be made, say; what was measured so far is kept
             rows.append(failed(case, f"{type(error).__name__}: {error}"))
+        write(results, out)
         time_of = rows[-1]["times"].get(OURS)
         said = seconds(time_of["seconds"]) if time_of else rows[-1]["failed"][OURS]
         print(f"{case.name}: {said} ({time.perf_counter() - began:.1f} s in all)", flush=True)
-    return {"about": description(), "rows": rows, "left": left}
+    return results
+
+
+def write(results: dict[str, Any], out: Path) -> None:
+    (out / "benchmarks.json").write_text(json.dumps(results, indent=1) + "\n")
+    (out / "benchmarks.md").write_text(markdown(results))
 
 
 def description() -> dict[str, str]:
