@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from . import __version__, backends
+from . import __version__, _device, backends
 from ._threads import resolve_n_threads
 
-EXTRAS = {"numba": "numba", "matplotlib": "report", "rich": "cli"}
+EXTRAS = {"numba": "numba", "matplotlib": "report", "rich": "cli", "cupy": "cuda13"}
+DISTRIBUTIONS = {"cupy": ("cupy-cuda13x", "cupy-cuda12x", "cupy")}  # where a package comes under other names than its own
 
 
 def config_info() -> dict[str, Any]:
@@ -35,7 +36,8 @@ def config_info() -> dict[str, Any]:
         "simd_level": simd,
         "simd_levels": levels,
         "n_threads": resolve_n_threads(),
-        "cuda": "not available: version 0.1 has CPU kernels only",
+        "cuda": _cuda(),
+        "cuda_built": _cuda_built(),
         "extras": {package: _extra(package, extra) for package, extra in EXTRAS.items()},
     }
 
@@ -69,9 +71,34 @@ class _Shown(dict[str, Any]):
         return "<the configuration printed above>"
 
 
+def _cuda() -> str:
+    reason = _device.why_not()
+    if reason is not None:
+        return f"not available: {reason}"
+    facts = _device.kernels().facts()
+    return (
+        f"available: {facts['device']}, capability {facts['capability']}, {facts['multiprocessors']} multiprocessors, "
+        f"{facts['memory'] / 2**30:.0f} GiB, driver for CUDA {facts['driver']}"
+    )
+
+
+def _cuda_built() -> str:
+    """The architectures of the CUDA kernels, which are known where no device is."""
+    try:
+        facts = _device.kernels().facts()
+    except ImportError:
+        return "none (the CUDA kernels are not here)"
+    return f"{facts['architectures']} (CUDA runtime {facts['runtime']})"
+
+
 def _extra(package: str, extra: str) -> str:
     if importlib.util.find_spec(package) is None:
         return f'not installed (pip install "dualwalk[{extra}]")'
-    from importlib.metadata import version  # slow to import, and only needed here
+    from importlib import metadata  # slow to import, and only needed here
 
-    return version(package)
+    for name in DISTRIBUTIONS.get(package, (package,)):
+        try:
+            return metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return "installed"
