@@ -8,10 +8,11 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import _checks, backends
+from . import _checks, _device, backends
 from ._threads import resolve_n_threads
 from .backends import reference
 from .duals.local_covariance import LocalCovariance
+from .duals.mlp import MLPDual
 
 
 class Dual(Protocol):
@@ -60,6 +61,7 @@ def walk(
     tolerance: float = 1e-3,
     preconditioner: LocalCovariance | ArrayLike | None = None,
     base: str | None = None,
+    precision: str | None = None,
     n_threads: int | None = None,
     backend: str | None = None,
 ) -> WalkResult:
@@ -100,6 +102,9 @@ def walk(
     base : None, "normal" or "marginals"
         q above: N(0, I), which duals of normal scores are against, or a LocalDual's own local marginals. Not with a target.
         `.f` stays the dual function, without log q.
+    precision : None, "tf32" or "bf16"
+        For an MLPDual on a device, in float32: what the products of its steps may be rounded to where tensor cores take them,
+        11 or 8 bits in place of 24. None keeps float32's precision.
 
     Returns
     -------
@@ -110,6 +115,13 @@ def walk(
     -----
     A walk whose f or gradient stops being finite ends at that point, and a RuntimeWarning says how many did. Ctrl-C stops the
     batch within a second. Backends agree to rounding. Source: the gradient walk of Garg et al. 2024 (arXiv 2404.07377).
+
+    Starts on a CUDA device (CuPy's, or another library's arrays) are walked there, on CuPy's current stream, and the result is
+    CuPy's; target, bounds and preconditioner are numbers or arrays there too. The call does not wait for the device, so what
+    only the numbers could tell is not told: starts that are not finite end as walks that took no step, starts outside the bounds
+    are clipped by their first step, and no warning counts the walks that ended early. A target is the exception: whether it can
+    be reached is asked before the first step. A dual of the caller's own gets all rows at every step, as CuPy arrays, also those
+    of walks that have ended. One batch gives the same bits in every run; batches of other sizes agree to rounding.
 
     Raises
     ------
@@ -137,25 +149,30 @@ def walk(
     noise = _checks.real(noise, "noise", minimum=0)
     tolerance = _checks.real(tolerance, "tolerance", above=0)
     x = starts(x0, getattr(dual, "n_features", None), getattr(dual, "n_walks", None))
+    on_device = _device.is_on_device(x)
+    if isinstance(dual, MLPDual):
+        dual.check_beside(x, "x0")
     low, high = _box(bounds, x)
-    goal = _target(target, len(x), x.dtype)
+    goal = _target(target, x)
     shape = _preconditioner(preconditioner, x)
     density = _density(dual, base, goal)
+    _check_precision(precision, density, x)
     seed = _checks.seed(seed)
     threads = resolve_n_threads(n_threads)
-    chosen = backends.choose(backend)
+    backends.choose(backend, x)
     if goal is not None and noise == 0 and hasattr(dual, "reachable"):
         path_length = steps * size * (1.0 if shape is None else shape.largest)
         _check_reachable(dual, x, goal, steps, size, path_length, low, high, tolerance)
-    trajectory = np.empty((len(x), steps + 1, x.shape[1]), x.dtype) if record else None
-    plan = reference.WalkPlan(steps, size, noise, tolerance, goal, low, high, seed, trajectory, threads, shape)
-    job = getattr(density, "walk_job", None)
+    xp = _device.namespace(x)
+    trajectory = xp.empty((len(x), steps + 1, x.shape[1]), x.dtype) if record else None
+    plan = reference.WalkPlan(steps, size, noise, tolerance, goal, low, high, seed, trajectory, threads, shape, precision)
     if x.size == 0:
-        nothing = np.empty(len(x))
-        return WalkResult(x, nothing, nothing.astype(np.int64), nothing.astype(bool), trajectory)
-    run = backends.job(job, chosen) if job is not None else reference.walk
+        return WalkResult(x, xp.empty(len(x)), xp.empty(len(x), np.int64), xp.empty(len(x), np.bool_), trajectory)
+    job = getattr(density, "walk_job", None) or ("walk_any" if on_device else None)
+    run = backends.job(job, backend, x) if job is not None else reference.walk
     state = run(density, x, plan)
-    warn_of_lost(state, f"use a smaller step_size (it was {size:g}) or bounds")
+    if not on_device:
+        warn_of_lost(state, f"use a smaller step_size (it was {size:g}) or bounds")
     f = state.f if density is dual else reference.dual_at(dual, x, np.arange(len(x)), len(x))[0].astype(np.float64)
     return WalkResult(x, f, state.n_steps, state.reached, trajectory)
 
@@ -170,6 +187,36 @@ def warn_of_lost(state: reference.WalkState, remedy: str) -> None:
             RuntimeWarning,
             stacklevel=3,
         )
+
+
+def _check_precision(precision: Any, dual: Any, x: NDArray[Any]) -> None:
+    if precision is None:
+        return
+    _checks.choice(precision, "precision", ("tf32", "bf16"))
+    if not (isinstance(dual, MLPDual) and _device.is_on_device(x) and x.dtype == np.float32):
+        where = "a CUDA device" if _device.is_on_device(x) else "the host's memory"
+        raise ValueError(
+            f"precision={precision!r} is for an MLPDual with float32 starts on a CUDA device; got a {type(dual).__name__} with "
+            f"{x.dtype} starts in {where} (leave precision out: products are then as exact as the starts' dtype)"
+        )
+
+
+def _beside(value: ArrayLike, name: str, x: NDArray[Any]) -> NDArray[Any]:
+    """An argument as an array in the memory and the dtype of x: numbers go anywhere, arrays stay where they are."""
+    array = _checks.real_array(value, name)
+    here, there = _device.is_on_device(x), _device.is_on_device(array)
+    if here and not there and array.ndim == 0:
+        return _device.cupy().full((), array.item(), x.dtype)  # type: ignore[no-any-return]
+    if here != there:
+        remedy = f"pass cupy.asarray({name})" if here else f"pass {name}.get()"
+        raise TypeError(
+            f"{name} must be in the same memory as x0; got an array {_where(there)} for starts {_where(here)} ({remedy})"
+        )
+    return array.astype(x.dtype)
+
+
+def _where(on_device: bool) -> str:
+    return "on a CUDA device" if on_device else "in the host's memory"
 
 
 class _AgainstNormal:
@@ -208,6 +255,12 @@ def _preconditioner(value: Any, x: NDArray[Any]) -> LocalCovariance | None:
     if value is None:
         return None
     shape = value if isinstance(value, LocalCovariance) else LocalCovariance.from_matrix(value)
+    here, there = _device.is_on_device(x), _device.is_on_device(shape.factor)
+    if here != there:
+        raise TypeError(
+            f"preconditioner must be in the same memory as x0; got one {_where(there)} for starts {_where(here)} "
+            "(build it from arrays there)"
+        )
     if shape.n_features != x.shape[1] or shape.n_walks not in (None, len(x)):
         wanted = f"{x.shape[1]} features and {len(x)} neighbourhoods, or one for all walks"
         raise ValueError(
@@ -218,7 +271,7 @@ def _preconditioner(value: Any, x: NDArray[Any]) -> LocalCovariance | None:
 
 
 def starts(x0: ArrayLike, n_features: int | None, n_walks: int | None) -> NDArray[Any]:
-    """x0 as a C-contiguous copy (n_walks, n_features), float32 or float64, finite."""
+    """x0 as a C-contiguous copy (n_walks, n_features), float32 or float64; finite, if NumPy's."""
     array = _checks.real_array(x0, "x0")
     if array.ndim != 2 or (n_features is not None and array.shape[1] != n_features):
         wanted = "n_features" if n_features is None else n_features
@@ -229,11 +282,11 @@ def starts(x0: ArrayLike, n_features: int | None, n_walks: int | None) -> NDArra
             f"x0 must hold {n_walks} walks, one for each neighbourhood of the dual; got {len(array)} "
             "(select the dual's rows, or build it with one neighbourhood for all)"
         )
-    x = np.array(array, np.float32 if array.dtype == np.float32 else np.float64, order="C")
-    if not np.isfinite(x).all():
+    x = _device.namespace(array).array(array, np.float32 if array.dtype == np.float32 else np.float64, order="C")
+    if not _device.is_on_device(x) and not np.isfinite(x).all():
         row = int((~np.isfinite(x)).any(axis=1).argmax())
         raise ValueError(f"x0 must be finite; got NaN or infinity in row {row} (drop or repair that start)")
-    return x
+    return x  # type: ignore[no-any-return]
 
 
 def _box(bounds: tuple[ArrayLike, ArrayLike] | None, x: NDArray[Any]) -> tuple[NDArray[Any] | None, NDArray[Any] | None]:
@@ -243,13 +296,17 @@ def _box(bounds: tuple[ArrayLike, ArrayLike] | None, x: NDArray[Any]) -> tuple[N
         raise ValueError(f"bounds must be a pair (low, high); got {bounds!r} (pass two numbers or two arrays)")
     ends = []
     for end, name in zip(bounds, ("low", "high"), strict=True):
-        array = _checks.real_array(end, f"bounds: {name}").astype(x.dtype)
+        array = _beside(end, f"bounds: {name}", x)
         if array.shape not in {(), (x.shape[1],)}:
             raise ValueError(
                 f"bounds: {name} must be a number or have shape ({x.shape[1]},); got {array.shape} (one for each feature)"
             )
-        ends.append(np.ascontiguousarray(np.broadcast_to(array, x.shape[1:])))
+        ends.append(_device.namespace(x).ascontiguousarray(np.broadcast_to(array, x.shape[1:])))
     low, high = ends
+    if _device.is_on_device(x):  # two numbers are looked at, arrays are not waited for
+        if not any(map(_device.is_on_device, bounds)) and not bounds[0] <= bounds[1]:  # type: ignore[operator]
+            raise ValueError(f"bounds must have low <= high; got {bounds[0]} and {bounds[1]} (swap them)")
+        return low, high
     if not (low <= high).all():
         j = int((~(low <= high)).argmax())
         raise ValueError(f"bounds must have low <= high; got {low[j]} and {high[j]} for feature {j} (swap them)")
@@ -263,18 +320,18 @@ def _box(bounds: tuple[ArrayLike, ArrayLike] | None, x: NDArray[Any]) -> tuple[N
     return low, high
 
 
-def _target(target: ArrayLike | None, n_walks: int, dtype: np.dtype[Any]) -> NDArray[Any] | None:
+def _target(target: ArrayLike | None, x: NDArray[Any]) -> NDArray[Any] | None:
     if target is None:
         return None
-    array = _checks.real_array(target, "target").astype(dtype)
+    array, n_walks = _beside(target, "target", x), len(x)
     if array.shape not in {(), (n_walks,)}:
         raise ValueError(
             f"target must be a number or have shape ({n_walks},); got {array.shape} (one value of f for each walk)"
         )
     if not np.isfinite(array).all():
-        bad = array[~np.isfinite(array)].flat[0]
+        bad = float(array[~np.isfinite(array)][0])
         raise ValueError(f"target must be finite, or it cannot be reached; got {bad} (pass a value of f, in nats)")
-    return np.ascontiguousarray(np.broadcast_to(array, (n_walks,)))
+    return _device.namespace(x).ascontiguousarray(np.broadcast_to(array, (n_walks,)))  # type: ignore[no-any-return]
 
 
 def _check_reachable(
@@ -294,6 +351,6 @@ def _check_reachable(
     if beyond.any():
         row = int(beyond.argmax())
         raise ValueError(
-            f"target cannot be reached: walk {row} wants f = {target[row]:g}, and {n_steps} steps of size {step_size:g} from its "
-            f"start keep f in [{below[row]:g}, {above[row]:g}] (choose a target in that range, or more or larger steps)"
+            f"target cannot be reached: walk {row} wants f = {float(target[row]):g}, and {n_steps} steps of size {step_size:g} from its "
+            f"start keep f in [{float(below[row]):g}, {float(above[row]):g}] (choose a target in that range, or more or larger steps)"
         )

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import _device
 from ._reference_draws import RENOISE, normals
 
 
@@ -26,6 +27,7 @@ class WalkPlan:
     trajectory: NDArray[Any] | None  # (n_walks, n_steps + 1, n_features), filled by the walk
     n_threads: int
     preconditioner: Any = None  # a LocalCovariance C: steps go along C g, and the noise has covariance C
+    precision: str | None = None  # "tf32" or "bf16": a leave for tensor cores
 
 
 @dataclass
@@ -155,7 +157,13 @@ def dual_at(dual: Any, x: NDArray[Any], walks: NDArray[np.int64], n_walks: int) 
     """f and its gradient at rows that belong to these walks; a dual with a state for each walk is told which."""
     at = dual.select(walks) if len(walks) < n_walks and hasattr(dual, "select") else dual
     value, gradient = at.value_and_gradient(x)
-    value, gradient = np.asarray(value), np.asarray(gradient)
+    if not _device.is_on_device(x):
+        value, gradient = np.asarray(value), np.asarray(gradient)
+    elif not (_device.is_on_device(value) and _device.is_on_device(gradient)):
+        raise TypeError(
+            f"dual.value_and_gradient(x) must return CuPy arrays for a CuPy array; got {type(value).__name__} and "
+            f"{type(gradient).__name__} (nothing is copied from one memory to the other)"
+        )
     if value.shape != (len(x),) or gradient.shape != x.shape:
         raise ValueError(
             f"dual.value_and_gradient(x) must return f of shape {(len(x),)} and a gradient of shape {x.shape}; "

@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 
 from .. import _device
+from ._cuda_walk import walk_any
+from ._cuda_walk_mlp import walk_mlp
 
-__all__ = ["draw_integers", "draw_normals", "philox"]
+__all__ = ["draw_integers", "draw_normals", "philox", "walk_any", "walk_mlp"]
 
 Array = Any  # CuPy's ndarray, which has no types
 
