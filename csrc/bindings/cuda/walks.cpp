@@ -5,6 +5,9 @@
 
 namespace dualwalk::cuda {
 
-void bind_walks(py::module_& m) { bind_walk_mlp(m); }
+void bind_walks(py::module_& m) {
+  bind_walk_mlp(m);
+  bind_walk_local(m);
+}
 
 }  // namespace dualwalk::cuda

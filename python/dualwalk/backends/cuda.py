@@ -12,9 +12,17 @@ import numpy as np
 
 from .. import _device
 from ._cuda_walk import walk_any
+from ._cuda_walk_local import walk_local
 from ._cuda_walk_mlp import walk_mlp
 
-__all__ = ["draw_integers", "draw_normals", "philox", "walk_any", "walk_mlp"]
+__all__ = [
+    "draw_integers",
+    "draw_normals",
+    "philox",
+    "walk_any",
+    "walk_local",
+    "walk_mlp",
+]
 
 Array = Any  # CuPy's ndarray, which has no types
 
