@@ -1,9 +1,11 @@
-"""Distances between rows and nearest neighbours, by one matrix product."""
+"""Distances between rows and nearest neighbours, by one matrix product; on a device for arrays that are there."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+
+from . import _device
 
 Float = NDArray[np.float64]
 
@@ -26,12 +28,13 @@ def nearest_neighbors(points: Float, k: int, queries: Float | None = None) -> ND
     """
     n_nearest = min(k + 1, len(points))
     rows = points if queries is None else queries
-    nearest = np.empty((len(rows), n_nearest), dtype=np.intp)
+    xp = _device.namespace(rows)
+    nearest = xp.empty((len(rows), n_nearest), dtype=np.intp)
     block = max(1, 2**24 // max(1, len(points)))  # at most 128 MiB of distances at a time
     for begin in range(0, len(rows), block):
         squares = squared_distances(rows[begin : begin + block], points)
         if queries is None:
-            own = np.arange(len(squares))
+            own = xp.arange(len(squares))
             squares[own, begin + own] = -1.0  # a duplicate must not come before the point itself
         nearest[begin : begin + block] = smallest(squares, n_nearest)
     return nearest
@@ -39,7 +42,7 @@ def nearest_neighbors(points: Float, k: int, queries: Float | None = None) -> ND
 
 def smallest(squares: Float, k: int) -> NDArray[np.intp]:
     """Columns of the k smallest values of every row, smallest first, equal ones by column: (n, k)."""
-    if squares.shape[1] < MANY:
+    if squares.shape[1] < MANY or _device.is_on_device(squares):  # CuPy partitions by sorting
         return np.argsort(squares, axis=1, kind="stable")[:, :k]
     found = np.sort(np.argpartition(squares, k - 1, axis=1)[:, :k], axis=1)
     values = np.take_along_axis(squares, found, axis=1)
@@ -57,6 +60,7 @@ def column_scale(rows: Float) -> Float:
     Distances between samples are taken in these units: a nearly constant column does not dominate them.
     """
     deviation: Float = rows.std(axis=0)
-    positive = deviation[deviation > 0]
-    floor = 0.1 * float(np.median(positive)) if len(positive) else 1.0
-    return np.maximum(deviation, floor)
+    ordered = np.sort(np.where(deviation > 0, deviation, np.inf))
+    n = np.count_nonzero(deviation > 0)
+    median = 0.5 * (ordered[(n - 1) // 2] + ordered[n // 2])
+    return np.maximum(deviation, np.where(n > 0, 0.1 * median, 1.0))

@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .. import _checks
+from .. import _checks, _device
 
 Float = NDArray[np.float64]
 
@@ -53,6 +53,9 @@ class LocalDual:
     `value`, `gradient` and `value_and_gradient` take x (n_rows, d), float32 or float64, and return new float64 arrays
     (n_rows,) and (n_rows, d). Nothing here is random except `diffuse`, which draws from the generator it is given.
 
+    With points on a CUDA device the dual lives there: its arrays are CuPy's, and x must be on the device too. Checks of the
+    arguments and `density("normal")` wait for the device; nothing else does.
+
     Raises
     ------
     ValueError
@@ -81,7 +84,8 @@ class LocalDual:
 
     def __init__(self, points: ArrayLike, neighbors: ArrayLike, *, shrinkage: float) -> None:
         rows = check_points(points)
-        index = check_neighbors(neighbors, len(rows))
+        index = _device.beside(check_neighbors(neighbors, len(rows)), rows)
+        xp = _device.namespace(rows)
         s = _checks.real(shrinkage, "shrinkage", above=0.0)
         if s > 1.0:
             raise ValueError(
@@ -93,7 +97,7 @@ class LocalDual:
 
         n_neighbors = index.shape[1] - 1
         local = rows[index]
-        self.mean = np.ascontiguousarray(local.mean(axis=1))
+        self.mean = xp.ascontiguousarray(local.mean(axis=1))
         local -= self.mean[:, None, :]
         spread = np.einsum("bkd,bkd->bd", local, local) / n_neighbors
         floor = np.maximum(VARIANCE_FLOOR * spread.mean(axis=1, keepdims=True), 1e-12)
@@ -101,12 +105,12 @@ class LocalDual:
         delta = variance - (1.0 - s) * spread  # s * variance, except where the floor holds the variance up
 
         scaled = math.sqrt((1.0 - s) / n_neighbors) * local  # U, with S = U^T U + diag(delta)
-        capacitance = np.eye(index.shape[1]) + (scaled / delta[:, None, :]) @ scaled.transpose(0, 2, 1)
+        capacitance = xp.eye(index.shape[1]) + (scaled / delta[:, None, :]) @ scaled.transpose(0, 2, 1)
         lower = np.linalg.cholesky(capacitance)
         scaled /= delta[:, None, :]
-        self.factor = np.ascontiguousarray(np.linalg.solve(lower, scaled))
+        self.factor = xp.ascontiguousarray(np.linalg.solve(lower, scaled))
         self.deviation = np.sqrt(variance)
-        self.curvature = np.ascontiguousarray(1.0 / variance - 1.0 / delta)
+        self.curvature = xp.ascontiguousarray(1.0 / variance - 1.0 / delta)
         log_det = 2.0 * np.log(np.diagonal(lower, axis1=1, axis2=2)).sum(axis=1)
         self.constant = -0.5 * log_det + 0.5 * np.log(variance / delta).sum(axis=1)
 
@@ -140,9 +144,10 @@ class LocalDual:
         """The dual of these rows alone (the walks of a stack that are still under way); one neighbourhood serves any rows."""
         if len(self.mean) == 1:
             return self
+        xp = _device.namespace(self.mean)
         part = copy(self)
         for name in ("mean", "curvature", "factor", "constant", "deviation", "_neighbors"):
-            setattr(part, name, np.ascontiguousarray(getattr(self, name)[rows]))
+            setattr(part, name, xp.ascontiguousarray(getattr(self, name)[rows]))
         return part
 
     def in_deviations(self) -> Self:
@@ -172,14 +177,12 @@ class LocalDual:
         # f - |z|^2 / 2 is a quadratic about another centre: solve (diag(bent) + factor^T factor) shift = mean.
         bent = self.curvature - 1.0
         weighted = self.factor / -bent[:, None, :]
-        inner = np.eye(self.factor.shape[1]) - np.matmul(weighted, self.factor.transpose(0, 2, 1))
-        try:
-            np.linalg.cholesky(inner)
-        except np.linalg.LinAlgError:
+        inner = _device.namespace(weighted).eye(self.factor.shape[1]) - np.matmul(weighted, self.factor.transpose(0, 2, 1))
+        if not positive_definite(inner):
             raise ValueError(
                 "base='normal' makes no density of this local dual: N(0, I) exp f grows without bound along some direction "
                 "(use base='marginals', the neighbourhood's own marginals, which this f is against)"
-            ) from None
+            )
         first = self.mean / bent
         correction = np.linalg.solve(inner, np.matmul(self.factor, first[:, :, None]))
         shift = first + np.matmul(correction.transpose(0, 2, 1), weighted)[:, 0]
@@ -197,7 +200,7 @@ class LocalDual:
         grows at most exponentially; inside a box it is bounded by the corners.
         """
         y = self._offset(x0)
-        steepest = np.linalg.norm(self.factor, ord=2, axis=(1, 2)) ** 2
+        steepest = largest_square(self.factor)
         lowest = -self.curvature.min(axis=1)
         with np.errstate(over="ignore", invalid="ignore"):
             squares = np.einsum("nd,nd->n", y, y) * np.exp(2.0 * path_length * np.maximum(steepest, lowest))
@@ -213,17 +216,18 @@ class LocalDual:
 
             z = m + e^-t (x - m) + sqrt(1 - e^-2t) N^T eps / sqrt(K),   eps ~ N(0, I).
 
-        x is (n_rows, d); time is in units of the walk's relaxation time, `math.inf` forgets the start. Returns float64.
+        x is (n_rows, d); time is in units of the walk's relaxation time, `math.inf` forgets the start. Returns float64. The
+        generator's numbers are made by the host, and copied for a dual on a device.
         """
         y = self._offset(x)
         t = time if time == math.inf else _checks.real(time, "time", minimum=0.0)
         decay = math.exp(-t)
         index = np.broadcast_to(self._neighbors, (len(y), self._neighbors.shape[1]))
-        noise = math.sqrt(1.0 - decay**2) * noise_weights(len(index), index.shape[1], generator)
+        noise = math.sqrt(1.0 - decay**2) * _device.beside(noise_weights(len(index), index.shape[1], generator), y)
         return self.mean + decay * y + weighted_rows(noise, index, self._points)
 
     def _offset(self, x: ArrayLike) -> Float:
-        array = _checks.real_array(x, "x")
+        array = _checks.beside(x, "x", self.mean, None)
         stack = len(self.mean)
         if array.ndim != 2 or array.shape[1] != self.n_features or stack not in (1, len(array)):
             wanted = f"({'n_rows' if stack == 1 else stack}, {self.n_features})"
@@ -231,7 +235,7 @@ class LocalDual:
                 f"x must have shape {wanted}; got {array.shape} (row r of x lives in neighbourhood r; "
                 "build the dual with one neighbourhood to use it for any number of rows)"
             )
-        offset: Float = np.asarray(array, dtype=np.float64) - self.mean
+        offset: Float = array.astype(np.float64, copy=False) - self.mean
         return offset
 
     def _project(self, y: Float) -> Float:
@@ -267,14 +271,34 @@ def noise_weights(n_rows: int, n_members: int, generator: np.random.Generator) -
 
 def weighted_rows(weights: Float, index: NDArray[np.intp], points: Float) -> Float:
     """sum_k weights[r, k] points[index[r, k]], (n_rows, d), by matrix products over blocks of rows."""
-    total = np.empty((len(weights), points.shape[1]))
+    xp = _device.namespace(points)
+    total = xp.empty((len(weights), points.shape[1]))
     block = max(1, 2**22 // len(points))
     for begin in range(0, len(weights), block):
         part = slice(begin, begin + block)
-        spread = np.zeros((len(weights[part]), len(points)))
+        spread = xp.zeros((len(weights[part]), len(points)))
         np.put_along_axis(spread, index[part], weights[part], axis=1)
         np.matmul(spread, points, out=total[part])
     return total
+
+
+def positive_definite(matrices: Float) -> bool:
+    """Whether all of some symmetric matrices (..., n, n) are."""
+    if _device.is_on_device(matrices):  # where a factorization that fails does not say so
+        return bool((np.linalg.eigvalsh(matrices) > 0).all())
+    try:
+        np.linalg.cholesky(matrices)
+    except np.linalg.LinAlgError:
+        return False
+    return True
+
+
+def largest_square(factors: Float) -> Float:
+    """The largest eigenvalue of F^T F for each of some factors F (B, r, d): (B,)."""
+    if _device.is_on_device(factors):
+        return np.linalg.eigvalsh(np.matmul(factors, factors.transpose(0, 2, 1)))[:, -1]
+    norms: Float = np.linalg.norm(factors, ord=2, axis=(1, 2)) ** 2
+    return norms
 
 
 def check_points(points: ArrayLike) -> Float:
@@ -287,7 +311,7 @@ def check_points(points: ArrayLike) -> Float:
 
 def check_neighbors(neighbors: ArrayLike, n_points: int) -> NDArray[np.intp]:
     """neighbors as indices (B, K + 1) of points, none repeated in a row."""
-    given: NDArray[Any] = np.asarray(neighbors)
+    given: NDArray[Any] = _device.as_array(neighbors, "neighbors") if _device.is_on_device(neighbors) else np.asarray(neighbors)
     if given.dtype.kind not in "iu" or given.ndim not in (1, 2) or given.shape[-1] < 2 or given.size == 0:
         raise ValueError(
             "neighbors must hold whole numbers, shape (K + 1,) or (n_rows, K + 1) with K >= 1; "
@@ -295,9 +319,9 @@ def check_neighbors(neighbors: ArrayLike, n_points: int) -> NDArray[np.intp]:
         )
     if given.min() < 0 or given.max() >= n_points:
         raise ValueError(
-            f"neighbors must be in [0, {n_points}); got {given.min()} to {given.max()} (index the rows of points, from 0)"
+            f"neighbors must be in [0, {n_points}); got {int(given.min())} to {int(given.max())} (index the rows of points, from 0)"
         )
-    index = np.atleast_2d(given).astype(np.intp)
+    index: NDArray[np.intp] = np.atleast_2d(given).astype(np.intp)
     ordered = np.sort(index, axis=1)
     if (ordered[:, 1:] == ordered[:, :-1]).any():
         raise ValueError("neighbors must not repeat an index within a neighbourhood (drop the repeated ones)")

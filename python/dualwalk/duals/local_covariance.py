@@ -9,8 +9,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .. import _checks
-from .local import check_neighbors, check_points
+from .. import _checks, _device
+from .local import check_neighbors, check_points, largest_square, positive_definite
 
 Float = NDArray[np.float64]
 
@@ -38,7 +38,8 @@ class LocalCovariance:
     factor : float64 (B, R, d);  diagonal : float64 (B, d)
         C-contiguous, B = 1 or n_walks; what the native loops read. Treat them as read-only.
 
-    Nothing here is random: noise comes from the walk, addressed by (walk, step, number).
+    Nothing here is random: noise comes from the walk, addressed by (walk, step, number). With points, or a matrix, on a CUDA
+    device, the arrays are CuPy's.
 
     Raises
     ------
@@ -62,7 +63,7 @@ class LocalCovariance:
 
     def __init__(self, points: ArrayLike, neighbors: ArrayLike, *, shrinkage: float = 0.0) -> None:
         rows = check_points(points)
-        index = check_neighbors(neighbors, len(rows))
+        index = _device.beside(check_neighbors(neighbors, len(rows)), rows)
         s = _checks.real(shrinkage, "shrinkage", minimum=0.0)
         if s > 1.0:
             raise ValueError(f"shrinkage must be in [0, 1]; got {s:g} (0 is the sample covariance, 1 its diagonal)")
@@ -72,29 +73,27 @@ class LocalCovariance:
         local -= local.mean(axis=1, keepdims=True)
         self.diagonal = s * np.einsum("bkd,bkd->bd", local, local) / n_neighbors
         local *= math.sqrt((1.0 - s) / n_neighbors)
-        self.factor = np.ascontiguousarray(local)
+        self.factor = _device.namespace(local).ascontiguousarray(local)
 
     @classmethod
     def from_matrix(cls, covariance: ArrayLike) -> Self:
         """One positive definite matrix (d, d) for all walks."""
-        matrix = np.array(_checks.real_array(covariance, "preconditioner"), np.float64)
+        matrix = _checks.real_array(covariance, "preconditioner").astype(np.float64)
         if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not np.isfinite(matrix).all():
             raise ValueError(
                 f"preconditioner must be a LocalCovariance or a finite matrix (d, d); got shape {matrix.shape} "
                 "(for one number, change step_size)"
             )
-        try:
-            if not np.allclose(matrix, matrix.T, rtol=1e-8, atol=1e-12 * np.abs(matrix).max(initial=0.0)):
-                raise np.linalg.LinAlgError
-            root = np.linalg.cholesky(matrix)
-        except np.linalg.LinAlgError:
+        close = 1e-12 * float(np.abs(matrix).max()) if matrix.size else 0.0
+        if not np.allclose(matrix, matrix.T, rtol=1e-8, atol=close) or not positive_definite(matrix):
             raise ValueError(
                 "preconditioner must be symmetric and positive definite, or it is no covariance; got one that is not "
                 "(add a small multiple of the identity)"
-            ) from None
+            )
+        xp = _device.namespace(matrix)
         made = cls.__new__(cls)
         made.shrinkage = 0.0
-        made.factor, made.diagonal = np.ascontiguousarray(root.T[None]), np.zeros((1, len(matrix)))
+        made.factor, made.diagonal = xp.ascontiguousarray(np.linalg.cholesky(matrix).T[None]), xp.zeros((1, len(matrix)))
         return made
 
     @property
@@ -109,30 +108,31 @@ class LocalCovariance:
 
     @property
     def n_normals(self) -> int:
-        """Standard normal numbers a row of noise takes: R, and d more where the diagonal is not zero."""
-        return int(self.factor.shape[1]) + (self.n_features if self.diagonal.any() else 0)
+        """Standard normal numbers a row of noise takes: R, and d more for the diagonal, which is zero without shrinkage."""
+        return int(self.factor.shape[1]) + (self.n_features if self.shrinkage > 0 else 0)
 
     @property
     def largest(self) -> float:
         """A bound on the eigenvalues of C over all walks."""
-        norms = np.linalg.norm(self.factor, ord=2, axis=(1, 2)) ** 2
-        return float((norms + self.diagonal.max(axis=1)).max())
+        return float((largest_square(self.factor) + self.diagonal.max(axis=1)).max())
 
     def apply(self, vectors: NDArray[Any]) -> Float:
         """C v for rows (n_walks, d): (n_walks, d)."""
         if len(self.factor) == 1:
-            return np.asarray((vectors @ self.factor[0].T) @ self.factor[0] + self.diagonal * vectors)
+            shared: Float = (vectors @ self.factor[0].T) @ self.factor[0] + self.diagonal * vectors
+            return shared
         inner = np.matmul(self.factor, vectors[:, :, None])
-        return np.asarray(np.matmul(inner.transpose(0, 2, 1), self.factor)[:, 0] + self.diagonal * vectors)
+        each: Float = np.matmul(inner.transpose(0, 2, 1), self.factor)[:, 0] + self.diagonal * vectors
+        return each
 
     def color(self, normals: NDArray[Any]) -> Float:
         """Noise of covariance C (n_walks, d) from standard normal numbers (n_walks, n_normals)."""
         n_factors = self.factor.shape[1]
         weights = normals[:, :n_factors]
-        noise = weights @ self.factor[0] if len(self.factor) == 1 else np.matmul(weights[:, None, :], self.factor)[:, 0]
+        noise: Float = weights @ self.factor[0] if len(self.factor) == 1 else np.matmul(weights[:, None, :], self.factor)[:, 0]
         if normals.shape[1] > n_factors:
             noise = noise + np.sqrt(self.diagonal) * normals[:, n_factors:]
-        return np.asarray(noise)
+        return noise
 
     def select(self, walks: NDArray[np.intp]) -> Self:
         """The covariances of these walks alone; one that serves all serves any."""
