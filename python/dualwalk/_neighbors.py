@@ -29,7 +29,7 @@ def nearest_neighbors(points: Float, k: int, queries: Float | None = None) -> ND
     n_nearest = min(k + 1, len(points))
     rows = points if queries is None else queries
     xp = _device.namespace(rows)
-    nearest = xp.empty((len(rows), n_nearest), dtype=np.intp)
+    nearest: NDArray[np.intp] = xp.empty((len(rows), n_nearest), dtype=np.intp)
     block = max(1, 2**24 // max(1, len(points)))  # at most 128 MiB of distances at a time
     for begin in range(0, len(rows), block):
         squares = squared_distances(rows[begin : begin + block], points)

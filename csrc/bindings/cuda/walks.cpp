@@ -8,6 +8,7 @@ namespace dualwalk::cuda {
 void bind_walks(py::module_& m) {
   bind_walk_mlp(m);
   bind_walk_local(m);
+  bind_walk_mixture(m);
 }
 
 }  // namespace dualwalk::cuda

@@ -12,6 +12,7 @@ namespace dualwalk::cuda {
 
 void bind_walk_mlp(py::module_& m);
 void bind_walk_local(py::module_& m);
+void bind_walk_mixture(py::module_& m);
 
 template <class Value>
 Value setting(const py::object& plan, const char* name) {

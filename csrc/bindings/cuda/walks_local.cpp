@@ -1,4 +1,4 @@
-// Walks on local duals and on mixtures, and annealing, for Python.
+// Walks on local duals for Python.
 #include "walks/local.hpp"
 
 #include "walks.hpp"

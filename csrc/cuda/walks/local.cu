@@ -123,7 +123,7 @@ __device__ __forceinline__ void walk_one(const Walk<T>& walk, const LocalDual<T>
 }
 
 template <class T, Near near>
-__global__ void __launch_bounds__(MOST_THREADS) local_kernel(Walk<T> walk, LocalDual<T> dual, Room room, T* workspace) {
+__global__ void __launch_bounds__(MOST_THREADS, 1) local_kernel(Walk<T> walk, LocalDual<T> dual, Room room, T* workspace) {
   const std::size_t d = walk.n_features;
   T* const sums = shared<T>();
   T* const here = shared<T>(2 * (MOST_THREADS / 32) * sizeof(T));

@@ -13,14 +13,17 @@ import numpy as np
 from .. import _device
 from ._cuda_walk import walk_any
 from ._cuda_walk_local import walk_local
+from ._cuda_walk_mixture import anneal_mixture, walk_mixture
 from ._cuda_walk_mlp import walk_mlp
 
 __all__ = [
+    "anneal_mixture",
     "draw_integers",
     "draw_normals",
     "philox",
     "walk_any",
     "walk_local",
+    "walk_mixture",
     "walk_mlp",
 ]
 

@@ -272,7 +272,7 @@ def noise_weights(n_rows: int, n_members: int, generator: np.random.Generator) -
 def weighted_rows(weights: Float, index: NDArray[np.intp], points: Float) -> Float:
     """sum_k weights[r, k] points[index[r, k]], (n_rows, d), by matrix products over blocks of rows."""
     xp = _device.namespace(points)
-    total = xp.empty((len(weights), points.shape[1]))
+    total: Float = xp.empty((len(weights), points.shape[1]))
     block = max(1, 2**22 // len(points))
     for begin in range(0, len(weights), block):
         part = slice(begin, begin + block)

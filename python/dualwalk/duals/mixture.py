@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .. import _checks
+from .. import _checks, _device
 from .._blas import one_blas_thread
 from .._refine.mixture import Recipe
 from .mixture_fit import choose_recipe, fit_in_deviations, mixture_data
@@ -55,6 +55,9 @@ class MixtureDual:
 
     `value`, `gradient` and `value_and_gradient` take x (n, d), float32 or float64, and return new float64 arrays (n,) and
     (n, d). Nothing here is random except `fit`, which is deterministic by random_state.
+
+    Made of arrays on a CUDA device the dual lives there: its arrays are CuPy's, and x must be on the device too. Checks of the
+    arguments wait for the device; evaluation, walks and annealing do not.
 
     Raises
     ------
@@ -106,10 +109,11 @@ class MixtureDual:
         if poor.any():
             k = int(poor.argmax())
             raise ValueError(
-                f"covariances must be positive definite; got the eigenvalues {self.eigenvalues[k, 0]:.3g} to "
-                f"{self.eigenvalues[k, -1]:.3g} for component {k} (add a small multiple of the identity)"
+                f"covariances must be positive definite; got the eigenvalues {float(self.eigenvalues[k, 0]):.3g} to "
+                f"{float(self.eigenvalues[k, -1]):.3g} for component {k} (add a small multiple of the identity)"
             )
-        self.axes.flags.writeable = False  # walks keep a packed form of them
+        if not _device.is_on_device(self.axes):
+            self.axes.flags.writeable = False  # walks keep a packed form of them
         self._centres = np.einsum("kji,kj->ki", self.axes, means)  # V_k^T mu_k
 
     @classmethod
@@ -182,11 +186,11 @@ class MixtureDual:
         return other
 
     def tables(self, times: NDArray[Any]) -> tuple[Float, Float, Float]:
-        """What loops need at each of these times: centres (T, K, d), precisions (T, K, d) and log scales (T, K).
+        """What loops need at each of these times (T,), where the dual is: centres (T, K, d), precisions (T, K, d) and log scales (T, K).
 
         log(pi_k N) is log scale - sum_i precision_i z_i^2 / 2, up to a constant, with z = V_k^T x - centre.
         """
-        angles = 0.5 * math.pi * np.asarray(times, np.float64)[:, None, None]
+        angles = 0.5 * math.pi * times[:, None, None]
         variances = np.cos(angles) ** 2 * self.eigenvalues + np.sin(angles) ** 2
         return np.cos(angles) * self._centres, 1.0 / variances, self.log_weights - 0.5 * np.log(variances).sum(axis=2)
 
@@ -205,14 +209,15 @@ class MixtureDual:
     def responsibilities(self, x: ArrayLike) -> Float:
         """The probability of every component given x at this time: (n, n_components), rows summing to 1."""
         rows = self._rows(x)
-        shares = np.empty((len(rows), self.n_components))
+        shares: Float = _device.namespace(rows).empty((len(rows), self.n_components))
         for part in self._blocks(len(rows)):
             shares[part] = self._components(rows[part])[2]
         return shares
 
     def _run(self, x: ArrayLike, *, slopes: bool) -> tuple[Float, Float]:
         rows = self._rows(x)
-        value, gradient = np.empty(len(rows)), np.empty(rows.shape if slopes else (0, self.n_features))
+        xp = _device.namespace(rows)
+        value, gradient = xp.empty(len(rows)), xp.empty(rows.shape if slopes else (0, self.n_features))
         for part in self._blocks(len(rows)):
             inside, scaled, shares = self._components(rows[part])
             squares = np.einsum("nd,nd->n", rows[part], rows[part])
@@ -224,7 +229,7 @@ class MixtureDual:
 
     def _components(self, rows: Float) -> tuple[Float, Float, Float]:
         """log sum_k (n,), precision_k z_k (n, K, d), and the probabilities of the components (n, K)."""
-        (centres,), (precisions,), (scales,) = self.tables(np.array([self.time]))
+        (centres,), (precisions,), (scales,) = self.tables(_device.namespace(rows).full(1, self.time))
         z = (rows @ self._flat_axes()).reshape(len(rows), *centres.shape) - centres
         scaled = precisions * z
         logs = scales - 0.5 * np.einsum("nkd,nkd->nk", scaled, z)
@@ -235,19 +240,21 @@ class MixtureDual:
 
     def _flat_axes(self) -> Float:
         """All axes side by side, (d, K d)."""
-        return np.ascontiguousarray(self.axes.transpose(1, 0, 2)).reshape(self.n_features, -1)
+        side_by_side: Float = _device.namespace(self.axes).ascontiguousarray(self.axes.transpose(1, 0, 2))
+        return side_by_side.reshape(self.n_features, -1)
 
     def _blocks(self, n: int) -> list[slice]:
         step = max(1, _VALUES_AT_ONCE // self.means.size)
         return [slice(start, start + step) for start in range(0, n, step)]
 
     def _rows(self, x: ArrayLike) -> Float:
-        array = _checks.real_array(x, "x")
+        array = _checks.beside(x, "x", self.means, None)
         if array.ndim != 2 or array.shape[1] != self.n_features:
             raise ValueError(
                 f"x must have shape (n, {self.n_features}); got {array.shape} (flatten series with x.reshape(len(x), -1))"
             )
-        return np.asarray(array, dtype=np.float64)
+        rows: Float = array.astype(np.float64, copy=False)
+        return rows
 
 
 def _time(time: Any) -> float:

@@ -34,7 +34,7 @@ def mixture_data(
             "(one weight and one mean for each component)"
         )
     if not (shares > 0).all():
-        raise ValueError(f"weights must be positive; got {shares.min():g} (leave that component out)")
+        raise ValueError(f"weights must be positive; got {float(shares.min()):g} (leave that component out)")
     if (covariances is None) == (factors is None):
         raise ValueError("covariances or factors must be given, and not both (factors are F_k with S_k = F_k F_k^T)")
     if factors is not None:
@@ -45,13 +45,13 @@ def mixture_data(
     squares = _numbers(covariances, "covariances", 3)  # type: ignore[arg-type]
     if squares.shape != (n_components, d, d):
         raise ValueError(f"covariances must have shape ({n_components}, {d}, {d}); got {squares.shape} (one a component)")
-    if not np.allclose(squares, squares.transpose(0, 2, 1), rtol=1e-6, atol=1e-9 * np.abs(squares).max()):
+    if not np.allclose(squares, squares.transpose(0, 2, 1), rtol=1e-6, atol=1e-9 * float(np.abs(squares).max())):
         raise ValueError("covariances must be symmetric; got one that is not (average it with its transpose)")
     return shares, centres, 0.5 * (squares + squares.transpose(0, 2, 1))
 
 
 def _numbers(value: ArrayLike, name: str, ndim: int) -> Float:
-    array = np.array(_checks.real_array(value, name), np.float64)
+    array: Float = _checks.real_array(value, name).astype(np.float64)
     if array.ndim != ndim:
         raise ValueError(f"{name} must have {ndim} dimension(s); got shape {array.shape} (components come first)")
     if not np.isfinite(array).all():

@@ -1,0 +1,63 @@
+"""Walks on mixtures on the device: those of the reference, in tiles of either size, whatever lies in the workspace."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dualwalk.backends import cuda, reference
+from dualwalk.duals.local_covariance import LocalCovariance
+from dualwalk.duals.mixture import MixtureDual
+from on_device.kit import Device
+from on_device.walks import KINDS, compare, on_device, plan_of
+
+
+def numbers(n_components: int, d: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Weights, means and factors of a mixture."""
+    factors = 0.4 * rng.standard_normal((n_components, d, d)) / np.sqrt(d) + 0.8 * np.eye(d)
+    return rng.uniform(0.5, 1.5, n_components), rng.standard_normal((n_components, d)), factors
+
+
+def check(device: Device, size: tuple[int, int, int], kind: str, dtype: Any, rng: np.random.Generator) -> None:
+    n_walks, d, n_components = size
+    weights, means, factors = numbers(n_components, d, rng)
+    points = rng.standard_normal((12, d))
+    neighbors = np.argsort(rng.random((n_walks, 12)), axis=1)[:, :6]
+    neighbors = neighbors[0] if kind == "own span" else neighbors
+    shrinkage = 0.0 if kind == "own span" else 0.2
+    dual, covariance = MixtureDual(weights, means, factors=factors), LocalCovariance(points, neighbors, shrinkage=shrinkage)
+    here = MixtureDual(*(device.put(part) for part in (weights, means)), factors=device.put(factors))
+    here_covariance = LocalCovariance(device.put(points), neighbors, shrinkage=shrinkage)
+    x0 = rng.uniform(-0.7, 0.7, (n_walks, d)).astype(dtype)
+    expected = x0.astype(np.float64)
+    plan = plan_of(kind, dual, x0, covariance, np.float64)
+    wanted = reference.walk(dual, expected, plan)
+    x, run = device.put(x0), on_device(device, plan_of(kind, dual, x0, covariance, dtype), here_covariance)
+    state = cuda.walk_mixture(here, x, run)
+    compare(
+        device,
+        (x, run.trajectory, state),
+        (expected, plan.trajectory, wanted),
+        x0,
+        exact=dtype == np.float64 or "target" not in kind,
+    )
+
+
+# one walk, one feature, one component; a last tile that is not full; columns that are not whole groups
+@pytest.mark.parametrize("size", [(1, 1, 1), (3, 5, 3), (9, 19, 2)])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_walks_are_those_of_the_reference(device: Device, size: Any, kind: str, dtype: Any, rng: np.random.Generator) -> None:
+    check(device, size, kind, dtype, rng)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("memory", ["large tiles", "workspace"])
+def test_large_tiles_and_little_memory(device: Device, kind: str, dtype: Any, memory: str, rng: np.random.Generator) -> None:
+    if not device.emulated:
+        pytest.skip("a GPU has the memory it has")
+    device.kernels.set_device(multiprocessors=1, shared=232448 if memory == "large tiles" else 5000)
+    check(device, (75, 50, 2) if memory == "large tiles" else (40, 30, 2), kind, dtype, rng)
