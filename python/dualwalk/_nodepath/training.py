@@ -1,7 +1,8 @@
-"""Training of the shared network: random pairs, random sign flips, AdamW, early stopping; one member after the other.
+"""Training of the shared network: random pairs, random sign flips, AdamW, early stopping.
 
-Everything random is drawn here, the steps are the backends' jobs `train_density` and `train_contrastive`. Same seed, same
-data, same backend: the same bits, whatever `n_threads`.
+Everything random is drawn here, on the host; the steps are the backends' jobs `train_density` and `train_contrastive`, one
+member after the other. On a CUDA device all members go at once, and steps, checks and early stopping are one job that the host
+feeds with batches; both ways see the same batches. Same seed, same data, same backend: the same bits, whatever `n_threads`.
 """
 
 from __future__ import annotations
@@ -13,12 +14,15 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import _random
+from .. import _device, _random
+from .._threads import parallel_ranges
 from ..backends import job
 from ..backends._reference_nodes import N_OUTPUTS, StepPlan, layers
 from .network import N_HIDDEN, NodeData, initial_contrastive, initial_density
 
 Kind = Literal["density", "contrastive"]
+Batch = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.uint8]]
+_CHECKS_AT_ONCE = 10  # on a device, the host draws so many checks' batches ahead
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,17 @@ class TrainedNodes:
     n_steps: int
 
 
+@dataclass(frozen=True)
+class Task:
+    """What `train_nodes` is asked for, less what all tasks of a `train_many` share."""
+
+    train: NodeData
+    validation: NodeData
+    n_members: int
+    path: tuple[int | str, ...] = ()
+    unseen: tuple[int, ...] = ()
+
+
 def train_nodes(
     train: NodeData,
     validation: NodeData,
@@ -72,52 +87,157 @@ def train_nodes(
     come back as 0. `report(share of the steps done)` is called at every check and may raise to stop the training.
     """
     plan = plan or TrainingPlan()
-    train, validation = train.without(unseen), validation.without(unseen)
-    members = []
+    task = Task(train, validation, n_members, path, unseen)
+    if _device.is_on_device(train.child):
+        return _train_on_device([task], kind, plan, seed, report, n_threads)[0]
+    fitted = []
     for member in range(n_members):
 
         def part(share: float, member: int = member) -> None:
             if report is not None:
                 report((member + share) / n_members)
 
-        trainer = _Member(train, validation, kind, plan, n_threads, backend)
-        members.append(trainer.fit(seed, (*path, "member", member), part))
-    weights, scores, steps = zip(*members, strict=True)
-    flat = np.stack(weights)
-    outputs = N_OUTPUTS if kind == "density" else 1
-    layers(flat, train.n_inputs + (kind == "contrastive"), outputs)[0][..., list(unseen)] = 0.0
-    return TrainedNodes(flat, np.array(scores), max(steps))
+        fitted.append(_Member(task, member, kind, plan, seed).fit(part, n_threads, backend))
+    weights, scores, steps = zip(*fitted, strict=True)
+    return TrainedNodes(_hidden(np.stack(weights), task, kind), np.array(scores), max(steps))
+
+
+def train_many(
+    tasks: list[Task],
+    *,
+    seed: int,
+    kind: Kind = "density",
+    plan: TrainingPlan | None = None,
+    report: Callable[[float], None] | None = None,
+    n_threads: int = 1,
+    backend: str | None = None,
+) -> list[TrainedNodes]:
+    """`train_nodes` of every task: on a CUDA device all members of all tasks at once, elsewhere one after the other."""
+    plan = plan or TrainingPlan()
+    if any(_device.is_on_device(task.train.child) for task in tasks):
+        return _train_on_device(tasks, kind, plan, seed, report, n_threads)
+
+    def part(k: int) -> Callable[[float], None] | None:
+        return None if report is None else lambda share: report((k + share) / len(tasks))
+
+    shared: dict[str, Any] = {"seed": seed, "kind": kind, "plan": plan, "n_threads": n_threads, "backend": backend}
+    return [
+        train_nodes(
+            *(task.train, task.validation), n_members=task.n_members, path=task.path, unseen=task.unseen, report=part(k), **shared
+        )
+        for k, task in enumerate(tasks)
+    ]
+
+
+def _hidden(weights: NDArray, task: Task, kind: Kind) -> NDArray:
+    """The same networks (n_members, W), with the weights of unseen inputs at 0."""
+    first_layer = layers(weights, task.train.n_inputs + (kind == "contrastive"), N_OUTPUTS if kind == "density" else 1)[0]
+    for number in task.unseen:
+        first_layer[..., number] = 0.0
+    return weights
+
+
+def _train_on_device(
+    tasks: list[Task], kind: Kind, plan: TrainingPlan, seed: int, report: Callable[[float], None] | None, n_threads: int
+) -> list[TrainedNodes]:
+    """All members of all tasks at once. The next batches are drawn, on `n_threads`, while the device works on the last ones."""
+    from ..backends._cuda_nodes import FRESH, Run, train_networks
+
+    xp = _device.cupy()
+    members, runs = [], []
+    progress = xp.asarray(np.tile(FRESH, (sum(task.n_members for task in tasks), 1)))
+    for task in tasks:
+        data = task.train.without(task.unseen), task.validation.without(task.unseen)
+        for number in range(task.n_members):
+            member = _Member(task, number, kind, plan, seed)
+            weights = xp.asarray(member.weights)
+            state = weights, xp.zeros_like(weights), xp.zeros_like(weights), weights.copy(), progress[len(runs)]
+            members.append(member)
+            runs.append(Run(*data, *state, member.shown, member.n_shifts if kind == "contrastive" else 0))
+
+    def draw(going: list[int], start: int) -> list[Batch]:
+        counts = [min(plan.check_every, plan.n_steps - step) for step in range(start, plan.n_steps, plan.check_every)]
+        drawn: list[Any] = [None] * len(going)
+
+        def work(begin: int, end: int) -> None:
+            for k in range(begin, end):
+                parts = [members[going[k]].batch(count) for count in counts[:_CHECKS_AT_ONCE]]
+                drawn[k] = tuple(map(np.concatenate, zip(*parts, strict=True)))
+
+        if counts:
+            parallel_ranges(work, len(going), n_threads)
+        return drawn
+
+    going, step = list(range(len(runs))), 0
+    batches = draw(going, step)
+    while going and step < plan.n_steps:
+        count = len(batches[0][0])
+        steps = members[0].steps(step, count)
+        checks = {"check_every": plan.check_every, "patience": plan.patience}
+        train_networks([runs[k] for k in going], _sent(batches), step, steps, **checks)
+        step += count
+        batches = draw(going, step)
+        if report is not None:
+            report(step / plan.n_steps)
+        stopped = _device.to_host(progress)[:, 3].astype(bool)
+        batches = [batch for k, batch in zip(going, batches, strict=True) if not stopped[k]]
+        going = [k for k in going if not stopped[k]]
+
+    scores, results = _device.to_host(progress), []
+    for task in tasks:
+        mine, runs = runs[: task.n_members], runs[task.n_members :]
+        found, scores = scores[: task.n_members], scores[task.n_members :]
+        weights = _hidden(xp.stack([run.best for run in mine]), task, kind)
+        results.append(TrainedNodes(weights, found[:, 0], int(found[:, 2].max())))
+    return results
+
+
+def _sent(batches: list[Batch]) -> list[tuple[Any, Any, Any]]:
+    """Batches copied to the device, all of them in two pieces."""
+    numbers = _device.to_device(np.concatenate([part.ravel() for batch in batches for part in batch[:2]]))
+    bits = _device.to_device(np.concatenate([flips.ravel() for *_, flips in batches]))
+    sent = []
+    for nodes, rows, flips in batches:
+        sent.append(
+            (
+                numbers[: nodes.size].reshape(nodes.shape),
+                numbers[nodes.size : nodes.size + rows.size].reshape(rows.shape),
+                bits[: flips.size].reshape(flips.shape),
+            )
+        )
+        numbers, bits = numbers[nodes.size + rows.size :], bits[flips.size :]
+    return sent
 
 
 class _Member:
-    """One network on its way: batches drawn, steps taken, checks made."""
+    """One network on its way: where it begins, its batches, and on the CPU its steps and checks."""
 
-    def __init__(
-        self, train: NodeData, validation: NodeData, kind: Kind, plan: TrainingPlan, n_threads: int, backend: str | None
-    ) -> None:
-        self.train, self.validation, self.kind, self.plan, self.n_threads = train, validation, kind, plan, n_threads
+    def __init__(self, task: Task, number: int, kind: Kind, plan: TrainingPlan, seed: int) -> None:
+        self.task, self.kind, self.plan = task, kind, plan
+        train, validation = task.train, task.validation
         self.n_rows, self.n_nodes = min(plan.n_rows, train.n_rows), min(plan.n_nodes, train.n_nodes)
         self.shown = min(validation.n_rows, max(16, plan.validation_pairs // validation.n_nodes))
         self.rates = np.broadcast_to(np.asarray(plan.learning_rate, np.float64), (plan.n_steps,))
         self.n_shifts = max(1, min(plan.n_shifts, self.n_rows - 1, self.shown - 1))  # no row becomes its own negative
-        self._train = job(f"train_{kind}", backend)
-        self._score: Callable[..., float] = job(f"score_{kind}", backend)
-
-    def fit(self, seed: int, path: tuple[int | str, ...], report: Callable[[float], None]) -> tuple[NDArray, float, int]:
-        plan, dtype = self.plan, self.train.child.dtype.type
-        initial = initial_density if self.kind == "density" else initial_contrastive
+        initial = initial_density if kind == "density" else initial_contrastive
+        path = (*task.path, "member", number)
         rng = _random.generator(seed, *path, "weights")
-        weights = initial(rng, self.train.n_inputs, n_hidden=plan.n_hidden, dtype=dtype)
+        self.weights = initial(rng, train.n_inputs, n_hidden=plan.n_hidden, dtype=train.child.dtype.type)
+        self._rng = _random.generator(seed, *path, "batches")
+
+    def fit(self, report: Callable[[float], None], n_threads: int, backend: str | None) -> tuple[NDArray, float, int]:
+        """Weights at the best check, its score, and the steps taken."""
+        plan, weights = self.plan, self.weights
+        train, validation = (data.without(self.task.unseen) for data in (self.task.train, self.task.validation))
+        take_steps, score_of = job(f"train_{self.kind}", backend), job(f"score_{self.kind}", backend)
+        extra: tuple[Any, ...] = () if self.kind == "density" else (self.steps(0, 0),)
         first, second = np.zeros_like(weights), np.zeros_like(weights)
-        rng = _random.generator(seed, *path, "batches")
         best, best_weights, checks_without, step = -np.inf, weights.copy(), 0, 0
         while step < plan.n_steps and checks_without < plan.patience:
             count = min(plan.check_every, plan.n_steps - step)
-            batch = self._batch(rng, count)
-            steps = self._steps(self.rates[step : step + count])
-            self._train(weights, first, second, step, self.train, *batch, steps, self.n_threads)
+            take_steps(weights, first, second, step, train, *self.batch(count), self.steps(step, count), n_threads)
             step += count
-            score = self._check(weights)
+            score: float = score_of(weights, validation, self.shown, *extra, n_threads)
             if score > best + 1e-5:
                 best, best_weights, checks_without = score, weights.copy(), 0
             else:
@@ -125,18 +245,14 @@ class _Member:
             report(step / plan.n_steps)
         return best_weights, best, step
 
-    def _batch(self, rng: np.random.Generator, count: int) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.uint8]]:
-        """Nodes (count, b) and rows (count, r), each without repeats, and flips (count, b) of three independent bits."""
+    def batch(self, count: int) -> Batch:
+        """The next nodes (count, b) and rows (count, r), each without repeats, and flips (count, b) of three independent bits."""
         nodes, rows = (
-            np.argpartition(rng.random((count, n)), k - 1, axis=1)[:, :k].astype(np.int32)
-            for n, k in ((self.train.n_nodes, self.n_nodes), (self.train.n_rows, self.n_rows))
+            np.argpartition(self._rng.random((count, n)), k - 1, axis=1)[:, :k].astype(np.int32)
+            for n, k in ((self.task.train.n_nodes, self.n_nodes), (self.task.train.n_rows, self.n_rows))
         )
-        return np.ascontiguousarray(nodes), np.ascontiguousarray(rows), rng.integers(0, 8, nodes.shape, np.uint8)
+        return np.ascontiguousarray(nodes), np.ascontiguousarray(rows), self._rng.integers(0, 8, nodes.shape, np.uint8)
 
-    def _steps(self, rates: NDArray[np.float64]) -> StepPlan:
-        plan = self.plan
-        return StepPlan(np.ascontiguousarray(rates), plan.weight_decay, plan.gradient_norm, self.n_shifts, plan.base)
-
-    def _check(self, weights: NDArray) -> float:
-        extra: tuple[Any, ...] = () if self.kind == "density" else (self._steps(self.rates[:0]),)
-        return self._score(weights, self.validation, self.shown, *extra, self.n_threads)
+    def steps(self, start: int, count: int) -> StepPlan:
+        plan, rates = self.plan, np.ascontiguousarray(self.rates[start : start + count])
+        return StepPlan(rates, plan.weight_decay, plan.gradient_norm, self.n_shifts, plan.base)
