@@ -215,7 +215,7 @@ class _Ufunc:
 
 def empty(shape: Any, dtype: Any = float, order: str = "C") -> ndarray:
     host = np.empty(shape, dtype, order)
-    host.view(np.uint8).reshape(-1)[:] = _RUBBISH if host.dtype != bool else 1
+    host.reshape(-1, order="A").view(np.uint8)[:] = _RUBBISH if host.dtype != bool else 1
     return ndarray(host)
 
 

@@ -8,7 +8,7 @@ feeds with batches; both ways see the same batches. Same seed, same data, same b
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -65,6 +65,10 @@ class Task:
     path: tuple[int | str, ...] = ()
     unseen: tuple[int, ...] = ()
 
+    def told(self) -> Task:
+        """The same with the inputs that are hidden at 0."""
+        return replace(self, train=self.train.without(self.unseen), validation=self.validation.without(self.unseen))
+
 
 def train_nodes(
     train: NodeData,
@@ -90,7 +94,7 @@ def train_nodes(
     task = Task(train, validation, n_members, path, unseen)
     if _device.is_on_device(train.child):
         return _train_on_device([task], kind, plan, seed, report, n_threads)[0]
-    fitted = []
+    task, fitted = task.told(), []
     for member in range(n_members):
 
         def part(share: float, member: int = member) -> None:
@@ -123,7 +127,12 @@ def train_many(
     shared: dict[str, Any] = {"seed": seed, "kind": kind, "plan": plan, "n_threads": n_threads, "backend": backend}
     return [
         train_nodes(
-            *(task.train, task.validation), n_members=task.n_members, path=task.path, unseen=task.unseen, report=part(k), **shared
+            *(task.train, task.validation),
+            n_members=task.n_members,
+            path=task.path,
+            unseen=task.unseen,
+            report=part(k),
+            **shared,
         )
         for k, task in enumerate(tasks)
     ]
@@ -144,16 +153,16 @@ def _train_on_device(
     from ..backends._cuda_nodes import FRESH, Run, train_networks
 
     xp = _device.cupy()
-    members, runs = [], []
+    members: list[_Member] = []
+    runs: list[Run] = []
     progress = xp.asarray(np.tile(FRESH, (sum(task.n_members for task in tasks), 1)))
-    for task in tasks:
-        data = task.train.without(task.unseen), task.validation.without(task.unseen)
+    for task in (one.told() for one in tasks):
         for number in range(task.n_members):
             member = _Member(task, number, kind, plan, seed)
             weights = xp.asarray(member.weights)
             state = weights, xp.zeros_like(weights), xp.zeros_like(weights), weights.copy(), progress[len(runs)]
             members.append(member)
-            runs.append(Run(*data, *state, member.shown, member.n_shifts if kind == "contrastive" else 0))
+            runs.append(Run(task.train, task.validation, *state, member.shown, member.n_shifts if kind == "contrastive" else 0))
 
     def draw(going: list[int], start: int) -> list[Batch]:
         counts = [min(plan.check_every, plan.n_steps - step) for step in range(start, plan.n_steps, plan.check_every)]
@@ -228,7 +237,7 @@ class _Member:
     def fit(self, report: Callable[[float], None], n_threads: int, backend: str | None) -> tuple[NDArray, float, int]:
         """Weights at the best check, its score, and the steps taken."""
         plan, weights = self.plan, self.weights
-        train, validation = (data.without(self.task.unseen) for data in (self.task.train, self.task.validation))
+        train, validation = self.task.train, self.task.validation
         take_steps, score_of = job(f"train_{self.kind}", backend), job(f"score_{self.kind}", backend)
         extra: tuple[Any, ...] = () if self.kind == "density" else (self.steps(0, 0),)
         first, second = np.zeros_like(weights), np.zeros_like(weights)

@@ -11,6 +11,16 @@ from typing import Any
 import numpy as np
 
 from .. import _device
+from ._cuda_nodes import (
+    contrastive_slopes,
+    contrastive_terms,
+    density_slopes,
+    density_terms,
+    score_contrastive,
+    score_density,
+    train_contrastive,
+    train_density,
+)
 from ._cuda_walk import walk_any
 from ._cuda_walk_local import walk_local
 from ._cuda_walk_mixture import anneal_mixture, walk_mixture
@@ -18,9 +28,17 @@ from ._cuda_walk_mlp import walk_mlp
 
 __all__ = [
     "anneal_mixture",
+    "contrastive_slopes",
+    "contrastive_terms",
+    "density_slopes",
+    "density_terms",
     "draw_integers",
     "draw_normals",
     "philox",
+    "score_contrastive",
+    "score_density",
+    "train_contrastive",
+    "train_density",
     "walk_any",
     "walk_local",
     "walk_mixture",
