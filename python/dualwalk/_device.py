@@ -7,7 +7,9 @@ the two memories but `to_device` and `to_host`, whose callers have been asked to
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+from contextlib import AbstractContextManager
 from functools import cache
 from types import ModuleType
 from typing import Any
@@ -107,6 +109,17 @@ def to_device(value: Any) -> Any:
 def to_host(value: Any) -> Any:
     """A CuPy array copied to the host's memory; anything else as it is."""
     return value.get() if is_on_device(value) else value
+
+
+def linear_algebra_errors(array: Any) -> AbstractContextManager[Any]:
+    """np.linalg.LinAlgError inside this block for a matrix on a device that cannot be factored, as for one on the host.
+
+    CuPy does not look otherwise, as a look waits for the device.
+    """
+    if not is_on_device(array):
+        return contextlib.nullcontext()
+    errors: AbstractContextManager[Any] = importlib.import_module("cupyx").errstate(linalg="raise")
+    return errors
 
 
 def returned(result: Any, given: Any) -> Any:

@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from . import _device
 from .marginals import permute_marginals
 
 Floats = NDArray[np.float64]
@@ -60,11 +61,11 @@ def reverse_divergence(
     holds for every distribution (empirical Bernstein, Maurer and Pontil 2009). It never exceeds log n and is far below
     larger divergences: it says "at least so much", no more.
 
-    Deterministic for a given seed.
+    Deterministic for a given seed. Rows z on a device are shuffled and valued there; `held_out` is in the host's memory.
     """
     copies = -(-_ROWS // len(z))
-    rows = permute_marginals(z, n_copies=copies, seed=seed, blocks=blocks).reshape(-1, z.shape[1])
-    f = np.asarray(dual.value(rows), np.float64)
+    rows: Floats = permute_marginals(z, n_copies=copies, seed=seed, blocks=blocks).reshape(-1, z.shape[1])
+    f = np.asarray(_device.to_host(dual.value(rows)), np.float64)
     value, se = float(-f.mean()), float(f.std(ddof=1) / np.sqrt(len(f)))
     lower = -np.inf if held_out is None else _lower(-f, -held_out, (1 - confidence_level) / 2)
     return ReverseDivergence(value, se, lower)

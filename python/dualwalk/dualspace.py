@@ -9,6 +9,9 @@ is largest: J alone is larger in the tails (it missed a gap of 5 standard deviat
 trials, J with the weight in none). f is scaled down first, where its
 range exceeds 4 nats: a log-mean-exp of more is the luck of its largest row (f times a constant is a dual function too).
 Source: Garg et al. 2024, arXiv 2404.07377.
+
+Values f on a CUDA device, one number a row, are copied to the host's memory, where all of this is done; what the functions give
+back for every row goes to the device again.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import _checks
+from . import _checks, _device
 
 Floats = NDArray[np.float64]
 
@@ -116,12 +119,14 @@ def find_clusters(f: ArrayLike, *, max_clusters: int = 4, min_share: float = 0.1
     made.sort()
     cuts = np.array([0.5 * (ordered[i - 1] + ordered[i]) for i, _ in made])
     valleys = np.array([is_valley(values, cut) for cut in cuts], dtype=bool)
-    return DualSpace(cuts, valleys, np.array([worth for _, worth in made]), assign(values, cuts))
+    labels = _device.beside(assign(values, cuts), f)
+    return DualSpace(cuts, valleys, np.array([worth for _, worth in made]), labels)
 
 
 def assign(f: ArrayLike, cuts: ArrayLike) -> NDArray[np.intp]:
     """Cluster of every value of `f`: how many of the increasing `cuts` lie below it."""
-    return np.searchsorted(np.asarray(cuts, dtype=np.float64), _values(f), side="left")
+    labels: NDArray[np.intp] = _device.beside(np.searchsorted(np.asarray(cuts, dtype=np.float64), _values(f), side="left"), f)
+    return labels
 
 
 def is_valley(f: ArrayLike, cut: float) -> bool:
@@ -213,18 +218,20 @@ def conformal_p_values(f: ArrayLike, held_out: ArrayLike) -> Floats:
         raise ValueError("held_out must hold at least one value; got none (pass the held-out dual values)")
     low = 1 + np.searchsorted(known, values, side="right")
     high = 1 + len(known) - np.searchsorted(known, values, side="left")
-    return np.asarray(np.minimum(1.0, 2 * np.minimum(low, high) / (len(known) + 1)))
+    p_values: Floats = _device.beside(np.minimum(1.0, 2 * np.minimum(low, high) / (len(known) + 1)), f)
+    return p_values
 
 
 def inside(f: ArrayLike, ends: ArrayLike) -> NDArray[np.intp]:
     """+1 for values between the end points (both included), -1 outside."""
     low, high = np.asarray(ends, dtype=np.float64)
     values = _values(f)
-    return np.where((values >= low) & (values <= high), 1, -1)
+    sides: NDArray[np.intp] = _device.beside(np.where((values >= low) & (values <= high), 1, -1), f)
+    return sides
 
 
 def _values(f: ArrayLike) -> Floats:
-    values = np.asarray(f, dtype=np.float64)
+    values = np.asarray(_device.to_host(_device.as_array(f, "f")) if _device.is_on_device(f) else f, dtype=np.float64)
     if values.ndim != 1:
         raise ValueError(f"f must be a 1-D array of dual values; got shape {values.shape} (pass the result of score_samples)")
     if not np.isfinite(values).all():

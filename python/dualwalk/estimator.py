@@ -12,7 +12,7 @@ from typing import Any, Self, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import _checks, dualspace
+from . import _checks, _device, dualspace
 from ._blas import one_blas_thread
 from ._blocks.fit import fit_blocks, warn_unsupported
 from ._copies import CopiedRowsWarning, distinct_rows
@@ -39,7 +39,10 @@ _NODES = ("auto", "density", "contrastive")
 
 @dataclass(frozen=True)
 class _Fit:
-    """What a method hands over: its dual, f of every row held out and trained on, the estimate, and extras of the path."""
+    """What a method hands over: its dual, f of every row held out and trained on, the estimate, and extras of the path.
+
+    All but the dual is in the host's memory.
+    """
 
     dual: Any
     held_out: Floats
@@ -78,6 +81,8 @@ class DualDivergence(Estimator):
     random_state : None (fresh entropy), an int, or a NumPy Generator.
     n_threads : threads; None reads DUALWALK_NUM_THREADS, then the processors. Results do not depend on it.
     verbose : print progress lines to stderr.
+    device : "cpu", "cuda", or None for where X is: a CuPy array is worked on in its device's memory, any other array on the CPU.
+        "cuda" copies a NumPy array to the device, once; "cpu" takes no array from there (pass X.get()). See "On a device".
 
     Attributes
     ----------
@@ -115,7 +120,16 @@ class DualDivergence(Estimator):
     round differently. `SmallSampleWarning` is given for fewer than 50 samples, or fewer than 4 times the square root of the
     number of columns that vary: the estimate then reads low. Copies of rows count once, with a `CopiedRowsWarning`.
 
-    Raises TypeError or ValueError for an X or a parameter that cannot be used, before any work.
+    On a device: what was fitted stays there, folds run one after the other (`n_threads` counts nothing), and random numbers are
+    those of the CPU, so that both agree to rounding, and to what an early stop may make of it: within 0.02 nats. Numbers are
+    Python's; `dual_values_`, `held_out_` and `labels_` are in the memory of the X given to `fit`, what a method returns is in
+    that of its own X; the other attributes are NumPy arrays. Methods take X from the device; with device="cuda" NumPy arrays
+    too, which they copy there. f of every row is copied to the host, where the dual space is cut; so are X where it has columns
+    of levels, to count their tables, and a few numbers a column. Not there: method="single", blocks of several columns,
+    n_permutations.
+
+    Raises TypeError or ValueError for an X or a parameter that cannot be used, before any work, and ImportError where the device
+    cannot be.
 
     Source: Garg et al. 2024, arXiv 2404.07377 (dual divergence space); Donsker and Varadhan 1983 (the bound).
 
@@ -148,6 +162,7 @@ class DualDivergence(Estimator):
         random_state: Any = None,
         n_threads: int | None = None,
         verbose: bool = False,
+        device: str | None = None,
     ) -> None:
         self.cv = cv
         self.n_fits = n_fits
@@ -162,6 +177,7 @@ class DualDivergence(Estimator):
         self.random_state = random_state
         self.n_threads = n_threads
         self.verbose = verbose
+        self.device = device
 
     @one_blas_thread()
     def fit(self, X: ArrayLike, y: Any = None, *, progress: Progress | None = None) -> Self:
@@ -169,7 +185,8 @@ class DualDivergence(Estimator):
 
         `progress(done, total, text)` is called now and then, always from the calling thread.
         """
-        rows, shape = _checks.samples(X)
+        X = _checks.real_array(X, "X")
+        rows, shape = _checks.samples(_checks.placed(X, "X", _checks.device(self.device)))
         cv = _checks.count(self.cv, "cv", minimum=1)
         n_fits = _checks.count(self.n_fits, "n_fits", minimum=1)
         _checks.choice(self.method, "method", ("path", "single"))
@@ -187,6 +204,8 @@ class DualDivergence(Estimator):
         labels = None if self.blocks is None else blocks_of_columns(self.blocks, shape)
         if labels is not None and self.method == "single":
             raise ValueError('blocks need method="path"; got method="single" (leave method out)')
+        if _device.is_on_device(rows):
+            self._check_for_device(labels)
         n_threads = resolve_n_threads(self.n_threads)
         seed = _checks.seed(self.random_state, "random_state")
         if progress is None and self.verbose:
@@ -201,7 +220,7 @@ class DualDivergence(Estimator):
 
         scores = NormalScores()
         z: Floats = scores.fit_transform(rows.reshape(len(rows), *shape)).reshape(len(rows), -1)
-        columns = np.flatnonzero(rows.min(axis=0) < rows.max(axis=0))
+        columns = _device.to_host(np.flatnonzero(rows.min(axis=0) < rows.max(axis=0)))
         alone = labels is None or len(np.unique(labels[columns])) == len(columns)
         self._warn_if_small(len(rows), len(columns))
         determined = determined_columns(rows, z, columns) if alone else ()
@@ -242,7 +261,8 @@ class DualDivergence(Estimator):
         is_held_out[np.concatenate([test for _, test in parts])] = True
         held_out = fit.held_out[is_held_out]
         self._keep(fit, held_out, level)
-        self.dual_values_, self.held_out_ = fit.held_out[of], is_held_out[of]
+        self.dual_values_ = _device.beside(fit.held_out[of], X)
+        self.held_out_ = _device.beside(is_held_out[of], X)
         self.labels_ = dualspace.assign(self.dual_values_, self.cuts_)
         self.p_value_ = None
         if n_permutations:
@@ -278,7 +298,9 @@ class DualDivergence(Estimator):
     def score_samples(self, X: ArrayLike) -> Floats:
         """f of new rows, the average over folds: (n,), nats. Rows of the training set read higher than `dual_values_`."""
         scores = self._scores(X)
-        return np.asarray(self.dual_.value(scores))
+        f: Floats = self.dual_.value(scores)
+        result: Floats = _device.returned(f, X)
+        return result
 
     def transform(self, X: ArrayLike) -> Floats:
         """`score_samples` as a column: (n, 1)."""
@@ -292,13 +314,25 @@ class DualDivergence(Estimator):
     def node_terms(self, X: ArrayLike) -> Floats:
         """Each column's share of f, in the shape of X, nats; a sample's terms sum to its `score_samples`."""
         scores = self._scores(X)
-        terms = np.asarray(self.dual_.terms(scores))
+        terms: Floats = _device.returned(self.dual_.terms(scores), X)
         return terms.reshape(len(terms), *self.feature_shape_)
 
     def _scores(self, X: ArrayLike) -> Floats:
         self._check_fitted("dual_")
-        rows, _ = _checks.samples(X, min_samples=0, feature_shape=self.feature_shape_)
+        array = _checks.beside(X, "X", self.normal_scores_._ordered, self.device)
+        rows, _ = _checks.samples(array, min_samples=0, feature_shape=self.feature_shape_)
         return self.normal_scores_.transform(rows.reshape(len(rows), *self.feature_shape_)).reshape(rows.shape)
+
+    def _check_for_device(self, labels: NDArray[np.int32] | None) -> None:
+        """ValueError where what was asked for is done in the host's memory only."""
+        remedy = 'which works in the host\'s memory only; got X on a CUDA device (pass X.get(), or device="cpu" with a NumPy X'
+        for name, asked in (
+            ('method="single"', self.method == "single"),
+            ("n_permutations", bool(self.n_permutations)),
+            ("blocks of several columns", labels is not None and len(np.unique(labels)) < len(labels)),
+        ):
+            if asked:
+                raise ValueError(f"{name} {remedy}, or leave it out)")
 
     @staticmethod
     def _warn_if_small(n: int, d: int) -> None:
@@ -329,7 +363,8 @@ def _without_copies(rows: Floats, keep: NDArray[np.intp]) -> Floats:
         f"{len(rows) - len(keep)} of {len(rows)} samples are copies of others: the divergence is that of the {len(keep)} others"
     )
     warnings.warn(f"{text} (leave copies out of X)", CopiedRowsWarning, stacklevel=5)
-    return np.asarray(rows[keep])
+    distinct: Floats = rows[_device.beside(keep, rows)]
+    return distinct
 
 
 def _printer() -> Progress:

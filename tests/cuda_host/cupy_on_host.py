@@ -6,6 +6,7 @@ methods are here that CuPy has (`cupy_names.json`, read off CuPy itself). New me
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import types
@@ -291,6 +292,7 @@ class _Device:
 cuda = types.SimpleNamespace(
     get_current_stream=_Stream, Stream=_Stream, Device=_Device, runtime=types.SimpleNamespace(getDeviceCount=lambda: 1)
 )
+cupyx = types.SimpleNamespace(errstate=lambda **modes: contextlib.nullcontext())  # NumPy's always raise
 linalg = types.SimpleNamespace(
     **{name: _checked("linalg", name) for name in _NAMES["linalg"] if hasattr(np.linalg, name)},
     LinAlgError=np.linalg.LinAlgError,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -15,13 +16,11 @@ from on_device.kit import Device
 
 @pytest.fixture(scope="session")
 def host_kernels(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
-    """The kernels compiled for the host. DUALWALK_CUDA_HOST names a folder that keeps them from one run to the next, and
-    DUALWALK_CUDA_HOST_SANITIZER=address has g++'s sanitizers watch them (`.ci/run` knows how)."""
+    """The kernels compiled for the host. DUALWALK_CUDA_HOST names a folder that keeps them from one run to the next."""
     from cuda_host import build
 
     folder = os.environ.get("DUALWALK_CUDA_HOST")
-    sanitizer = os.environ.get("DUALWALK_CUDA_HOST_SANITIZER", "")
-    return build.load(build.build(Path(folder) if folder else tmp_path_factory.mktemp("cuda_host"), sanitizer))
+    return build.load(build.build(Path(folder) if folder else tmp_path_factory.mktemp("cuda_host")))
 
 
 @pytest.fixture(params=["emulated", pytest.param("gpu", marks=pytest.mark.gpu)])
@@ -30,7 +29,9 @@ def device(request: pytest.FixtureRequest) -> Iterator[Device]:
         reason = _device.why_not()
         if reason is not None:
             pytest.skip(reason)
-        if os.environ.get("DUALWALK_GPU_POOL") == "off":  # each array by itself, so that compute-sanitizer knows its ends
+        if (
+            os.environ.get("DUALWALK_GPU_POOL") == "off"
+        ):  # every array an allocation of its own, whose ends compute-sanitizer knows
             _device.cupy().cuda.set_allocator(None)
         yield Device(_device.cupy(), _device.kernels())
         return
@@ -41,6 +42,7 @@ def device(request: pytest.FixtureRequest) -> Iterator[Device]:
         patch.setattr(_device, "cupy", lambda: cupy_on_host)
         patch.setattr(_device, "kernels", lambda: kernels)
         patch.setattr(_device, "why_not", lambda: None)
+        patch.setitem(sys.modules, "cupyx", cupy_on_host.cupyx)
         backends.why_not.cache_clear()
         yield Device(cupy_on_host, kernels)
         kernels.set_order("forward")

@@ -57,6 +57,7 @@ PYBIND11_MODULE(DUALWALK_CUDA_MODULE, m) {
   bind_walks(m);
   bind_sampling(m);
   bind_nodes(m);
+  bind_tree(m);
 #if defined(DUALWALK_CUDA_ON_HOST)
   bind_controls(m);
 #endif

@@ -11,6 +11,7 @@ void bind_objective(pybind11::module_& m);
 void bind_walks(pybind11::module_& m);
 void bind_sampling(pybind11::module_& m);
 void bind_nodes(pybind11::module_& m);
+void bind_tree(pybind11::module_& m);
 void bind_controls(pybind11::module_& m);  // where tests emulate the device
 
 }  // namespace dualwalk::cuda

@@ -9,10 +9,12 @@ no d x d matrix, neither to fit nor to apply.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .. import _device
 
 Floats = NDArray[np.float64]
 
@@ -39,16 +41,19 @@ class Dense:
 
         With its Cholesky factor C, z = C e: mean_k is what C e has of the earlier e, and C_kk is what is left.
         """
-        factor = np.linalg.cholesky(correlation)
+        with _device.linear_algebra_errors(correlation):
+            factor = np.linalg.cholesky(correlation)
         scale = np.diag(factor).copy()
         whitening = np.linalg.inv(factor)
         return cls(-scale[:, None] * np.tril(whitening, -1), scale)
 
     def mean(self, z: Floats) -> Floats:
-        return np.asarray(z @ self.coefficients.T)
+        mean: Floats = z @ self.coefficients.T
+        return mean
 
     def pull(self, slope: Floats) -> Floats:
-        return np.asarray(slope @ self.coefficients)
+        pulled: Floats = slope @ self.coefficients
+        return pulled
 
 
 @dataclass(frozen=True)
@@ -66,10 +71,21 @@ class Sparse:
         return total
 
     def pull(self, slope: Floats) -> Floats:
+        if _device.is_on_device(slope):
+            return self._dense_pull(slope)
         total = np.zeros((slope.shape[1], slope.shape[0]))
         for parent, weight in zip(self.parents.T, self.weights.T, strict=True):
             np.add.at(total, parent, (slope * weight).T)
         return total.T.copy()
+
+    def _dense_pull(self, slope: Floats) -> Floats:
+        """By the whole matrix: sums in a fixed order, which np.add.at has on no device."""
+        xp, d = _device.namespace(slope), len(self.scale)
+        coefficients, every = xp.zeros((d, d)), xp.arange(d)
+        for parent, weight in zip(self.parents.T, self.weights.T, strict=True):
+            coefficients[every, parent] += weight
+        pulled: Floats = slope @ coefficients
+        return pulled
 
 
 @dataclass(frozen=True)
@@ -88,9 +104,9 @@ class LowRank:
         """
         d, q = loading.shape
         write = loading / unique[:, None]
-        precision = np.broadcast_to(np.eye(q), (d, q, q)).copy()
+        precision = np.broadcast_to(_device.namespace(loading).eye(q), (d, q, q)).copy()
         precision[1:] += np.cumsum(write[:-1, :, None] * loading[:-1, None, :], axis=0)
-        read = np.asarray(np.linalg.solve(precision, loading[:, :, None])[:, :, 0], np.float64)
+        read = np.linalg.solve(precision, loading[:, :, None])[:, :, 0].astype(np.float64, copy=False)
         return cls(read, write, np.sqrt(unique + (loading * read).sum(axis=1)))
 
     def mean(self, z: Floats) -> Floats:
@@ -110,9 +126,10 @@ class LowRank:
 def log_ratio(conditionals: Conditionals, z: Floats) -> Floats:
     """log N(z; the conditionals) - log N(z; 0, I) of every row in path order: (n,), nats."""
     left = (z - conditionals.mean(z)) / conditionals.scale
-    return np.asarray(0.5 * ((z**2).sum(axis=1) - (left**2).sum(axis=1)) - np.log(conditionals.scale).sum())
+    ratio: Floats = 0.5 * ((z**2).sum(axis=1) - (left**2).sum(axis=1)) - np.log(conditionals.scale).sum()
+    return ratio
 
 
-def independent(d: int) -> Sparse:
-    """Columns that know nothing of each other."""
-    return Sparse(np.zeros((d, 0), dtype=np.intp), np.zeros((d, 0)), np.ones(d))
+def independent(d: int, xp: Any = np) -> Sparse:
+    """Columns that know nothing of each other; `xp` is the module that makes arrays where the rows will be."""
+    return Sparse(xp.zeros((d, 0), dtype=np.intp), xp.zeros((d, 0)), xp.ones(d))

@@ -30,7 +30,8 @@ def cosines(z: Floats) -> tuple[Floats, Floats]:
 
 def size(e: Floats) -> Floats:
     """|e|, at most 4, centred and scaled to variance 1 for e ~ N(0, 1)."""
-    return np.asarray((np.minimum(np.abs(e), _SIZE_LIMIT) - _SIZE_MEAN) / _SIZE_SCALE)
+    scaled: Floats = (np.minimum(np.abs(e), _SIZE_LIMIT) - _SIZE_MEAN) / _SIZE_SCALE
+    return scaled
 
 
 def size_slope(e: Floats) -> Floats:

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import _random
+from .. import _device, _random
 from .._threads import Note, run_jobs
 from ..duals.node import FittedPath, NodeDual
 from ..normal_scores import NormalScores
@@ -29,7 +29,7 @@ _DRAWS = 4  # bootstrap draws of the rank noise
 class FittedPaths:
     """What the folds found, in nats. Columns that never vary are not on any path.
 
-    `held_out` (n,): f of every row from the fold that tested on it; rows that no fold tested on have their trained value.
+    All but `paths` is in the host's memory. `held_out` (n,): f of every row from the fold that tested on it; rows that no fold tested on have their trained value.
     `trained` (n,): f of every row from a fold that was trained on it. `rank_noise`: by how much f falls when rows are ranked
     among themselves (see `rank_noise.py`), between 0 and minus the held-out mean. `terms` (n_features,): every column's mean held-out term.
     """
@@ -58,10 +58,11 @@ class FittedPaths:
     def graph(self) -> DependenceGraph:
         """Order and parents of the first fold, and every column's nats."""
         d = len(self.terms)
-        order = self.paths[0].path.order
+        first = self.paths[0].path
+        order, column, parent = map(_device.to_host, (first.order, first.column, first.parent_column))
         rest = np.setdiff1d(np.arange(d), order)
         parents = np.full(d, -1, dtype=np.intp)
-        parents[self.paths[0].path.column] = self.paths[0].path.parent_column
+        parents[column] = parent
         return DependenceGraph(np.concatenate([order, rest]), parents, self.terms)
 
 
@@ -81,19 +82,23 @@ def fit_paths(
 
     `z` are the normal scores of `rows` (n, d). They come from the ranks of all rows, which carry marginal information only,
     except where rows are very few: there the ranks that are left for unseen rows are nearly known, and independent columns
-    would look dependent. The same bits for any `n_threads`.
+    would look dependent. The same bits for any `n_threads`. Rows on a device are worked on there, one fold after the other.
     """
+    columns = _device.beside(columns, z)
     few = len(z) < FEW_ROWS
     draws = [] if few else [resampled_scores(z, _random.generator(seed, "ranks", b)) for b in range(_DRAWS)]
-    last_round = len(parts) - len(parts) % n_threads  # folds from here on share the threads that the others leave idle
+    folds_at_once = 1 if _device.is_on_device(z) else n_threads
+    last_round = len(parts) - len(parts) % folds_at_once  # folds from here on share the threads that the others leave idle
 
     def work(k: int, note: Note) -> tuple[FittedPath, Floats, Floats, Rows, tuple[float, float]]:
         rest, test = parts[k]
-        inner_threads = n_threads // (len(parts) - last_round) if k >= last_round else 1
+        inner_threads = n_threads // folds_at_once
+        if folds_at_once > 1:
+            inner_threads = n_threads // (len(parts) - last_round) if k >= last_round else 1
         scores = z
         if few:
             own = NormalScores()
-            own._fit_rows(rows[splits(rest, n_fits)[1]])
+            own._fit_rows(rows[_device.beside(splits(rest, n_fits)[1], rows)])
             scores = own._scores(rows)
         path = fit_fold(
             scores,
@@ -107,13 +112,13 @@ def fit_paths(
             report=lambda share: note(0.9 * share),
             n_threads=inner_threads,
         )
-        terms = path.terms(scores[test], n_threads=inner_threads)
+        terms = _device.to_host(path.terms(scores[_device.beside(test, z)], n_threads=inner_threads))
         # a fold's trained rows are the next fold's test rows: all folds together look at every row once
         seen = parts[(k + 1) % len(parts)][1] if len(parts) > 1 else rest
-        trained = path.value(scores[seen], n_threads=inner_threads)
+        trained = _device.to_host(path.value(scores[_device.beside(seen, z)], n_threads=inner_threads))
         return path, terms, trained, seen, _falls(path, z, test, terms.sum(axis=1), draws, inner_threads)
 
-    results = run_jobs(work, len(parts), n_threads, report)
+    results = run_jobs(work, len(parts), folds_at_once, report)
     held_out, trained = np.full(len(z), np.nan), np.full(len(z), np.nan)
     terms, falls, weights = np.zeros(z.shape[1]), 0.0, 0.0
     for (_, test), (_, part, seen_values, seen, (fall, weight)) in zip(parts, results, strict=True):
@@ -135,6 +140,7 @@ def _falls(
     for weight, scores in draws if path.alpha else ():
         drawn = weight[test] > 0
         share = weight[test][drawn]
-        total += float(share @ (path.value(scores[test[drawn]], n_threads=n_threads) - f[drawn]))
+        value = _device.to_host(path.value(scores[_device.beside(test[drawn], scores)], n_threads=n_threads))
+        total += float(share @ (value - f[drawn]))
         count += float(share.sum())
     return total, count

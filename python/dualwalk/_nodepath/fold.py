@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import _random
+from .. import _device, _random
 from .._refine.choice import choose_refinement
 from ..duals.node import FittedPath, stands_on_base
 from .features import size
@@ -19,7 +19,7 @@ from .path import N_CONTEXT, SIZE, SIZE_SCALE, NodePath, dependence, fit_path, s
 from .screen import Triples, screen_triples
 from .tables import choose_tables
 from .ties import tie_blur, tie_share
-from .training import Kind, TrainedNodes, TrainingPlan, train_nodes
+from .training import Kind, Task, TrainedNodes, TrainingPlan, train_many
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.intp]
@@ -84,9 +84,12 @@ def fit_fold(
     `grid` (n_features, n_quantiles) holds every column's marginal. For training, order, parents and triples come from the rows
     that no member validates on, a member's Gaussian base and statistics from its own training rows; those that test rows meet
     come from all of `rest`. Held-out rows choose the base, whether nodes are told the sizes of residuals, the temperature,
-    and whether tables of levels or a mixture of clusters refine f.
+    and whether tables of levels or a mixture of clusters refine f. Where `z` is on a device, so is all but `rest`, and tables,
+    which take columns of levels one by one, are counted from a copy of `z` in the host's memory.
     """
     parts, core = splits(rest, n_fits)
+    parts = [(_device.beside(train, z), _device.beside(held, z)) for train, held in parts]
+    core, rest = _device.beside(core, z), _device.beside(rest, z)
     order, parent, triples = _structure(z, core, columns)
     ordered = z[:, order]
     base, bases = choose_base([(ordered[train], ordered[held]) for train, held in parts])
@@ -94,7 +97,7 @@ def fit_fold(
     size_base, size_bases = choose_base(
         [(size(left[train]), size(left[held])) for left, (train, held) in zip(residuals, parts, strict=True)]
     )
-    blurred = z + tie_blur(z) * _random.generator(seed, "fold", fold, "blur").standard_normal(z.shape)
+    blurred = _blurred(z, _random.generator(seed, "fold", fold, "blur"))
     paths = [
         fit_path(z[train], order, parent, fitted, size_fitted, triples)
         for (train, _), fitted, size_fitted in zip(parts, bases, size_bases, strict=True)
@@ -107,29 +110,36 @@ def fit_fold(
     inputs = [(), (SIZE,)] if size_base != "independent" else [(SIZE,)]
     many_triples = len(triples.child) >= _MANY_TRIPLES * len(parent)
     kinds: list[Kind] = [kind] if kind != "auto" else ["density", "contrastive"] if many_triples else ["density"]
-    n_runs = len(kinds) * (len(parts) + len(inputs) - 1)
+    # on a device all networks that may be wanted take no longer than one; on the CPU those of `parts` but the first wait for its
+    first = [(unseen, part) for unseen in inputs for part in range(len(parts) if _device.is_on_device(z) else 1)]
+    n_runs = len(kinds) * max(len(first), len(inputs) + len(parts) - 1)
     done = 0
 
-    def train(kind: Kind, part: int, unseen: tuple[int, ...]) -> TrainedNodes:
+    def train(kind: Kind, which: list[tuple[tuple[int, ...], int]]) -> dict[tuple[tuple[int, ...], int], TrainedNodes]:
+        """Networks by the inputs they are not told, and the number of their part."""
         nonlocal done
-        run, done = done, done + 1
-        return train_nodes(
-            *data[part],
-            n_members=len(range(part, n_fits, len(parts))),
+        start, done = done, done + len(which)
+        tasks = [
+            Task(*data[part], len(range(part, n_fits, len(parts))), ("fold", fold, "split", part), _with_statistics(unseen))
+            for unseen, part in which
+        ]
+        found = train_many(
+            tasks,
             seed=seed,
-            path=("fold", fold, "split", part),
             kind=kind,
             plan=replace(plan or TrainingPlan(), base=stands_on_base(base)),
-            unseen=_with_statistics(unseen),
-            report=None if report is None else lambda share: report((run + share) / n_runs),
+            report=None if report is None else lambda share: report((start + share * len(which)) / n_runs),
             n_threads=n_threads,
         )
+        return dict(zip(which, found, strict=True))
 
     def learn(kind: Kind) -> tuple[float, float, list[FittedPath]]:
         """The held-out value of nodes of one kind, their temperature, and one fitted path for each of `parts`."""
-        first = {unseen: train(kind, 0, unseen) for unseen in inputs}
-        unseen = max(first, key=lambda some: first[some].validation.mean())
-        nodes = [first[unseen], *(train(kind, part, unseen) for part in range(1, len(parts)))]
+        trained = train(kind, first)
+        unseen = max(inputs, key=lambda some: trained[some, 0].validation.mean())
+        wanted = [(unseen, part) for part in range(len(parts))]
+        trained |= train(kind, [one for one in wanted if one not in trained])
+        nodes = [trained[one] for one in wanted]
         fitted = [
             FittedPath(path, part.weights, 1.0, grid[order[1:]], kind, base) for path, part in zip(paths, nodes, strict=True)
         ]
@@ -139,23 +149,29 @@ def fit_fold(
     # a product's sign jumps: a critic can jump too, a mixture of Gaussians is slow to; elsewhere it has never won
     _, alpha, members = max(map(learn, kinds), key=lambda learned: learned[0])
 
-    tables = refinement = None
-    if alpha and tie_share(ordered).max() > _MOST_TIES:
+    recipe = refinement = None
+    has_levels = bool(tie_share(ordered).max() > _MOST_TIES)
+    if alpha and has_levels:
         terms = [
-            (ordered[train], ordered[held], one.node_terms(z[held])) for one, (train, held) in zip(members, parts, strict=True)
+            tuple(map(_device.to_host, (ordered[train], ordered[held], one.node_terms(z[held]))))
+            for one, (train, held) in zip(members, parts, strict=True)
         ]
-        tables = choose_tables(terms, ordered, parent)
+        recipe = choose_tables(cast(Any, terms), _device.to_host(ordered), _device.to_host(parent))
 
     # what was learned goes by what nodes are told, not by which they are: test rows meet the structure of all of `rest`
     final_order, final_parent, triples = _structure(z, rest, columns)
     whole = z[np.ix_(rest, final_order)]
-    if alpha and tie_share(ordered).max() <= _MOST_TIES:
+    if alpha and not has_levels:
         values = [
-            (ordered[train], ordered[held], one.value(z[held])) for one, (train, held) in zip(members, parts, strict=True)
+            (ordered[train], ordered[held], _device.to_host(one.value(z[held])))
+            for one, (train, held) in zip(members, parts, strict=True)
         ]
         refinement = choose_refinement(values, whole, seed=seed)
     final = fit_base(base, whole)
     sizes = fit_base(size_base, size((whole - final.mean(whole)) / final.scale))
+    tables = None
+    if recipe is not None:
+        tables = recipe.counted(*map(_device.to_host, (whole, z[:, final_order], final_parent)))
     return FittedPath(
         fit_path(z[rest], final_order, final_parent, final, sizes, triples),
         np.concatenate([one.weights for one in members]),
@@ -163,7 +179,7 @@ def fit_fold(
         grid[final_order[1:]],
         members[0].kind,
         base,
-        None if tables is None else tables.counted(whole, z[:, final_order], final_parent),
+        tables,
         refinement,
     )
 
@@ -175,6 +191,12 @@ def _structure(z: Floats, rows: Rows, columns: Rows) -> tuple[Rows, Rows, Triple
     return order, parent, screen_triples(z[np.ix_(rows, order)])
 
 
+def _blurred(z: Floats, rng: np.random.Generator) -> Floats:
+    """`z` with noise on values that occur more than once; the noise is drawn in the host's memory, where there is any."""
+    blur = tie_blur(z)
+    return z + blur * _device.beside(rng.standard_normal(z.shape), z) if bool(blur.any()) else z
+
+
 def _with_statistics(unseen: tuple[int, ...]) -> tuple[int, ...]:
     """The inputs that go with those of the context: sizes are of no use without their scale, nor the scale without sizes."""
     return (*unseen, N_CONTEXT + SIZE_SCALE) if SIZE in unseen else unseen
@@ -183,7 +205,8 @@ def _with_statistics(unseen: tuple[int, ...]) -> tuple[int, ...]:
 def _nodes(path: NodePath, z: Floats, blurred: Floats) -> NodeData:
     """The nodes' view of rows `z`, their own values blurred; what they are told of their past is not."""
     data = path.data(z)
-    return replace(data, child=np.ascontiguousarray(blurred.T[path.column], dtype=data.child.dtype))
+    child = _device.namespace(z).ascontiguousarray(blurred.T[path.column], dtype=data.child.dtype)
+    return replace(data, child=child)
 
 
 def choose_alpha(held_out: list[tuple[FittedPath, Floats]]) -> tuple[float, float]:
@@ -192,7 +215,7 @@ def choose_alpha(held_out: list[tuple[FittedPath, Floats]]) -> tuple[float, floa
 
     With fewer than 8 such rows, that mean must also exceed its standard error.
     """
-    f = np.concatenate([_tempered(fitted, rows) for fitted, rows in held_out], axis=1)
+    f = np.concatenate([_device.to_host(_tempered(fitted, rows)) for fitted, rows in held_out], axis=1)
     best = int(f.mean(axis=1).argmax())
     count = f.shape[1]
     if count < _FEW_VALIDATION_ROWS and f[best].mean() <= f[best].std(ddof=1) / np.sqrt(count):
@@ -203,4 +226,5 @@ def choose_alpha(held_out: list[tuple[FittedPath, Floats]]) -> tuple[float, floa
 def _tempered(fitted: FittedPath, rows: Floats) -> Floats:
     """f of (at most so many of the) rows at every temperature: (n_alphas, n_rows)."""
     shown = min(len(rows), max(16, _ALPHA_PAIRS // len(fitted.path.column)))
-    return np.asarray(fitted.terms_at(rows[:shown], np.array(ALPHAS)).sum(axis=1, dtype=np.float64))
+    tempered: Floats = fitted.terms_at(rows[:shown], np.array(ALPHAS)).sum(axis=1, dtype=np.float64)
+    return tempered

@@ -13,6 +13,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import _device
 from .conditionals import Conditionals, Dense, LowRank, independent, log_ratio
 from .greedy_net import GreedyNet
 
@@ -34,15 +35,16 @@ def correlation(z: Floats) -> Floats:
     A column that does not vary has correlation 0 with all others. Single precision where columns are very many.
     """
     unit: NDArray = _unit(z).astype(np.float64 if z.shape[1] <= DENSE_COLUMNS else np.float32)
-    second = unit.T @ unit
+    second: Floats = unit.T @ unit
     np.fill_diagonal(second, 1.0)
-    return np.asarray(second)
+    return second
 
 
 def _unit(z: Floats) -> Floats:
     """Columns of length 1, or 0 where a column does not vary."""
     length = np.sqrt((z**2).sum(axis=0))
-    return np.asarray(z / np.where(length < 1e-9, np.inf, length))
+    unit: Floats = z / np.where(length < 1e-9, np.inf, length)
+    return unit
 
 
 def ledoit_wolf(z: Floats) -> float:
@@ -63,11 +65,12 @@ def factor_analysis(z: Floats, sample: Floats | None, n_factors: int, start: tup
     `start` holds the leading eigenvalues of the sample correlation and its eigenvectors (as columns), largest first.
     """
     values, vectors = start
+    identity = _device.namespace(z).eye(n_factors)
     loading = vectors[:, :n_factors] * np.sqrt(np.maximum(values[:n_factors] - 1.0, 0.05))
     unique = np.clip(1.0 - (loading**2).sum(1), _LEAST_NOISE, None)
     for _ in range(_EM_STEPS):
         scaled = loading / unique[:, None]
-        posterior = np.linalg.inv(np.eye(n_factors) + loading.T @ scaled)
+        posterior = np.linalg.inv(identity + loading.T @ scaled)
         back = scaled @ posterior
         cross = sample @ back if sample is not None else z.T @ (z @ back) / len(z)
         loading = np.linalg.solve(posterior + back.T @ cross, cross.T).T
@@ -93,7 +96,8 @@ class Rows:
     @cached_property
     def unit(self) -> Floats:
         """Their columns scaled to variance 1."""
-        return np.asarray(_unit(self.z) * np.sqrt(len(self.z)))
+        scaled: Floats = _unit(self.z) * np.sqrt(len(self.z))
+        return scaled
 
     @cached_property
     def spectrum(self) -> tuple[Floats, Floats]:
@@ -127,7 +131,7 @@ def fit_candidate(name: str, rows: Rows) -> Conditionals:
     n, d = rows.z.shape
     share = _share(name, rows)
     if share is not None:
-        return Dense.of((1 - share) * rows.sample + share * np.eye(d))
+        return Dense.of((1 - share) * rows.sample + share * _device.namespace(rows.z).eye(d))
     if name.endswith("factors"):
         values, vectors = rows.spectrum
         inner = rows.sample if d <= n else None
@@ -136,7 +140,7 @@ def fit_candidate(name: str, rows: Rows) -> Conditionals:
         return rows.net.significant(float(name.split()[2]))
     if name.endswith("parents"):
         return rows.net.first(int(name.split()[0]))
-    return independent(d)
+    return independent(d, _device.namespace(rows.z))
 
 
 def _share(name: str, rows: Rows) -> float | None:
@@ -185,4 +189,4 @@ def fit_base(name: str, z: Floats) -> Conditionals:
     try:
         return fit_candidate(name, Rows(z))
     except np.linalg.LinAlgError:
-        return independent(z.shape[1])
+        return independent(z.shape[1], _device.namespace(z))

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .conditionals import Sparse
+from .. import _device
+from .conditionals import Sparse, independent
 
 Floats = NDArray[np.float64]
 
 _MOST_CANDIDATES = 64  # earlier columns a column chooses its parents from: those of largest correlation
 _LEAST_VARIANCE = 1e-3  # a candidate that its fellow parents explain to this share brings rounding errors only
-_BLOCK = 1 << 22  # numbers in a block of columns
+_BLOCK, _BLOCK_ON_DEVICE = 1 << 22, 1 << 28  # numbers in a block of columns: a cacheful, and 2 GiB
 
 
 @dataclass(frozen=True)
@@ -32,36 +33,40 @@ class GreedyNet:
     @classmethod
     def grow(cls, correlation: Floats, n_rows: int, most: int) -> GreedyNet:
         """Up to `most` parents a column; `correlation` (d, d) of `n_rows` rows, in path order."""
-        d = len(correlation)
+        xp, d = _device.namespace(correlation), len(correlation)
         most = min(most, d - 1)
-        parents = np.zeros((d, most), dtype=np.intp)
-        partial = np.zeros((d, most))
+        parents = xp.zeros((d, most), dtype=np.intp)
+        partial = xp.zeros((d, most))
         width = min(d, _MOST_CANDIDATES)
-        at_once = max(1, _BLOCK // (width * (most + 4) + d))
+        at_once = max(1, (_BLOCK if xp is np else _BLOCK_ON_DEVICE) // (width * (most + 4) + d))
         for start in range(0, d, at_once):
             block = slice(start, min(d, start + at_once))
-            parents[block], partial[block] = _grow_block(correlation, np.arange(d)[block], width, most)
+            parents[block], partial[block] = _grow_block(correlation, xp.arange(d)[block], width, most)
         return cls(parents, partial, correlation, n_rows)
 
     def first(self, n_parents: int) -> Sparse:
         """The network with the first `n_parents` parents of every column."""
-        return self._network(np.minimum(np.arange(len(self.parents)), n_parents))
+        return self._network(np.minimum(_device.namespace(self.parents).arange(len(self.parents)), n_parents))
 
     def significant(self, t: float) -> Sparse:
         """The network whose parents' partial correlations r all had |r| sqrt(n) > `t` when they were chosen."""
         strong = np.abs(self.partial) > t / np.sqrt(self.n_rows)
-        return self._network(np.logical_and.accumulate(strong, axis=1).sum(axis=1))
+        return self._network(np.cumprod(strong, axis=1).sum(axis=1))
 
     def _network(self, count: NDArray[np.intp]) -> Sparse:
+        xp = _device.namespace(count)
         d, most = self.parents.shape
-        width = min(most, int(count.max(initial=0)))
-        used = np.arange(width) < np.minimum(count, most)[:, None]
+        width = min(most, int(count.max()))
+        if width == 0:
+            return independent(d, xp)
+        place = xp.arange(width)
+        used = place < np.minimum(count, most)[:, None]
         used &= self.partial[:, :width] != 0.0
         parents = np.where(used, self.parents[:, :width], 0)
         gram = self.correlation[parents[:, :, None], parents[:, None, :]] * (used[:, :, None] & used[:, None, :])
-        gram[:, np.arange(width), np.arange(width)] = 1.0
-        target = self.correlation[parents, np.arange(d)[:, None]] * used
-        weights = np.asarray(np.linalg.solve(gram, target[:, :, None])[:, :, 0] * used, np.float64)
+        gram[:, place, place] = 1.0
+        target = self.correlation[parents, xp.arange(d)[:, None]] * used
+        weights = (np.linalg.solve(gram, target[:, :, None])[:, :, 0] * used).astype(np.float64, copy=False)
         left = np.maximum(1.0 - (weights * target).sum(axis=1), _LEAST_VARIANCE)
         k = used.sum(axis=1)
         # Akaike's final prediction error: k weights fitted to n rows leave more for new rows than for those
@@ -71,16 +76,16 @@ class GreedyNet:
 
 def _grow_block(correlation: Floats, columns: NDArray[np.intp], width: int, most: int) -> tuple[NDArray[np.intp], Floats]:
     """Parents and partial correlations of some columns: (n_columns, most) each; 0 where there is no parent left."""
-    d, n = len(correlation), len(columns)
-    strength = np.where(np.arange(d) < columns[:, None], np.abs(correlation[columns]), -1.0)
+    xp, d, n = _device.namespace(correlation), len(correlation), len(columns)
+    strength = np.where(xp.arange(d) < columns[:, None], np.abs(correlation[columns]), -1.0)
     candidates = np.argpartition(-strength, width - 1, axis=1)[:, :width]
     open_ = np.take_along_axis(strength, candidates, axis=1) >= 0.0
     shared = np.take_along_axis(correlation[columns], candidates, axis=1)  # partial covariance with the column
-    own = np.ones((n, width))  # partial variance of the candidates
-    steps = np.zeros((most, n, width))
-    rest = np.ones(n)  # partial variance of the column
-    parents, partial = np.zeros((n, most), dtype=np.intp), np.zeros((n, most))
-    every = np.arange(n)
+    own = xp.ones((n, width))  # partial variance of the candidates
+    steps = xp.zeros((most, n, width))
+    rest = xp.ones(n)  # partial variance of the column
+    parents, partial = xp.zeros((n, most), dtype=np.intp), xp.zeros((n, most))
+    every = xp.arange(n)
     for step in range(most):
         worth = np.where(open_ & (own > _LEAST_VARIANCE), shared**2 / np.maximum(own, _LEAST_VARIANCE), -1.0)
         best = worth.argmax(axis=1)
@@ -89,7 +94,8 @@ def _grow_block(correlation: Floats, columns: NDArray[np.intp], width: int, most
         r = np.where(found, shared[every, best] / spread / np.sqrt(rest), 0.0)
         parents[:, step], partial[:, step] = candidates[every, best], r
         row = correlation[candidates[every, best][:, None], candidates]
-        row -= np.einsum("sn,snw->nw", steps[:step, every, best], steps[:step])
+        if step:
+            row -= np.einsum("sn,snw->nw", steps[:step, every, best], steps[:step])
         row *= np.where(found, 1.0 / spread, 0.0)[:, None]
         steps[step] = row
         shared -= row * (r * np.sqrt(rest))[:, None]

@@ -11,24 +11,25 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import _device
+from .._runs import runs
 from ..normal_scores import half_rank_scores
-from .ties import runs
 
 Floats = NDArray[np.float64]
 
 
 def resampled_scores(z: Floats, rng: np.random.Generator) -> tuple[NDArray[np.intp], Floats]:
     """One draw of n rows with replacement from `z` (n, d): how often each row was drawn (n,), and the scores (n, d) that the
-    rows have by their mid-ranks among those drawn, or as before where a value is tied."""
+    rows have by their mid-ranks among those drawn, or as before where a value is tied. The counts are in the host's memory."""
     n = len(z)
     weight = np.bincount(rng.integers(0, n, n), minlength=n)
     order = np.argsort(z, axis=0, kind="stable")
     ordered = np.take_along_axis(z, order, axis=0)
     first, last = runs(ordered)
-    up_to = np.zeros((n + 1, z.shape[1]), dtype=np.intp)
-    np.cumsum(weight[order], axis=0, out=up_to[1:])
+    up_to = _device.namespace(z).zeros((n + 1, z.shape[1]), dtype=np.intp)
+    np.cumsum(_device.beside(weight, z)[order], axis=0, out=up_to[1:])
     twice_rank = np.take_along_axis(up_to, first, axis=0) + np.take_along_axis(up_to, last + 1, axis=0)
     scores = np.empty_like(z)
-    ranked = half_rank_scores(n)[np.clip(twice_rank, 1, 2 * n - 1) - 1]
+    ranked = _device.beside(half_rank_scores(n), z)[np.clip(twice_rank, 1, 2 * n - 1) - 1]
     np.put_along_axis(scores, order, np.where(first == last, ranked, ordered), axis=0)
     return weight, scores

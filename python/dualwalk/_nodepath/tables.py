@@ -12,9 +12,13 @@ A node's term becomes log((1 - w) exp f + w exp T); s and w are chosen on held-o
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .. import _device
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.intp]
@@ -40,7 +44,8 @@ def _categories(z: Floats, values: Floats) -> Places:
 @dataclass(frozen=True)
 class Tables:
     """Tables of some nodes of a path. `node` (m,), `child` and `parent` (m,) places in path order; `values` by place, the
-    atoms; `log_ratio`, one (k_parent + 1, k_child + 1) a node; `weight`, w above."""
+    atoms; `log_ratio`, one (k_parent + 1, k_child + 1) a node; `weight`, w above. All are in the host's memory; rows on a
+    device meet a copy there."""
 
     node: Places
     child: Places
@@ -51,6 +56,8 @@ class Tables:
 
     def terms(self, ordered: Floats) -> Floats:
         """T of rows in path order: (m, n)."""
+        if _device.is_on_device(ordered):
+            return self._on_device.terms(ordered)
         category = {place: _categories(ordered[:, place], values) for place, values in self.values.items()}
         rows = [
             table[category[parent], category[child]]
@@ -61,11 +68,53 @@ class Tables:
     def blend(self, ordered: Floats, terms: Floats) -> tuple[Floats, Floats]:
         """Terms of all nodes (N, n) with the tables' share in them, and by how much a gradient shrinks: (m, n)."""
         with np.errstate(divide="ignore"):
-            kept = np.log1p(-self.weight) + terms[self.node]
+            node = _device.beside(self.node, ordered)
+            kept = np.log1p(-self.weight) + terms[node]
             blended = np.logaddexp(kept, np.log(self.weight) + self.terms(ordered))
         result = terms.copy()
-        result[self.node] = blended
+        result[node] = blended
         return result, np.exp(kept - blended)
+
+    @cached_property
+    def _on_device(self) -> _TablesOnDevice:
+        return _TablesOnDevice.of(self)
+
+
+@dataclass(frozen=True)
+class _TablesOnDevice:
+    """The same padded to one size, so that all tables are read at once: `place` (p,) and the atoms `values` (p, k) there, not a
+    number beyond a place's own; `child` and `parent` (m,) count among those places; `log_ratio` (m, k + 1, k + 1), and
+    category k is "any other value"."""
+
+    place: Any
+    values: Any
+    child: Any
+    parent: Any
+    log_ratio: Any
+
+    @classmethod
+    def of(cls, tables: Tables) -> _TablesOnDevice:
+        place = np.array(sorted(tables.values), dtype=np.intp)
+        most = max(map(len, tables.values.values()))
+        values = np.full((len(place), most), np.nan)
+        for row, column in zip(values, place.tolist(), strict=True):
+            row[: len(tables.values[column])] = tables.values[column]
+        log_ratio = np.zeros((len(tables.node), most + 1, most + 1))
+        for padded, table in zip(log_ratio, tables.log_ratio, strict=True):
+            here = [[*range(length - 1), most] for length in table.shape]
+            padded[np.ix_(*here)] = table
+        child, parent = np.searchsorted(place, tables.child), np.searchsorted(place, tables.parent)
+        return cls(*map(_device.to_device, (place, values, child, parent, log_ratio)))
+
+    def terms(self, ordered: Floats) -> Floats:
+        xp = _device.namespace(ordered)
+        z, most = ordered[:, self.place], self.values.shape[1]
+        category = xp.full(z.shape, most)
+        for k in range(most):
+            category = np.where(np.abs(self.values[:, k] - z) < _SAME, k, category)
+        every = xp.arange(len(self.child))
+        terms: Floats = self.log_ratio[every, category[:, self.parent], category[:, self.child]].T
+        return terms
 
 
 def count_tables(train: Floats, every: Floats, parent: Places, pseudo_count: float) -> Tables | None:

@@ -5,25 +5,18 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import _device
+from .._runs import runs
+
 Floats = NDArray[np.float64]
-
-
-def runs(ordered: Floats) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """The first and the last place of the run of equal values that each entry of sorted columns is in, both like `ordered`."""
-    n = len(ordered)
-    new = np.diff(ordered, axis=0) > 0
-    index = np.broadcast_to(np.arange(n)[:, None], ordered.shape)
-    edge = np.ones((1, ordered.shape[1]), dtype=bool)
-    first = np.maximum.accumulate(np.where(np.vstack([edge, new]), index, 0), axis=0)
-    last = np.minimum.accumulate(np.where(np.vstack([new, edge]), index, n - 1)[::-1], axis=0)[::-1]
-    return first, last
 
 
 def tie_share(z: Floats) -> Floats:
     """The chance that two different rows of `z` (n_rows, d) have the same value, column by column: (d,)."""
     n = len(z)
     first, last = runs(np.sort(z, axis=0))
-    return np.asarray((last - first).mean(axis=0) / max(1, n - 1))
+    share: Floats = (last - first).mean(axis=0) / max(1, n - 1)
+    return share
 
 
 def tie_blur(z: Floats) -> Floats:
@@ -35,7 +28,7 @@ def tie_blur(z: Floats) -> Floats:
     order = np.argsort(z, axis=0, kind="stable")
     values = np.take_along_axis(z, order, axis=0)
     first, last = runs(values)
-    edge = np.full((1, z.shape[1]), np.inf)
+    edge = _device.namespace(z).full((1, z.shape[1]), np.inf)
     padded = np.vstack([-edge, values, edge])
     gap = np.minimum(values - np.take_along_axis(padded, first, axis=0), np.take_along_axis(padded, last + 2, axis=0) - values)
     gap[(first == last) | ~np.isfinite(gap)] = 0.0

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import _device
 from .mixture import GaussianMixture, Recipe, fit_mixture
 
 Floats = NDArray[np.float64]
@@ -57,14 +58,15 @@ class Refinement:
 
 def blend(f_path: Floats, f_clusters: Floats, weight: float) -> Floats:
     """log((1 - w) exp f_path + w exp f_clusters)."""
-    return np.asarray(np.logaddexp(np.log1p(-weight) + f_path, np.log(weight) + f_clusters))
+    blended: Floats = np.logaddexp(np.log1p(-weight) + f_path, np.log(weight) + f_clusters)
+    return blended
 
 
 def choose_refinement(parts: Parts, rows: Floats, *, seed: int = 0) -> Refinement | None:
     """The refinement that held-out rows ask for, refitted on `rows` (n, d); None where they ask for none.
 
     `parts` holds one or more (train (m, d), held (h, d), f_path (h,)): normal scores to fit on, others to judge by, and the
-    dual values there of a path that never saw them. Clusters are first tried at small cost, and only where two of them beat
+    dual values there of a path that never saw them, f_path always in the host's memory. Clusters are first tried at small cost, and only where two of them beat
     one on held-out rows are more tried. Columns of levels or ties are not for a mixture of densities: leave them out.
     """
     d = rows.shape[1]
@@ -73,7 +75,7 @@ def choose_refinement(parts: Parts, rows: Floats, *, seed: int = 0) -> Refinemen
 
     def held_out(recipe: Recipe, n_steps: int, some: Parts) -> Floats:
         values = [fit_mixture(train, recipe, n_steps=n_steps, seed=seed).value(held) for train, held, _ in some]
-        return np.concatenate(values)
+        return np.concatenate(list(map(_device.to_host, values)))
 
     first = [Recipe(2, "means", "none", 0.5), Recipe(2, "means", "common", 0.9), Recipe(2, "shells", "common", 0.9)]
     tried = {recipe: held_out(recipe, _FIRST_STEPS, parts[:1]) for recipe in first}

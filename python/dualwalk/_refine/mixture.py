@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import _random
+from .. import _device, _random
 
 Floats = NDArray[np.float64]
 
@@ -48,11 +49,13 @@ class GaussianMixture:
         """log pi_k N(z; m_k, S_k) of rows `z` (n, d): (n, k)."""
         whitened, log_scale = self._whitened(z)
         d = z.shape[1]
-        return np.asarray((self.log_share - log_scale.sum(1) - 0.5 * (d * _LOG_2PI + (whitened**2).sum(1))).reshape(len(z), -1))
+        log_density: Floats = self.log_share - log_scale.sum(1) - 0.5 * (d * _LOG_2PI + (whitened**2).sum(1))
+        return log_density.reshape(len(z), -1)
 
     def value(self, z: Floats) -> Floats:
         """f of rows `z` (n, d): (n,)."""
-        return np.asarray(_log_sum(self.log_densities(z)) + 0.5 * (z**2).sum(1) + 0.5 * z.shape[1] * _LOG_2PI)
+        f: Floats = _log_sum(self.log_densities(z)) + 0.5 * (z**2).sum(1) + 0.5 * z.shape[1] * _LOG_2PI
+        return f
 
     def value_and_gradient(self, z: Floats) -> tuple[Floats, Floats]:
         """f (n,) and its gradient by z (n, d)."""
@@ -77,7 +80,8 @@ class GaussianMixture:
             steps = -0.5 * (residual**2 + _LOG_2PI) - np.log(np.diag(ordered))
             parts.append(share + np.cumsum(steps, axis=1))
         alone = np.cumsum(-0.5 * (z[:, order] ** 2 + _LOG_2PI), axis=1)
-        return np.asarray(np.logaddexp.reduce(np.stack(parts), axis=0) - alone)
+        together: Floats = reduce(np.logaddexp, parts)
+        return together - alone
 
     def _whitened(self, z: Floats) -> tuple[Floats, Floats]:
         """Rows in every cluster's own units, (n, d, k), and the logs of its scales, (k, d)."""
@@ -87,7 +91,8 @@ class GaussianMixture:
 
 def _log_sum(values: Floats) -> Floats:
     top = values.max(axis=1, keepdims=True)
-    return np.asarray((top + np.log(np.exp(values - top).sum(axis=1, keepdims=True)))[:, 0])
+    total: Floats = top + np.log(np.exp(values - top).sum(axis=1, keepdims=True))
+    return total[:, 0]
 
 
 def fit_mixture(z: Floats, recipe: Recipe, *, n_steps: int = 25, seed: int = 0) -> GaussianMixture:
@@ -96,8 +101,9 @@ def fit_mixture(z: Floats, recipe: Recipe, *, n_steps: int = 25, seed: int = 0) 
         "means": lambda: k_means(z, recipe.n_clusters, seed),
         "shells": lambda: _shells(z, recipe.n_clusters),
     }
-    weight = np.full((len(z), recipe.n_clusters), 0.1 / recipe.n_clusters)
-    weight[np.arange(len(z)), start[recipe.start]()] += 0.9
+    xp = _device.namespace(z)
+    weight: Floats = xp.full((len(z), recipe.n_clusters), 0.1 / recipe.n_clusters)
+    weight[xp.arange(len(z)), start[recipe.start]()] += 0.9
     for _ in range(n_steps):
         mixture = _maximize(z, weight, recipe)
         log_densities = mixture.log_densities(z)
@@ -116,7 +122,7 @@ def _maximize(z: Floats, weight: Floats, recipe: Recipe) -> GaussianMixture:
         variance = np.maximum(np.diag(second), 1e-12)
         correlations.append(second / np.sqrt(np.outer(variance, variance)))
         scales.append(np.sqrt((variance * rows + _PRIOR_ROWS) / (rows + _PRIOR_ROWS)))
-    identity = np.eye(z.shape[1])
+    identity = _device.namespace(z).eye(z.shape[1])
     target = identity
     if recipe.target == "common":
         common = np.tensordot(total / total.sum(), np.stack(correlations), 1)
@@ -131,19 +137,21 @@ def _maximize(z: Floats, weight: Floats, recipe: Recipe) -> GaussianMixture:
 
 def k_means(z: Floats, n_clusters: int, seed: int, n_starts: int = 3, n_steps: int = 20) -> NDArray[np.intp]:
     """Labels (n,) of the best of a few runs of Lloyd's algorithm, centres started far apart (k-means++)."""
-    best, labels = np.inf, np.zeros(len(z), dtype=np.intp)
+    xp = _device.namespace(z)
+    best = np.inf
+    labels: NDArray[np.intp] = xp.zeros(len(z), dtype=np.intp)
     square = (z**2).sum(axis=1)
     for run in range(n_starts):
         rng = _random.generator(seed, "k-means", n_clusters, run)
         centre = z[[int(rng.integers(len(z)))]]
         while len(centre) < n_clusters:
             distance = _square_distances(z, square, centre).min(axis=1)
-            share = distance / distance.sum() if distance.sum() > 0 else None
+            share = _device.to_host(distance / distance.sum()) if distance.sum() > 0 else None
             centre = np.vstack([centre, z[int(rng.choice(len(z), p=share))]])
         for _ in range(n_steps):
             distance = _square_distances(z, square, centre)
             found = distance.argmin(axis=1)
-            weight = np.eye(n_clusters)[found]
+            weight = xp.eye(n_clusters)[found]
             count = weight.sum(axis=0)
             centre = np.where(count[:, None] > 0, weight.T @ z / np.maximum(count, 1)[:, None], centre)
         spread = float(distance.min(axis=1).sum())
@@ -153,10 +161,12 @@ def k_means(z: Floats, n_clusters: int, seed: int, n_starts: int = 3, n_steps: i
 
 
 def _square_distances(z: Floats, square: Floats, centre: Floats) -> Floats:
-    return np.asarray(np.maximum(square[:, None] + (centre**2).sum(axis=1) - 2 * z @ centre.T, 0.0))
+    distance: Floats = np.maximum(square[:, None] + (centre**2).sum(axis=1) - 2 * z @ centre.T, 0.0)
+    return distance
 
 
 def _shells(z: Floats, n_clusters: int) -> NDArray[np.intp]:
     """Rows by their norm, in equal numbers."""
     rank = np.argsort(np.argsort((z**2).sum(axis=1), kind="stable"), kind="stable")
-    return np.asarray(rank * n_clusters // len(z))
+    shell: NDArray[np.intp] = rank * n_clusters // len(z)
+    return shell

@@ -21,6 +21,7 @@ from ._cuda_nodes import (
     train_contrastive,
     train_density,
 )
+from ._cuda_tree import spanning_tree
 from ._cuda_walk import walk_any
 from ._cuda_walk_local import walk_local
 from ._cuda_walk_mixture import anneal_mixture, walk_mixture
@@ -37,6 +38,7 @@ __all__ = [
     "philox",
     "score_contrastive",
     "score_density",
+    "spanning_tree",
     "train_contrastive",
     "train_density",
     "walk_any",

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .. import _checks
+from .. import _checks, _device
 from .._nodepath.path import NodePath
 from .._nodepath.tables import Tables
 from .._nodepath.training import Kind
@@ -36,7 +36,9 @@ class FittedPath:
         """Terms of the path's nodes, unrefined, at some temperatures: (n_alphas, n_nodes, n_rows), nats."""
         weights, grid = self.weights.astype(dtype), self.grid.astype(dtype)
         data = self.path.data(z, dtype)
-        return np.asarray(job(f"{self.kind}_terms")(weights, data, grid, alphas, *self._on_base, n_threads))
+        run = job(f"{self.kind}_terms", None, weights)
+        terms: NDArray = run(weights, data, grid, _device.beside(alphas, z), *self._on_base, n_threads)
+        return terms
 
     @property
     def _on_base(self) -> tuple[bool, ...]:
@@ -46,8 +48,9 @@ class FittedPath:
     def node_terms(self, z: Floats, dtype: Any = np.float32, n_threads: int = 1) -> Floats:
         """Terms of the path's nodes, before any refinement: (n_nodes, n_rows), nats."""
         if not self.alpha:
-            return np.zeros((len(self.grid), len(z)))
-        terms = self.terms_at(z, np.array([self.alpha]), dtype, n_threads)[0].astype(np.float64)
+            nothing: Floats = _device.namespace(z).zeros((len(self.grid), len(z)))
+            return nothing
+        terms: Floats = self.terms_at(z, np.array([self.alpha]), dtype, n_threads)[0].astype(np.float64)
         return terms if self.tables is None else self.tables.blend(z[:, self.path.order], terms)[0]
 
     def terms(self, z: Floats, dtype: Any = np.float32, n_threads: int = 1) -> Floats:
@@ -56,7 +59,8 @@ class FittedPath:
         total[:, self.path.column] = self.node_terms(z, dtype, n_threads).T
         if self.refinement is not None:
             order = self.path.order
-            total[:, order] = self.refinement.terms(z[:, order], np.arange(len(order)), total[:, order])
+            every = _device.namespace(z).arange(len(order))
+            total[:, order] = self.refinement.terms(z[:, order], every, total[:, order])
         return total
 
     def value(self, z: Floats, dtype: Any = np.float32, n_threads: int = 1) -> Floats:
@@ -67,15 +71,18 @@ class FittedPath:
     def value_and_gradient(self, z: Floats, dtype: Any) -> tuple[Floats, Floats]:
         """f of every row and its gradient by the normal scores: (n_rows,) and (n_rows, n_features)."""
         if not self.alpha:
-            return np.zeros(len(z)), np.zeros_like(z)
+            return _device.namespace(z).zeros(len(z)), np.zeros_like(z)
         weights, grid = self.weights.astype(dtype), self.grid.astype(dtype)
-        slopes = job(f"{self.kind}_slopes")(weights, self.path.data(z, dtype), grid, self.alpha, *self._on_base, 1)
+        slopes = job(f"{self.kind}_slopes", None, weights)(
+            weights, self.path.data(z, dtype), grid, self.alpha, *self._on_base, 1
+        )
         terms, by_child, by_context = (part.astype(np.float64) for part in slopes)
         order = self.path.order
         if self.tables is not None:  # counts do not change with a small step
             terms, kept = self.tables.blend(z[:, order], terms)
-            by_child[self.tables.node] *= kept
-            by_context[self.tables.node] *= kept[:, None]
+            node = _device.beside(self.tables.node, z)
+            by_child[node] *= kept
+            by_context[node] *= kept[:, None]
         f, gradient = terms.sum(axis=0), self.path.pull(z, by_child, by_context)
         if self.refinement is not None:
             f, gradient[:, order] = self.refinement.value_and_gradient(z[:, order], f, gradient[:, order])
@@ -104,7 +111,8 @@ class NodeDual:
     dtype : float type of the network's arithmetic, float32 unless told otherwise; results are float64.
 
     Values are a pure function of the rows (equal rows may differ in the last float32 bits between calls with another number
-    of rows, as BLAS chooses its kernels by shape). Rows that are not finite, or of another width, raise ValueError.
+    of rows, as BLAS chooses its kernels by shape). Rows that are not finite, of another width, or not in the memory of the paths, raise
+    ValueError.
 
     Source: Garg et al. 2024, arXiv 2404.07377, for the dual space; the path of nodes is ours.
     """
@@ -124,7 +132,8 @@ class NodeDual:
 
     def value(self, x: ArrayLike) -> NDArray[np.float64]:
         """f of every row: (n,), nats."""
-        return np.asarray(self.terms(x).sum(axis=1))
+        value: NDArray[np.float64] = self.terms(x).sum(axis=1)
+        return value
 
     def gradient(self, x: ArrayLike) -> NDArray[np.float64]:
         """Gradient of f by the normal scores: (n, n_features), nats per unit."""
@@ -133,7 +142,7 @@ class NodeDual:
     def value_and_gradient(self, x: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """f (n,) and its gradient (n, n_features), by back-propagation through contexts, base and normalization."""
         z = self._rows(x)
-        value, gradient = np.zeros(len(z)), np.zeros(z.shape)
+        value, gradient = _device.namespace(z).zeros(len(z)), np.zeros_like(z)
         for path in self.paths:
             part, slope = path.value_and_gradient(z, self.dtype)
             value += part
@@ -142,6 +151,7 @@ class NodeDual:
         return value / count, gradient / count
 
     def _rows(self, x: ArrayLike) -> NDArray[np.float64]:
-        if np.shape(x) == (0, self.n_features):
-            return np.empty((0, self.n_features))
-        return _checks.samples(x, "x", feature_shape=(self.n_features,), min_samples=0)[0]
+        array = _checks.beside(x, "x", self.paths[0].weights, None) if self.paths else _checks.real_array(x, "x")
+        if array.shape == (0, self.n_features):
+            return array.astype(np.float64)
+        return _checks.samples(array, "x", feature_shape=(self.n_features,), min_samples=0)[0]
