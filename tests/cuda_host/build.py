@@ -50,9 +50,15 @@ def load(path: Path) -> ModuleType:
     return module
 
 
+# the sanitizer's library is loaded into the tests' process, not into the compiler
+_ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
+
+
 def _compile(source: Path, command: list[str], folder: Path) -> Path:
     """The object of one source, named after everything that goes into it."""
-    preprocessed = subprocess.run([*command, "-x", "c++", "-E", "-P", str(source)], capture_output=True, check=False)
+    preprocessed = subprocess.run(
+        [*command, "-x", "c++", "-E", "-P", str(source)], capture_output=True, check=False, env=_ENVIRONMENT
+    )
     if preprocessed.returncode:
         raise RuntimeError(preprocessed.stderr.decode())
     stamp = hashlib.sha256(preprocessed.stdout + " ".join(command).encode()).hexdigest()[:16]
@@ -63,6 +69,6 @@ def _compile(source: Path, command: list[str], folder: Path) -> Path:
 
 
 def _run(command: list[str]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=_ENVIRONMENT)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)}\n{done.stderr[-8000:]}")

@@ -16,11 +16,13 @@ from on_device.kit import Device
 
 @pytest.fixture(scope="session")
 def host_kernels(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
-    """The kernels compiled for the host. DUALWALK_CUDA_HOST names a folder that keeps them from one run to the next."""
+    """The kernels compiled for the host. DUALWALK_CUDA_HOST names a folder that keeps them from one run to the next, and
+    DUALWALK_CUDA_HOST_SANITIZER=address has g++'s sanitizers watch them (`.ci/run` knows how)."""
     from cuda_host import build
 
     folder = os.environ.get("DUALWALK_CUDA_HOST")
-    return build.load(build.build(Path(folder) if folder else tmp_path_factory.mktemp("cuda_host")))
+    sanitizer = os.environ.get("DUALWALK_CUDA_HOST_SANITIZER", "")
+    return build.load(build.build(Path(folder) if folder else tmp_path_factory.mktemp("cuda_host"), sanitizer))
 
 
 @pytest.fixture(params=["emulated", pytest.param("gpu", marks=pytest.mark.gpu)])
@@ -29,9 +31,7 @@ def device(request: pytest.FixtureRequest) -> Iterator[Device]:
         reason = _device.why_not()
         if reason is not None:
             pytest.skip(reason)
-        if (
-            os.environ.get("DUALWALK_GPU_POOL") == "off"
-        ):  # every array an allocation of its own, whose ends compute-sanitizer knows
+        if os.environ.get("DUALWALK_GPU_POOL") == "off":  # each array by itself, so that compute-sanitizer knows its ends
             _device.cupy().cuda.set_allocator(None)
         yield Device(_device.cupy(), _device.kernels())
         return
