@@ -310,7 +310,7 @@ class TestWalkAndExplain:
 class TestConventions:
     def test_params_and_clone(self):
         sampler = DualSampler("local", n_neighbors=9, random_state=3)
-        assert sampler.get_params() == {"walk": "local", "dual": None, "n_neighbors": 9, "random_state": 3}
+        assert sampler.get_params() == {"walk": "local", "dual": None, "n_neighbors": 9, "random_state": 3, "device": None}
         assert repr(sampler) == "DualSampler(walk='local', n_neighbors=9, random_state=3)"
         assert clone(sampler).get_params() == sampler.get_params()
         sampler.set_params(walk="auto", n_neighbors=5)

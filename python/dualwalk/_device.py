@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import io
+import pickle
 from contextlib import AbstractContextManager
 from functools import cache
 from types import ModuleType
@@ -101,6 +103,13 @@ def beside(value: Any, other: Any) -> Any:
     return to_device(value) if is_on_device(other) else value
 
 
+def floats(*values: Any) -> list[float]:
+    """Numbers and 0-d arrays as floats; those on a device are read in one go, for each reading waits for all work before it."""
+    there = [value for value in values if is_on_device(value)]
+    read = iter(cupy().stack(there).get().tolist() if there else ())
+    return [next(read) if is_on_device(value) else float(value) for value in values]
+
+
 def to_device(value: Any) -> Any:
     """A NumPy array copied to the current device; one that is there already as it is."""
     return cupy().asarray(value)
@@ -120,6 +129,19 @@ def linear_algebra_errors(array: Any) -> AbstractContextManager[Any]:
         return contextlib.nullcontext()
     errors: AbstractContextManager[Any] = importlib.import_module("cupyx").errstate(linalg="raise")
     return errors
+
+
+def copied_to_host(thing: Any) -> Any:
+    """A copy of a fitted model, or of anything that pickles, with every CuPy array in it as a NumPy array."""
+    buffer = io.BytesIO()
+    _ToHost(buffer, pickle.HIGHEST_PROTOCOL).dump(thing)
+    buffer.seek(0)
+    return pickle.load(buffer)
+
+
+class _ToHost(pickle.Pickler):
+    def reducer_override(self, thing: Any) -> Any:
+        return (np.asarray, (thing.get(),)) if isinstance(thing, cupy().ndarray) else NotImplemented
 
 
 def returned(result: Any, given: Any) -> Any:

@@ -11,8 +11,12 @@ so that no triple is ever visited. Pairs i = j are left out of the mean: they sa
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
+
+from . import _device
 
 Float = NDArray[np.float32]
 
@@ -32,14 +36,20 @@ def block_features(z: NDArray[np.float64], label: NDArray[np.int32]) -> tuple[Fl
     blocks, owner = np.unique(label, return_inverse=True)
     first: list[NDArray] = []
     rest: list[NDArray] = []
+    together = _Singles(z) if _device.is_on_device(z) else None
     for b in range(len(blocks)):
-        columns = z[:, owner == b]
-        basis = _orthonormal(np.concatenate([columns, np.abs(columns)], axis=1)) if columns.shape[1] == 1 else _leading(columns)
+        members = np.flatnonzero(owner == b)
+        if together is not None:
+            basis = together.of(members)
+        else:
+            columns = z[:, members]
+            basis = _orthonormal(np.concatenate([columns, np.abs(columns)], axis=1)) if len(members) == 1 else _singles(columns)
+        basis = basis if len(members) == 1 else _leading(basis)
         first.append(basis[:, :1])
         rest.append(basis[:, 1:])
-    features = np.concatenate(first + rest, axis=1)
+    features = np.concatenate(first + rest, axis=1).astype(np.float32, order="C")
     owners = np.concatenate([np.arange(len(blocks)), np.repeat(np.arange(len(blocks)), [part.shape[1] for part in rest])])
-    return np.ascontiguousarray(features, dtype=np.float32), owners.astype(np.int32)
+    return features, owners.astype(np.int32)
 
 
 def _orthonormal(columns: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -55,27 +65,56 @@ def _orthonormal(columns: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.stack(kept, axis=1)
 
 
-def _leading(columns: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Leading principal components of the features z and |z| of `columns` and of all products of two of them."""
-    singles = np.concatenate([_orthonormal(np.stack([c, np.abs(c)], axis=1)) for c in columns.T], axis=1)
+class _Singles:
+    """`_orthonormal` of z and |z| for all columns of z at once, on their device: there a launch costs more than a column."""
+
+    def __init__(self, z: NDArray[np.float64]) -> None:
+        n = len(z)
+        first, size = z - z.mean(axis=0), np.abs(z) - np.abs(z).mean(axis=0)
+        first = first * np.sqrt(n / (first * first).sum(axis=0))
+        second = size - (size * first).mean(axis=0) * first
+        left = (second * second).sum(axis=0)
+        new = left > 1e-6 * (size * size).sum(axis=0)
+        self._features = np.concatenate([first, second * np.sqrt(n / np.where(new, left, 1.0))], axis=1)
+        self._new: NDArray[np.bool_] = _device.to_host(new)
+
+    def of(self, columns: NDArray[np.intp]) -> NDArray[np.float64]:
+        """The features of some columns, those of z first."""
+        places = np.concatenate([columns, len(self._new) + columns[self._new[columns]]])
+        features: NDArray[np.float64] = self._features[:, _device.beside(places, self._features)]
+        return features
+
+
+def _singles(columns: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The features z and |z| of every column."""
+    return np.concatenate([_orthonormal(np.stack([c, np.abs(c)], axis=1)) for c in columns.T], axis=1)
+
+
+def _leading(singles: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Leading principal components of features (n_rows, n_features) and of all products of two of them."""
     gram = singles @ singles.T / singles.shape[1]
     gram = gram + 0.5 * gram * gram  # the square is the Gram matrix of all products
     gram = gram - gram.mean(axis=0)
     gram = gram - gram.mean(axis=1, keepdims=True)
     values, vectors = np.linalg.eigh(gram)
     count = min(_BLOCK_FEATURES, int((values > 1e-9 * values[-1]).sum()))
-    return np.asarray(vectors[:, -count:][:, ::-1] * np.sqrt(len(columns)))
+    components: NDArray[np.float64] = vectors[:, -count:][:, ::-1] * np.sqrt(len(singles))
+    return components
 
 
 class Moments:
-    """The statistics of features `(n_rows, n_features)`, whose blocks are `owner`: called once for every permutation."""
+    """The statistics of features `(n_rows, n_features)`, whose blocks are `owner`: called once for every permutation.
 
-    def __init__(self, n_rows: int, owner: NDArray[np.int32]) -> None:
+    `like` is an array where the features will be.
+    """
+
+    def __init__(self, n_rows: int, owner: NDArray[np.int32], like: Any = None) -> None:
         self.n_blocks = int(owner.max()) + 1
-        self._members = [np.flatnonzero(owner == b) for b in range(self.n_blocks)]
-        self._single = max(len(members) for members in self._members) <= 2
+        members_of = [np.flatnonzero(owner == b) for b in range(self.n_blocks)]
+        self._members = [_device.beside(members, like) for members in members_of]
+        self._single = max(len(members) for members in members_of) <= 2
         self._all_pairs = n_rows * len(owner) ** 2 <= _PAIR_WORK
-        self._between = owner[:, None] != owner if self._all_pairs else None
+        self._between = _device.beside(owner[:, None] != owner, like) if self._all_pairs else None
         triples = self.n_blocks >= 3
         self._every_triple = triples and self._single and n_rows * self.n_blocks**3 <= _TRIPLE_WORK
         n_runs = -(-n_rows // _RUN)
@@ -88,30 +127,32 @@ class Moments:
         )
         self.names = [name for name, wanted in asked if wanted]
         # The second feature of a column that has only one is a column of zeros.
-        self._second = np.array([members[1] if len(members) > 1 else -1 for members in self._members])
+        second = np.array([members[1] if len(members) > 1 else -1 for members in members_of])
+        self._second = _device.beside(second, like)
 
     def __call__(self, features: Float) -> list[float]:
-        values = []
+        values: list[Any] = []
         if self._between is not None:
             means = features.T @ features / np.float32(len(features))
             means[~self._between] = 0.0
-            values += [float(np.einsum("ij,ij->", means, means, dtype=np.float64)), float(np.abs(means).max())]
+            values += [np.einsum("ij,ij->", means, means, dtype=np.float64), np.abs(means).max().astype(np.float64)]
         if self.n_blocks >= 3 or self._between is None:
-            pairs = triples = 0.0
+            pairs: Any = 0.0
+            triples: Any = 0.0
             for run in self._runs:
                 more_pairs, more_triples = self._symmetric_sums(features[run])
                 pairs, triples = pairs + more_pairs, triples + more_triples
             values += ([] if self._between is not None else [pairs]) + ([triples] if self.n_blocks >= 3 else [])
         if self._every_triple:
             values.append(_strongest_triple(features[:, : self.n_blocks]))
-        return values
+        return _device.floats(*values)
 
-    def _symmetric_sums(self, features: Float) -> tuple[float, float]:
+    def _symmetric_sums(self, features: Float) -> tuple[Any, Any]:
         """Sums over pairs of rows of the second and third elementary symmetric polynomials of the blocks' Gram matrices."""
         if self._single:
             p1, p2, p3 = self._power_sums(features)
         else:
-            p1 = np.zeros((len(features), len(features)), np.float32)
+            p1 = np.zeros_like(features, shape=(len(features), len(features)))
             p2, p3 = p1.copy(), p1.copy()
             for members in self._members:
                 part = features[:, members]
@@ -123,11 +164,11 @@ class Moments:
         for power in (p1, p2, p3):
             np.fill_diagonal(power, 0.0)
         square = p1 * p1
-        second = float((square - p2).sum(dtype=np.float64)) / 2
+        second = (square - p2).sum(dtype=np.float64) / 2
         square -= 3 * p2
         square *= p1
         square += 2 * p3
-        return second, float(square.sum(dtype=np.float64)) / 6
+        return second, square.sum(dtype=np.float64) / 6
 
     def _power_sums(self, features: Float) -> tuple[Float, Float, Float]:
         """Power sums where every block has one or two features a, b: (a a' + b b')^r written out as features of its own."""
@@ -139,13 +180,13 @@ class Moments:
         return features @ features.T, second @ second.T, third @ third.T
 
 
-def _strongest_triple(z: Float) -> float:
+def _strongest_triple(z: Float) -> Any:
     """The largest |mean of z_a z_b z_c| over all a < b < c."""
-    largest = 0.0
-    columns = np.ascontiguousarray(z.T)
+    largest: Any = 0.0
+    columns = z.T.copy()
     for a in range(len(columns) - 2):
         later = columns[a + 1 :]
         means = (later * columns[a]) @ later.T
         np.fill_diagonal(means, 0.0)
-        largest = max(largest, float(means.max()), -float(means.min()))
-    return largest / len(z)
+        largest = np.maximum(largest, np.maximum(means.max(), -means.min()))
+    return largest.astype(np.float64) / len(z)

@@ -16,9 +16,16 @@ def squared_distances(a: Float, b: Float) -> Float:
     """|a_i - b_j|^2 for all pairs of rows, (len(a), len(b)); rounding never makes one negative."""
     squares = a @ b.T
     squares *= -2.0
-    squares += np.einsum("ij,ij->i", a, a)[:, None]
-    squares += np.einsum("ij,ij->i", b, b)
+    squares += squared_lengths(a)[:, None]
+    squares += squared_lengths(b)
     return np.maximum(squares, 0.0, out=squares)
+
+
+def squared_lengths(rows: Float) -> Float:
+    """|row|^2 of every row, (n,)."""
+    there = _device.is_on_device(rows)  # where einsum works through much Python before it begins
+    lengths: Float = (rows * rows).sum(axis=1) if there else np.einsum("ij,ij->i", rows, rows)
+    return lengths
 
 
 def nearest_neighbors(points: Float, k: int, queries: Float | None = None) -> NDArray[np.intp]:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from . import _device
 from ._ladder.covariance import ledoit_wolf_shrinkage
 from ._neighbors import nearest_neighbors
 from .duals.local import LocalDual
@@ -21,7 +22,7 @@ Float = NDArray[np.float64]
 Index = NDArray[np.intp]
 
 MOST_NEIGHBORS = 80  # a factor has K + 1 rows of d numbers for every walk
-BLOCK = 32  # neighbourhoods at a time
+BLOCK, BLOCK_ON_DEVICE = 32, 256  # neighbourhoods at a time
 LEAST_SHRINKAGE, MOST_SHRINKAGE = 0.05, 0.95
 N_SHRINKAGE_SAMPLES = 32
 
@@ -62,6 +63,7 @@ class Surroundings:
     def shrinkage(self) -> float:
         """Ledoit and Wolf's, the mean over some neighbourhoods with columns of unit variance."""
         picks = np.linspace(0, len(self.points) - 1, min(N_SHRINKAGE_SAMPLES, len(self.points))).astype(np.intp)
+        picks = _device.beside(picks, self.points)
         shares = []
         for members in self.neighbors(self.points[picks]):
             local = self.points[members] - self.points[members].mean(axis=0)
@@ -73,16 +75,18 @@ class Surroundings:
     def value_range(self) -> tuple[float, float]:
         """Smallest and largest f of the training rows, each in the neighbourhood that leaves it out (or of the user's dual)."""
         own = self._own_dual
-        values = self._values(self.points) if own is None else np.asarray(own.value_and_gradient(self.points)[0])
-        return float(values.min()), float(values.max())
+        asarray = _device.namespace(self.points).asarray
+        values = self._values(self.points) if own is None else asarray(own.value_and_gradient(self.points)[0])
+        low, high = _device.floats(values.min(), values.max())
+        return low, high
 
     def value(self, rows: Float) -> Float:
         """f of every row (in data units), each in its own neighbourhood."""
         return self._values(self.scores(rows))
 
     def _values(self, z: Float) -> Float:
-        blocks = [z[begin : begin + BLOCK] for begin in range(0, len(z), BLOCK)]
-        return np.concatenate([self.dual(block).value(block) for block in blocks]) if blocks else np.empty(0)
+        blocks = _blocks(z)
+        return np.concatenate([self.dual(block).value(block) for block in blocks]) if blocks else z[:, 0]
 
     def scores(self, rows: Float) -> Float:
         return self._scores._scores(rows)
@@ -121,7 +125,7 @@ class Surroundings:
 
     def attribute(self, path: Float) -> tuple[Float, Float, Float, Float]:
         """Movement, change of f by feature, f at both ends; path is (n, n_points, d) in data units."""
-        blocks = [self._attribute(path[begin : begin + BLOCK]) for begin in range(0, len(path), BLOCK)]
+        blocks = [self._attribute(block) for block in _blocks(path)]
         movement, change, f_from, f_to = (np.concatenate(part) for part in zip(*blocks, strict=True))
         return movement, change, f_from, f_to
 
@@ -137,3 +141,8 @@ class Surroundings:
             change += (after - before) * 0.5 * (gradient + following)
             gradient = following
         return path[:, -1] - path[:, 0], change, f_from, f_to
+
+
+def _blocks(rows: Float) -> list[Float]:
+    size = BLOCK_ON_DEVICE if _device.is_on_device(rows) else BLOCK
+    return [rows[begin : begin + size] for begin in range(0, len(rows), size)]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import _checks, _random
+from . import _checks, _device, _random
 from ._blas import one_blas_thread
 from ._moments import Moments, block_features
 from ._threads import parallel_ranges, resolve_n_threads
@@ -62,6 +62,7 @@ def independence_test(
     Parameters
     ----------
     X : array (n_samples, n_features) or (n_samples, n_channels, n_times), at least 8 finite samples of any real dtype; copied.
+        A CuPy array is tested on its device, with the same permutations; a few numbers a permutation are read back.
     blocks : integer label for each feature, shape X.shape[1:] or flat; dependence inside a block does not count. None: every
         feature is a block of its own.
     n_permutations : at least 19. The smallest p-value is 1 / (n_permutations + 1).
@@ -96,17 +97,19 @@ def independence_test(
     0.01
     """
     rows, shape = _checks.samples(X)
+    there = _device.is_on_device(rows)
     label = blocks_of_columns(blocks, shape)
     n_permutations = _checks.count(n_permutations, "n_permutations", minimum=FEWEST_PERMUTATIONS)
     threads = resolve_n_threads(n_threads)
     seed = _checks.seed(random_state, "random_state")
 
-    varies = rows.min(axis=0) < rows.max(axis=0)
+    varies = _device.to_host(rows.min(axis=0) < rows.max(axis=0))
     if len(np.unique(label[varies])) < 2:
         return IndependenceTest(1.0, 0.0, n_permutations, MappingProxyType({}))
-    scores = NormalScores().fit(rows[:, varies]).transform(rows[:, varies])
+    varying = rows[:, _device.beside(np.flatnonzero(varies), rows)]
+    scores = NormalScores().fit(varying).transform(varying)
     features, owner = block_features(scores, label[varies])
-    moments = Moments(len(rows), owner)
+    moments = Moments(len(rows), owner, features)
     values = np.empty((n_permutations + 1, len(moments.names)))
     values[0] = moments(features)
     seeds = _random.generator(seed, "independence").integers(0, 2**63, n_permutations)
@@ -115,7 +118,7 @@ def independence_test(
         for k in range(start, stop):
             values[k + 1] = moments(permute_marginals(features, blocks=owner, seed=int(seeds[k]), n_threads=1))
 
-    parallel_ranges(work, n_permutations, threads)
+    parallel_ranges(work, n_permutations, 1 if there else threads)
     spread = values.std(axis=0)
     surprise = (values - values.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
     combined = surprise.max(axis=1)

@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import _checks
+from . import _checks, _device
 from ._blas import one_blas_thread
 from ._given.choice import Chosen
 from ._given.fill import Completer
@@ -66,6 +66,9 @@ class DualSampler(Views):
         K of "local" and "langevin".
     random_state : None, int or numpy.random.Generator
         With an int, `fit` and `sample` are deterministic: same data, same seed, same NumPy build and backend, same bits.
+    device : None, "cpu" or "cuda"
+        Where fit and all that follows work: None where X is, "cuda" on the device also for a NumPy X, which is copied there
+        once. See below.
 
     Attributes
     ----------
@@ -91,11 +94,21 @@ class DualSampler(Views):
     float32 for float32 input and float64 otherwise. Constant columns come back constant, tied columns (fewer than 0.9 n
     distinct values) on observed values, and nothing leaves the range of the training rows (with normal scores).
 
+    On a CUDA device (X a CuPy array, or device="cuda") rows and what is made of them stay there: ranks, distances, noise, walks
+    and the comparison of rungs. The host keeps the book: labels, groups, folds, starts and random seeds, and reads back a few
+    numbers a rung, one a row where rows are put into clusters, looked at for copies (`min_novelty`, near-copies) or walk to a
+    target. Samples come back as arrays of X's kind, and what a method makes of an array as that array's kind; labels as given.
+    The draws are the CPU's, so the same seed climbs the same ladder and gives the CPU's rows to rounding, unless two rungs,
+    or two distances, are equal to rounding. `impute`, `sample(given=)` and `interpolate` work in the host's memory: on
+    `to_host()`, a copy of the sampler there, which `report` makes by itself.
+
     Raises
     ------
     ValueError, TypeError
         NaN or infinity, fewer than 8 samples, ragged or non-numeric arrays, labels or groups of another length, unknown
-        words or labels: before any work.
+        words or labels: before any work. X on a device with device="cpu", and arrays that are not where the sampler is.
+    ImportError
+        device="cuda" where the CUDA kernels cannot run; the text says why.
 
     Warns
     -----
@@ -134,16 +147,25 @@ class DualSampler(Views):
     feature_shape_: tuple[int, ...]
     given_choices_: tuple[Chosen, ...]
 
-    def __init__(self, walk: str = "auto", *, dual: Any = None, n_neighbors: int = 20, random_state: Any = None) -> None:
+    def __init__(
+        self,
+        walk: str = "auto",
+        *,
+        dual: Any = None,
+        n_neighbors: int = 20,
+        random_state: Any = None,
+        device: str | None = None,
+    ) -> None:
         self.walk_mode = walk  # `walk` itself is a method
         self.dual = dual
         self.n_neighbors = n_neighbors
         self.random_state = random_state
+        self.device = device
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The constructor's arguments and their values."""
         shared = {"dual": self.dual, "n_neighbors": self.n_neighbors, "random_state": self.random_state}
-        return {"walk": self.walk_mode, **shared}
+        return {"walk": self.walk_mode, **shared, "device": self.device}
 
     def set_params(self, **params: Any) -> Self:
         """Change constructor arguments by name; the model must be fitted again afterwards."""
@@ -245,7 +267,10 @@ class DualSampler(Views):
         least = 0.0 if min_novelty is None else _checks.real(min_novelty, "min_novelty", minimum=0.0)
         stream_seed = self._stream_seed(seed)
         labelled = wanted is not None
-        held = None if given is None else one_incomplete(given, self.feature_shape_)
+        held = None
+        if given is not None:
+            self._need_host("sample(given=)")
+            held = one_incomplete(given, self.feature_shape_)
 
         def draw(codes: Index | None, n_rows: int, draw_seed: int) -> tuple[Float, Index]:
             if held is None or np.isnan(held).all():
@@ -261,7 +286,8 @@ class DualSampler(Views):
         self.n_rejected_ = refill(rows, starts, least, self._distances, redraw) if least > 0 else 0
         if self._maker is not self._ladder and held is None:
             warn_if_copied(rows, self._distances)
-        return (self._shaped(rows), self._info(rows, starts)) if return_info else self._shaped(rows)
+        made = self._shaped(rows) if self._given.rows else _device.to_host(self._shaped(rows))
+        return (made, self._info(rows, starts)) if return_info else made
 
     def _draw(self, codes: Index | None, n: int, seed: int, *, labelled: bool, balanced: bool = True) -> tuple[Float, Index]:
         began = choose_starts(self._codes, n, codes, generator(seed, "starts"), balanced=balanced)
@@ -296,6 +322,7 @@ class DualSampler(Views):
         (9, 3, 2, 6)
         """
         self._check_fitted("choice_")
+        self._need_host("impute")
         array, rows = incomplete(X, "X", self.feature_shape_)
         count = 1 if n_draws is None else _checks.count(n_draws, "n_draws", minimum=1)
         codes = wanted_codes(y, len(rows), getattr(self, "classes_", None))
@@ -309,9 +336,10 @@ class DualSampler(Views):
 
     def _info(self, rows: Float, starts: Index) -> SampleInfo:
         nearest, distance = self._distances.nearest_one(rows)
-        label = None if self._labels is None else self.classes_[self._codes[starts]]
-        novelty = self._distances.novelty(distance)
-        return SampleInfo(self._local_duals.value(rows), nearest, distance, novelty, starts, label, self.n_rejected_)
+        label = None if self._labels is None else self._as_given(self.classes_[self._codes[starts]], self._given.labels)
+        found = (self._local_duals.value(rows), nearest, distance, self._distances.novelty(distance), starts)
+        f, nearest, distance, novelty, starts = map(_device.to_device if self._given.rows else _device.to_host, found)
+        return SampleInfo(f, nearest, distance, novelty, starts, label, self.n_rejected_)
 
     def report(self, path: str | PathLike[str]) -> None:
         """Write a self-contained HTML report: real beside generated samples, the dual space, where dependence lives."""

@@ -187,6 +187,12 @@ def _checked(part: str, name: str) -> Callable[..., Any]:
                     raise TypeError(f"cupy.{name} takes {parameters}; got {key!r}")
         if "kind" in kwargs and kwargs["kind"] not in (None, "stable"):
             raise ValueError(f"cupy.{name} sorts stably only")
+        if name == "solve" and args[1].ndim > 1 and args[0].shape[:-1] != args[1].shape[:-1]:
+            raise ValueError(f"cupy.linalg.solve does not broadcast; got {args[0].shape} and {args[1].shape}")
+        if name.endswith("_like") and not kwargs.get("shape", True):
+            del kwargs["shape"]  # as CuPy takes an empty shape, or 0
+        if name == "unique" and kwargs.get("axis") is not None:
+            raise ValueError("cupy.unique sorts along an axis row by row, waiting for the device each time")
         return _call(function, args, kwargs)
 
     return call
@@ -221,7 +227,7 @@ def empty(shape: Any, dtype: Any = float, order: str = "C") -> ndarray:
 
 
 def empty_like(prototype: ndarray, dtype: Any = None, order: str = "K", subok: Any = None, shape: Any = None) -> ndarray:
-    host = np.empty_like(_unwrap(prototype), dtype, order, shape=shape)
+    host = np.empty_like(_unwrap(prototype), dtype, order, shape=shape or None)  # as CuPy takes an empty shape, or 0
     host[...] = True if host.dtype == bool else np.asarray(np.nan if host.dtype.kind == "f" else 77, host.dtype)
     return ndarray(host)
 

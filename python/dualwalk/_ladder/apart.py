@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import _device
 from .._random import generator
 from ..independence import independence_test
 from .choice import Choice, Progress, Tried
@@ -34,13 +35,15 @@ SMALLEST_P = 0.01
 def channels_are_apart(rows: Float, feature_shape: tuple[int, ...], seed: int, groups: Index | None = None) -> bool:
     """Whether a permutation test finds no dependence between channels (p above .01); one row of a group takes part."""
     if groups is not None:
-        rows = rows[np.unique(groups, return_index=True)[1]]
+        rows = rows[_device.beside(np.unique(groups, return_index=True)[1], rows)]
     if len(feature_shape) != 2 or feature_shape[0] < 2 or len(rows) < FEWEST_ROWS:
         return False
-    if not np.ptp(rows, axis=0).any():
+    if not bool(np.ptp(rows, axis=0).any()):
         return False
     stream = generator(seed, "apart")
-    some = rows if len(rows) <= MOST_ROWS else rows[stream.permutation(len(rows))[:MOST_ROWS]]
+    some = rows
+    if len(rows) > MOST_ROWS:
+        some = rows[_device.beside(stream.permutation(len(rows))[:MOST_ROWS], rows)]
     blocks = np.repeat(np.arange(feature_shape[0]), feature_shape[1])
     quick = independence_test(some, blocks=blocks, n_permutations=QUICK, random_state=stream)
     if quick.statistic > SURE * math.sqrt(QUICK):
@@ -66,7 +69,8 @@ class ApartLadders:
 
     def generate(self, starts: Index, seed: int, *, labelled: bool, balanced: bool = True) -> Float:
         """A new row from every start; the first group of channels starts there, the others at rows of their own."""
-        rows = np.empty((len(starts), self.groups[-1].stop))
+        points = self.ladders[0].parts[0].walker.points
+        rows = np.empty_like(points, shape=(len(starts), self.groups[-1].stop))
         n = len(self.ladders[0].codes)
         for g, (columns, ladder) in enumerate(zip(self.groups, self.ladders, strict=True)):
             stream = generator(seed, "starts", g)

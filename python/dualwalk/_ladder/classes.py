@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import _device
 from .._random import generator
 from .._refine.mixture import k_means
 from ..normal_scores import NormalScores
@@ -50,8 +51,9 @@ def climb_classes(
         if len(members) < SMALLEST_CLASS or len(inside) < 2 or min(len(fold.fit) for fold in inside) < SMALLEST_FIT:
             continue
         own_groups = None if groups is None else groups[members]
-        shared = choose_shared(rows[members], feature_shape, seed, own_groups)
-        ladder = Ladder(rows[members], feature_shape, inside, shared, seed, groups=own_groups, label=code)
+        own_rows = rows[_device.beside(members, rows)]
+        shared = choose_shared(own_rows, feature_shape, seed, own_groups)
+        ladder = Ladder(own_rows, feature_shape, inside, shared, seed, groups=own_groups, label=code)
         rungs[code] = ladder.climb(partial(_announce, tick, code))
         tried.extend(ladder.candidates)
     return rungs, tried
@@ -63,7 +65,7 @@ def _announce(tick: Callable[[str], None], code: int, text: str) -> None:
 
 def find_clusters(rows: Float, n_clusters: int, seed: int) -> Index:
     """Codes of k-means clusters of the rows' normal scores."""
-    labels: Index = k_means(NormalScores()._fit_rows(rows), n_clusters, seed)
+    labels: Index = _device.to_host(k_means(NormalScores()._fit_rows(rows), n_clusters, seed))
     return np.unique(labels, return_inverse=True)[1].astype(np.intp)
 
 
@@ -104,13 +106,15 @@ def compare(
         starts = balanced_starts(np.arange(len(fold.fit)), n, stream)
         fold_codes = codes[fold.fit]
         labels = fold_codes[starts]
-        made = np.empty((n, rows.shape[1]))
-        everyone = Walker(rows[fold.fit], feature_shape, pooled.rung.space, pooled.shared)
+        made = np.empty_like(rows, shape=(n, rows.shape[1]))
+        everyone = Walker(rows[_device.beside(fold.fit, rows)], feature_shape, pooled.rung.space, pooled.shared)
         if not labelled:
             made = everyone.generate(pooled.rung, starts, stream)
         for code in np.unique(labels) if labelled else ():
             places = np.flatnonzero(labels == code)
-            made[places] = everyone.generate(pooled.rung, starts[places], stream, among=np.flatnonzero(fold_codes == code))
+            made[_device.beside(places, rows)] = everyone.generate(
+                pooled.rung, starts[places], stream, among=np.flatnonzero(fold_codes == code)
+            )
         pooled_rows.append((made, labels))
         own = made.copy()
         for code, best in rungs.items():
@@ -120,8 +124,8 @@ def compare(
                 continue
             stream = generator(seed, "verdict", k, code)
             starts = balanced_starts(np.arange(len(members)), len(places), stream)
-            walker = Walker(rows[members], feature_shape, best.rung.space, best.shared)
-            own[places] = walker.generate(best.rung, starts, stream)
+            walker = Walker(rows[_device.beside(members, rows)], feature_shape, best.rung.space, best.shared)
+            own[_device.beside(places, rows)] = walker.generate(best.rung, starts, stream)
         class_rows.append((own, labels))
     whole = Criterion(rows, folds, groups)
     over_all = [whole([made for made, _ in side]).criterion for side in (pooled_rows, class_rows)]
@@ -132,8 +136,11 @@ def compare(
     for code in rungs:
         members = np.flatnonzero(codes == code)
         used = [k for k, fold in enumerate(folds) if len(restrict([fold], members))]
-        within = Criterion(rows[members], restrict(folds, members), None if groups is None else groups[members])
+        own_groups = None if groups is None else groups[members]
+        within = Criterion(rows[_device.beside(members, rows)], restrict(folds, members), own_groups)
         for side, made_rows in enumerate((pooled_rows, class_rows)):
-            inside = [made_rows[k][0][made_rows[k][1] == code] for k in used]
+            inside = [
+                part[_device.beside(np.flatnonzero(labels == code), rows)] for part, labels in (made_rows[k] for k in used)
+            ]
             totals[side] += 0.5 * within(inside).criterion * len(members) / n_judged
     return Verdict(*totals)

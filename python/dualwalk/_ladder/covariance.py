@@ -7,10 +7,13 @@ much of it, is decided by held-out Gaussian log-likelihood. No d x d matrix is f
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import _device
+from .._neighbors import squared_lengths
 from .._random import generator
 
 Float = NDArray[np.float64]
@@ -50,21 +53,31 @@ class _Separable:
         return colored
 
     def whiten(self, rows: Float) -> Float:
-        half = np.linalg.solve(self.channels, rows * self.scale)
-        return np.linalg.solve(self.times, half.transpose(0, 2, 1)).transpose(0, 2, 1)
+        half = _solved(self.channels, rows * self.scale)
+        return _solved(self.times, half.transpose(0, 2, 1)).transpose(0, 2, 1)
 
     @property
-    def log_det(self) -> float:
+    def log_det(self) -> Any:
         n_channels, n_times = self.scale.shape
         channels = n_times * np.log(np.diagonal(self.channels)).sum()
         times = n_channels * np.log(np.diagonal(self.times)).sum()
-        return float(2.0 * (channels + times - np.log(self.scale).sum()))
+        return 2.0 * (channels + times - np.log(self.scale).sum())
+
+
+def _solved(lower: Float, rows: Float) -> Float:
+    """lower^-1 of every one of rows (n, m, k); CuPy's solve takes no stack of rows for one matrix."""
+    if _device.is_on_device(rows):
+        product: Float = np.matmul(np.linalg.inv(lower), rows)
+        return product
+    solved: Float = np.linalg.solve(lower, rows).astype(np.float64, copy=False)
+    return solved
 
 
 def _fit_separable(rows: Float) -> _Separable:
     """Maximum likelihood of a separable covariance of rows (n, c, t) by flip-flop, with a small ridge."""
     n, n_channels, n_times = rows.shape
-    channels, times = np.eye(n_channels), np.eye(n_times)
+    xp = _device.namespace(rows)
+    channels, times = xp.eye(n_channels), xp.eye(n_times)
     for _ in range(FLIP_FLOPS):
         channels = np.tensordot(rows @ np.linalg.inv(times), rows, axes=([0, 2], [0, 2])) / (n * n_times)
         channels = _ridged(channels)
@@ -79,19 +92,21 @@ def _fit_separable(rows: Float) -> _Separable:
 
 def _ridged(matrix: Float) -> Float:
     mean = np.trace(matrix) / len(matrix)
-    ridged: Float = 0.5 * (matrix + matrix.T) + (RIDGE * mean + 1e-12) * np.eye(len(matrix))
+    identity = _device.namespace(matrix).eye(len(matrix))
+    ridged: Float = 0.5 * (matrix + matrix.T) + (RIDGE * mean + 1e-12) * identity
     return ridged
 
 
 def ledoit_wolf_shrinkage(rows: Float) -> float:
     """The share of the identity that Ledoit and Wolf (2004) give centred rows (n, d); from the n x n Gram matrix if n < d."""
     n, d = rows.shape
-    squares = np.einsum("ij,ij->i", rows, rows)
+    squares = squared_lengths(rows)
     gram = rows @ rows.T if n < d else rows.T @ rows
-    norm = float((gram**2).sum()) / n**2  # of the sample covariance, squared
-    mean = float(squares.sum()) / (n * d)
+    total_gram, total, total_squares = _device.floats((gram**2).sum(), squares.sum(), (squares**2).sum())
+    norm = total_gram / n**2  # of the sample covariance, squared
+    mean = total / (n * d)
     distance = norm - d * mean**2
-    spread = (float((squares**2).sum()) / n - norm) / n
+    spread = (total_squares / n - norm) / n
     return 1.0 if distance <= 0.0 else float(np.clip(spread / distance, 0.0, 1.0))
 
 
@@ -137,42 +152,45 @@ def choose_noise_model(
     fold: Index = generator(seed, "noise").permutation(int(group.max()) + 1)[group] % 5
     totals: dict[NoiseModel, float] = {}
     for k in range(n_folds):
-        fit, held = points[fold != k], points[fold == k]
+        fit, held = (points[_device.beside(np.flatnonzero(side), points)] for side in (fold != k, fold == k))
         if len(fit) < 2 or not len(held):
             continue
         center = fit.mean(axis=0)
         unit, deviation = _standardized(fit - center)
         test = (held - center) / np.where(deviation > 0, deviation, 1.0)
         shrinkages = (max(ledoit_wolf_shrinkage(unit), 1e-3), *DIAGONAL_SHRINKAGES)
-        for s, value in zip((None, *DIAGONAL_SHRINKAGES), _log_likelihoods(unit, test, shrinkages), strict=True):
+        found = _device.floats(*_log_likelihoods(unit, test, shrinkages))
+        for s, value in zip((None, *DIAGONAL_SHRINKAGES), found, strict=True):
             totals[NoiseModel("diagonal", s)] = totals.get(NoiseModel("diagonal", s), 0.0) + value
         if not is_series:
             continue
         separable = _fit_separable(unit.reshape(-1, *feature_shape))
         white = separable.whiten(unit.reshape(-1, *feature_shape)).reshape(unit.shape)
         white_test = separable.whiten(test.reshape(-1, *feature_shape)).reshape(test.shape)
-        for s, value in zip(SEPARABLE_SHRINKAGES, _log_likelihoods(white, white_test, SEPARABLE_SHRINKAGES), strict=True):
+        *found, log_det = _device.floats(*_log_likelihoods(white, white_test, SEPARABLE_SHRINKAGES), separable.log_det)
+        for s, value in zip(SEPARABLE_SHRINKAGES, found, strict=True):
             model = NoiseModel("separable", s)
-            totals[model] = totals.get(model, 0.0) + value - 0.5 * separable.log_det
+            totals[model] = totals.get(model, 0.0) + value - 0.5 * log_det
     return max(totals, key=lambda model: totals[model], default=NoiseModel())
 
 
-def _log_likelihoods(rows: Float, test: Float, shrinkages: tuple[float, ...]) -> list[float]:
+def _log_likelihoods(rows: Float, test: Float, shrinkages: tuple[float, ...]) -> list[Any]:
     """Mean log N(test; 0, (1 - s) rows^T rows / n + s I) for every s, up to the constant in pi; one eigen-decomposition."""
     n, d = rows.shape
     if d <= n:
         eigenvalues, vectors = np.linalg.eigh(rows.T @ rows / n)
         energy = ((test @ vectors) ** 2).mean(axis=0)
-        rest, n_rest = 0.0, 0
+        rest: Any = 0.0
+        n_rest = 0
     else:
         # The other d - n directions have variance s; the energy in them is what the n directions do not hold.
         eigenvalues, vectors = np.linalg.eigh(rows @ rows.T / n)
         eigenvalues = np.maximum(eigenvalues, 1e-12)
         energy = (((test @ rows.T) @ vectors) ** 2).mean(axis=0) / (n * eigenvalues)
         energy[eigenvalues < 1e-9 * eigenvalues[-1]] = 0.0
-        rest, n_rest = float((test**2).sum(axis=1).mean() - energy.sum()), d - n
+        rest, n_rest = (test**2).sum(axis=1).mean() - energy.sum(), d - n
     values = []
     for s in shrinkages:
         variance = (1.0 - s) * eigenvalues + s
-        values.append(float(-0.5 * ((energy / variance + np.log(variance)).sum() + rest / s + n_rest * np.log(s))))
+        values.append(-0.5 * ((energy / variance + np.log(variance)).sum() + rest / s + n_rest * np.log(s)))
     return values

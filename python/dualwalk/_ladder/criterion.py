@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import _device
 from .._neighbors import column_scale, squared_distances
 from .._random import generator
 
@@ -21,7 +23,7 @@ COVERAGE_RANK = 5
 ENERGY_WEIGHT, ENERGY_CAP = 0.27, 3.4
 SMALL_DATA, LARGE_DATA = 1e5, 2e5  # fewer numbers than this: two partitions into folds; more: three folds of one
 MANY_ROWS, N_HELD = 1500, 400  # more rows than this: one fold, so many rows of it held out
-ROWS_AT_A_TIME = 256
+ROWS_AT_A_TIME, ROWS_ON_DEVICE = 256, 2048  # compared with all others
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,8 @@ class Criterion:
     standard deviation over the held-out rows. Coverage is the share of held-out rows with a generated row nearer than their
     5th nearest real row (of another group). Authenticity is the median distance of generated rows to the nearest fit row
     over that of held-out rows: 0 for copies.
+
+    Rows on a device are compared there, and a score is read back as a few numbers; the folds stay in the host's memory.
     """
 
     def __init__(self, rows: Float, folds: Sequence[Fold], groups: Index | None = None) -> None:
@@ -108,7 +112,8 @@ class Criterion:
         self._rows = (rows - self._center) / self._scale
         self.folds = list(folds)
         self._groups = groups
-        self._floor = 1e-4 * np.sqrt(np.count_nonzero(np.ptp(rows, axis=0)) + 1.0)
+        self._places = [(_device.beside(fold.fit, rows), _device.beside(fold.held, rows)) for fold in self.folds]
+        self._floor = 1e-4 * np.sqrt(int(np.count_nonzero(np.ptp(rows, axis=0))) + 1.0)
 
     @cached_property
     def _radius(self) -> Float:
@@ -119,9 +124,10 @@ class Criterion:
         held = np.unique(np.concatenate([fold.held for fold in self.folds]))
         others = np.arange(len(self._rows)) if len(self._rows) <= MANY_ROWS else held
         own = np.arange(len(self._rows)) if self._groups is None else self._groups
-        radius = np.full(len(self._rows), np.nan)
-        for begin in range(0, len(held), ROWS_AT_A_TIME):
-            rows = held[begin : begin + ROWS_AT_A_TIME]
+        held, others, own = (_device.beside(index, self._rows) for index in (held, others, own))
+        radius: Float = np.full_like(self._rows[:, 0], np.nan)
+        for part in _blocks(held):
+            rows = held[part]
             distances = np.sqrt(squared_distances(self._rows[rows], self._rows[others]))
             distances[own[rows][:, None] == own[others]] = np.inf
             available = np.isfinite(distances).sum(axis=1)
@@ -131,7 +137,12 @@ class Criterion:
 
     @cached_property
     def _reference(self) -> Float:
-        return np.concatenate([self._features(self._rows[fold.held], fold) for fold in self.folds])
+        return np.concatenate([self._features(self._rows[held], fit) for fit, held in self._places])
+
+    @cached_property
+    def _reference_nearness(self) -> float:
+        """The median log distance of held-out rows to the nearest fit row."""
+        return _device.floats(np.median(self._reference[:, 0]))[0]
 
     @cached_property
     def _reference_scale(self) -> Float:
@@ -140,54 +151,60 @@ class Criterion:
 
     @cached_property
     def _reference_spread(self) -> float:
-        return _mean_distance(self._reference / self._reference_scale, None)
+        return _device.floats(_mean_distance(self._reference / self._reference_scale, None))[0]
 
-    def _features(self, rows: Float, fold: Fold) -> Float:
-        """Log distances to the 1st, 2nd and 5th nearest fit row; from few rows, to the last one there is."""
-        ranks = [min(rank, len(fold.fit) - 1) for rank in RANKS]
-        fit = self._rows[fold.fit]
-        logs = np.empty((len(rows), len(ranks)))
-        for begin in range(0, len(rows), ROWS_AT_A_TIME):
-            distances = squared_distances(rows[begin : begin + ROWS_AT_A_TIME], fit)
-            nearest = np.sqrt(np.partition(distances, sorted(set(ranks)), axis=1)[:, ranks])
-            logs[begin : begin + ROWS_AT_A_TIME] = np.log(nearest + self._floor)
+    def _features(self, rows: Float, fitted: Index) -> Float:
+        """Log distances to the 1st, 2nd and 5th nearest of the rows fitted on; from few rows, to the last one there is."""
+        ranks = [min(rank, len(fitted) - 1) for rank in RANKS]
+        fit = self._rows[fitted]
+        logs = np.empty_like(rows, shape=(len(rows), len(ranks)))
+        for part in _blocks(rows):
+            ordered = np.partition(squared_distances(rows[part], fit), sorted(set(ranks)), axis=1)
+            nearest = np.stack([ordered[:, rank] for rank in ranks], axis=1)
+            logs[part] = np.log(np.sqrt(nearest) + self._floor)
         return logs
 
     def __call__(self, generated: Sequence[Float]) -> Score:
         """`generated`: for every fold, rows made from its fit rows alone."""
-        features, covered = [], []
+        features: list[Float] = []
+        covered: list[Any] = []
         # About twice as many vectors as rows in all: the energy distance needs no more.
         share = max(1, 2 * len(self._rows) // len(self.folds))
-        for fold, made in zip(self.folds, generated, strict=True):
+        for (fit, held), made in zip(self._places, generated, strict=True):
             if len(made) == 0:
                 covered.append(0.0)
                 continue
             scaled = (made - self._center) / self._scale
-            features.append(self._features(scaled[:share], fold))
-            nearest = squared_distances(self._rows[fold.held], scaled).min(axis=1)
-            covered.append(float((np.sqrt(nearest) < self._radius[fold.held]).mean()))
+            features.append(self._features(scaled[:share], fit))
+            nearest = squared_distances(self._rows[held], scaled).min(axis=1)
+            covered.append((np.sqrt(nearest) < self._radius[held]).mean())
         if not features:
             return Score(np.inf, np.inf, 0.0, 0.0)
         seen = np.concatenate(features)
-        energy = self._energy_distance(seen)
-        coverage = float(np.mean(covered))
-        authenticity = float(np.exp(np.median(seen[:, 0]) - np.median(self._reference[:, 0])))
+        a, b = self._reference / self._reference_scale, seen / self._reference_scale
+        parts = (_mean_distance(a, b), _mean_distance(b, None), np.median(seen[:, 0]))
+        between, within, nearness, *shares = _device.floats(*parts, *covered)
+        energy = max(0.0, 2.0 * between - self._reference_spread - within)
+        coverage = float(np.mean(shares))
+        authenticity = float(np.exp(nearness - self._reference_nearness))
         criterion = ENERGY_WEIGHT * np.sqrt(min(energy, ENERGY_CAP)) + (1 - coverage) / 2 + abs(authenticity - 1) / 2
         return Score(float(criterion), energy, coverage, authenticity)
 
-    def _energy_distance(self, seen: Float) -> float:
-        a, b = self._reference / self._reference_scale, seen / self._reference_scale
-        return max(0.0, 2.0 * _mean_distance(a, b) - self._reference_spread - _mean_distance(b, None))
+
+def _blocks(rows: Any) -> list[slice]:
+    size = ROWS_ON_DEVICE if _device.is_on_device(rows) else ROWS_AT_A_TIME
+    return [slice(begin, begin + size) for begin in range(0, len(rows), size)]
 
 
-def _mean_distance(a: Float, b: Float | None) -> float:
+def _mean_distance(a: Float, b: Float | None) -> Any:
     """Mean Euclidean distance between rows of a and b, or between different rows of a; summed in blocks."""
     other = a if b is None else b
-    total = 0.0
-    for begin in range(0, len(a), 512):
-        block = a[begin : begin + 512]
-        squares = np.zeros((len(block), len(other)))
+    total: Any = 0.0
+    size = ROWS_ON_DEVICE if _device.is_on_device(a) else 512
+    for begin in range(0, len(a), size):
+        block = a[begin : begin + size]
+        squares = np.zeros_like(a, shape=(len(block), len(other)))
         for j in range(a.shape[1]):  # few columns: differences are exact where the matrix product is not
             squares += np.subtract.outer(block[:, j], other[:, j]) ** 2
-        total += float(np.sqrt(squares).sum())
+        total = total + np.sqrt(squares).sum()
     return total / (len(a) * len(b) if b is not None else max(1, len(a) * (len(a) - 1)))

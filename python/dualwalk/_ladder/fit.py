@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import _device
 from .._random import generator
 from .choice import Choice, Progress, Ticker, Tried
 from .classes import CLUSTER_SIZE, MOST_CLUSTERS, SMALLEST_CLASS, Verdict, climb_classes, compare, find_clusters, small_class
@@ -53,8 +54,8 @@ class FittedLadder:
         """A new row from every start (an index of a training row)."""
         codes = self.codes[starts]
         part_of_row = (self.part_of_label if labelled else self.part_of_code)[codes]
-        n_features = self.parts[0].walker.points.shape[1]
-        rows = np.empty((len(starts), n_features))
+        points = self.parts[0].walker.points
+        rows = np.empty_like(points, shape=(len(starts), points.shape[1]))
         for p, part in enumerate(self.parts):
             stream = generator(seed, "noise", p)
             for places, among in self._shares(part, codes, part_of_row == p, labelled):
@@ -62,7 +63,7 @@ class FittedLadder:
                 made = part.walker.generate(part.rung, local, stream, among=among, balanced=balanced)
                 if len(places) == len(starts):
                     return made  # copying it would cost a tenth of making it
-                rows[places] = made
+                rows[_device.beside(places, rows)] = made
         return rows
 
     def _shares(
@@ -205,4 +206,4 @@ def _with_classes(
 
 
 def _part(rows: Float, feature_shape: tuple[int, ...], members: Index, rung: Rung, shared: Shared) -> Part:
-    return Part(members, Walker(rows[members], feature_shape, rung.space, shared), rung)
+    return Part(members, Walker(rows[_device.beside(members, rows)], feature_shape, rung.space, shared), rung)

@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .._neighbors import smallest, squared_distances
+from .. import _device
+from .._neighbors import smallest, squared_distances, squared_lengths
 
 Float = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -27,8 +28,9 @@ class Neighborhoods:
     def __init__(self, points: Float) -> None:
         self._points = points
         centred = points - points.mean(axis=0)
-        length = np.sqrt(np.einsum("ij,ij->i", centred, centred))
-        self._length = np.maximum(length, 1e-9 * (length.max() or 1.0))
+        length = np.sqrt(squared_lengths(centred))
+        longest = length.max()
+        self._length = np.maximum(length, 1e-9 * np.where(longest > 0, longest, 1.0))
         self._found: dict[str, Index] = {}
         self._known: dict[str, NDArray[np.bool_]] = {}
 
@@ -36,7 +38,7 @@ class Neighborhoods:
         """(len(starts), k + 1): every start itself and its k nearest others (at most all), nearest first."""
         size = min(max(k, MOST_NEIGHBORS) + 1, len(self._points))
         if metric not in self._found or self._found[metric].shape[1] < size:
-            self._found[metric] = np.empty((len(self._points), size), dtype=np.intp)
+            self._found[metric] = np.empty_like(self._points, dtype=np.intp, shape=(len(self._points), size))
             self._known[metric] = np.zeros(len(self._points), dtype=np.bool_)
         known = self._known[metric]
         everyone = len(self._points) <= ALL_AT_ONCE
@@ -44,13 +46,14 @@ class Neighborhoods:
         block = max(1, BLOCK // len(self._points))
         for begin in range(0, len(missing), block):
             rows = missing[begin : begin + block]
-            self._found[metric][rows] = self._nearest(rows, metric, size)
+            self._found[metric][_device.beside(rows, self._points)] = self._nearest(rows, metric, size)
             known[rows] = True
-        return self._found[metric][starts, : k + 1]
+        return self._found[metric][_device.beside(starts, self._points), : k + 1]
 
     def _nearest(self, rows: Index, metric: str, size: int) -> Index:
-        between = squared_distances(self._points[rows], self._points)
+        own = (_device.beside(np.arange(len(rows)), self._points), _device.beside(rows, self._points))
+        between = squared_distances(self._points[own[1]], self._points)
         if metric == "relative":
             between /= self._length  # the start's own length changes no order
-        between[np.arange(len(rows)), rows] = -1.0  # a duplicate must not come before the row itself
+        between[own] = -1.0  # a duplicate must not come before the row itself
         return smallest(between, size)

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import backends
+from .. import _device, backends
 from .._random import generator
 from .._threads import parallel_ranges, resolve_n_threads
 from ..normal_scores import NormalScores, tied_columns
 from .covariance import NoiseModel, PooledNoise
-from .marginals import Marginals, Smoothing
+from .marginals import Marginals, Smoothing, observed_levels
 from .neighborhoods import Neighborhoods
 
 Float = NDArray[np.float64]
@@ -24,6 +24,7 @@ SMALLEST_BLOCK, LARGEST_BLOCK = 24, 1024
 ROWS_AT_A_TIME = 4096
 POOL = 2048
 ROWS_AT_ONCE = 64  # of a global rung, by one thread: always the same ones in one matrix product
+ROWS_ON_DEVICE = 1024  # of a global rung at once, there
 WORK_A_THREAD = 2**24  # multiply-adds of it that are worth a thread
 
 
@@ -62,14 +63,21 @@ class _StandardScores:
         deviation = rows.std(axis=0)
         self._deviation = np.where(deviation > 0, deviation, 1.0)
         self._levels: dict[int, Float] = {}
+        self._ordered: Float | None = None  # on a device, where columns are looked up side by side
         ordered = np.sort(rows, axis=0)
-        for j in np.flatnonzero(tied_columns(ordered)):
-            self._levels[int(j)] = np.unique(ordered[:, j])
+        self._tied = tied_columns(ordered)
+        if _device.is_on_device(rows):
+            self._ordered = ordered
+        else:
+            for j in np.flatnonzero(self._tied):
+                self._levels[int(j)] = np.unique(ordered[:, j])
         scores: Float = (rows - self._mean) / self._deviation
         return scores
 
     def _values(self, scores: Float) -> Float:
         values: Float = scores * self._deviation + self._mean
+        if self._ordered is not None:
+            return np.where(self._tied, observed_levels(values, self._ordered), values)
         for j, levels in self._levels.items():
             values[:, j] = levels[np.searchsorted(0.5 * levels[1:] + 0.5 * levels[:-1], values[:, j])]
         return values
@@ -117,14 +125,14 @@ class Walker:
             parts = [
                 self._standard._values(self._walk(rung, starts[part], stream)) for part in _blocks(len(starts), ROWS_AT_A_TIME)
             ]
-            return np.concatenate(parts) if parts else np.empty((0, self.points.shape[1]))
+            return np.concatenate(parts) if parts else self.points[:0]
         members = np.arange(len(self.points)) if among is None else among
         marginals = self._marginals_of(among)
         if not balanced:
             pool_starts = balanced_starts(members, POOL, generator(0, "pool"))
             pool = np.sort(self._walk(rung, pool_starts, generator(0, "pool", "walk")), axis=0)
             return marginals.placed(self._walk(rung, starts, stream), pool, stream)
-        rows = np.empty((len(starts), self.points.shape[1]))
+        rows = np.empty_like(self.points, shape=(len(starts), self.points.shape[1]))
         size = block or block_size(len(members))
         for part in _blocks(len(starts), size):
             own = starts[part]
@@ -134,7 +142,7 @@ class Walker:
 
     def _marginals_of(self, among: Index | None) -> Marginals:
         if among is not None:
-            return Marginals(self._rows[among], self._shape, self._shared.smoothing)
+            return Marginals(self._rows[_device.beside(among, self._rows)], self._shape, self._shared.smoothing)
         if self._marginals is None:
             self._marginals = Marginals(self._rows, self._shape, self._shared.smoothing)
         return self._marginals
@@ -149,7 +157,8 @@ class Walker:
         assert rung.n_neighbors is not None
         index = self._neighborhoods.of(starts, rung.n_neighbors, rung.metric)
         seed = int(stream.integers(2**63))
-        z: Float = backends.job("relax_local")(self.points, index, math.exp(-rung.time), seed, resolve_n_threads())
+        job = backends.job("relax_local", None, self.points)
+        z: Float = job(self.points, index, math.exp(-rung.time), seed, resolve_n_threads())
         return z
 
     def _global(self, rung: Rung, n_rows: int, stream: np.random.Generator) -> Float:
@@ -160,11 +169,13 @@ class Walker:
         seed = int(stream.integers(2**63))
         of_target = rung.pooled_noise * self.noise.shrinkage if rung.pooled_noise > 0.0 else 0.0
         n, d = self.points.shape
-        z, draw_normals = np.empty((n_rows, d)), backends.job("draw_normals")
+        z, draw_normals = np.empty_like(self.points, shape=(n_rows, d)), backends.job("draw_normals", None, self.points)
+        there = _device.is_on_device(self.points)
+        size = ROWS_ON_DEVICE if there else ROWS_AT_ONCE
 
         def draw(begin: int, end: int) -> None:
-            for first in range(begin * ROWS_AT_ONCE, min(end * ROWS_AT_ONCE, n_rows), ROWS_AT_ONCE):
-                part = z[first : first + ROWS_AT_ONCE]
+            for first in range(begin * size, min(end * size, n_rows), size):
+                part = z[first : first + size]
                 white = draw_normals(seed, first, len(part), n + (d if of_target > 0.0 else 0))
                 weights = white[:, :n] - white[:, :n].mean(axis=1, keepdims=True)
                 weights *= math.sqrt((1.0 - of_target) / (n - 1))
@@ -173,8 +184,8 @@ class Walker:
                 if of_target > 0.0:
                     part += math.sqrt(of_target) * self.noise.color_target(white[:, n:])
 
-        grain = max(1, WORK_A_THREAD // (ROWS_AT_ONCE * n * d))
-        parallel_ranges(draw, -(-n_rows // ROWS_AT_ONCE), resolve_n_threads(), grain=grain)
+        grain = max(1, WORK_A_THREAD // (size * n * d))
+        parallel_ranges(draw, -(-n_rows // size), 1 if there else resolve_n_threads(), grain=grain)
         return z
 
 

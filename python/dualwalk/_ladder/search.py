@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import _device
 from .._random import generator
 from ..normal_scores import NormalScores
 from .covariance import choose_noise_model
@@ -37,7 +38,7 @@ def choose_shared(rows: Float, feature_shape: tuple[int, ...], seed: int, groups
     some = np.arange(len(rows))
     if len(rows) > MANY_ROWS:
         some = generator(seed, "shared").permutation(some)[:MANY_ROWS]
-    points = NormalScores()._fit_rows(rows[some])
+    points = NormalScores()._fit_rows(rows[_device.beside(some, rows)])
     noise = choose_noise_model(points, feature_shape, seed, groups=None if groups is None else groups[some])
     return Shared(noise, choose_smoothing(rows, feature_shape, seed, groups))
 
@@ -92,7 +93,8 @@ class Ladder:
         """
         fold = self.folds[k]
         if (k, rung.space) not in self._walkers:
-            self._walkers[k, rung.space] = Walker(self._rows[fold.fit], self._shape, rung.space, self._shared)
+            fit = self._rows[_device.beside(fold.fit, self._rows)]
+            self._walkers[k, rung.space] = Walker(fit, self._shape, rung.space, self._shared)
         stream = generator(self._seed, "fold", k)
         starts = balanced_starts(np.arange(len(fold.fit)), n_rows, stream)
         return self._walkers[k, rung.space].generate(rung, starts, stream, block=n_rows)

@@ -14,6 +14,8 @@ import warnings
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import _device
+from .._hashes import row_hashes
 from .._neighbors import squared_distances
 from ..normal_scores import NormalScores
 
@@ -70,9 +72,9 @@ def grouped(rows: Float, codes: Index) -> str | None:
 
 def _n_copies(rows: Float) -> int:
     """Rows that are copies of others, and not equal by chance: then most columns would have fewer values than there are rows."""
-    n_rows = len(np.unique(rows, axis=0))
+    n_rows = len(np.unique(_device.to_host(row_hashes(rows))) if _device.is_on_device(rows) else np.unique(rows, axis=0))
     ordered = np.sort(rows, axis=0)
-    n_values = 1 + np.count_nonzero(ordered[1:] != ordered[:-1], axis=0)
+    n_values = 1 + _device.to_host(np.count_nonzero(ordered[1:] != ordered[:-1], axis=0))
     varying = n_values[n_values > 1]
     return len(rows) - n_rows if len(varying) and 2 * np.median(varying) > n_rows else 0
 
@@ -82,16 +84,18 @@ def _nearest(rows: Float, codes: Index, k: int) -> tuple[Float, Index, Index]:
     n = len(rows)
     scaled = NormalScores()._fit_rows(rows)  # a few far values must not decide which rows are near
     asked = np.arange(n) if n <= MOST_ROWS else np.linspace(0, n - 1, MOST_ROWS).astype(np.intp)
-    distance, first = np.empty((len(asked), k)), np.empty(len(asked), dtype=np.intp)
+    distance, first = np.empty_like(rows, shape=(len(asked), k)), np.empty_like(rows, dtype=np.intp, shape=(len(asked),))
+    kind = _device.beside(codes, rows)
     size = max(1, BLOCK // n)
     for begin in range(0, len(asked), size):
-        some = asked[begin : begin + size]
+        own = asked[begin : begin + size]
+        place, some = (_device.beside(index, rows) for index in (np.arange(len(own)), own))
         squares = squared_distances(scaled[some], scaled)
-        squares[codes[some][:, None] != codes] = np.inf
-        squares[np.arange(len(some)), some] = np.inf
+        squares[kind[some][:, None] != kind] = np.inf
+        squares[place, some] = np.inf
         first[begin : begin + size] = squares.argmin(axis=1)
         distance[begin : begin + size] = np.sqrt(np.sort(np.partition(squares, k - 1, axis=1)[:, :k], axis=1))
-    return distance, first, asked
+    return _device.to_host(distance), _device.to_host(first), asked
 
 
 def _leaps(distance: Float) -> str | None:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import _device
 from .._ladder.covariance import ledoit_wolf_shrinkage
 from .._neighbors import nearest_neighbors
 from .._random import generator
@@ -63,7 +64,8 @@ class GlobalWalk:
             self._dual = MixtureDual.fit(self._coordinates, random_state=seed)
             sizes = np.bincount(codes)
             for code in np.flatnonzero(sizes >= SMALLEST_CLASS) if len(sizes) > 1 else []:
-                self._dual_of[int(code)] = MixtureDual.fit(self._coordinates[codes == code], random_state=seed)
+                members = _device.beside(np.flatnonzero(codes == code), self._points)
+                self._dual_of[int(code)] = MixtureDual.fit(self._coordinates[members], random_state=seed)
         self.time = TIMES[len(TIMES) // 2]
         if mode in WITH_PATH:
             self.time = self._choose_time(codes, distances, seed)
@@ -75,8 +77,8 @@ class GlobalWalk:
         for time in TIMES:
             self.time = time
             made = self.generate(probes, seed, labelled=False)
-            misses.append(abs(float(np.median(distances.novelty(distances.nearest_one(made)[1]))) - 1.0))
-        return TIMES[int(np.argmin(misses))]
+            misses.append(np.median(distances.novelty(distances.nearest_one(made)[1])))
+        return TIMES[int(np.argmin([abs(median - 1.0) for median in _device.floats(*misses)]))]
 
     def generate(self, starts: Index, seed: int, *, labelled: bool, balanced: bool = True) -> Float:
         """A new row from every start (an index of a training row); where a label is asked for, on its class's own dual.
@@ -85,27 +87,27 @@ class GlobalWalk:
         """
         if self._mode == "langevin":
             return self._scores._values(self._langevin(starts, seed))
-        z = np.empty((len(starts), self._points.shape[1]))
+        z = np.empty_like(self._points, shape=(len(starts), self._points.shape[1]))
         own = np.array([int(c) if labelled and int(c) in self._dual_of else -1 for c in self._codes[starts]], dtype=np.intp)
         for code in np.unique(own):
             places = np.flatnonzero(own == code)
             dual = self._dual if code < 0 else self._dual_of[int(code)]
-            began = starts[places]
             stream = generator(seed, "walk", int(code) + 1)
-            x = self._coordinates[began]
-            made = getattr(self, f"_{self._mode}")(dual, began, stream)
-            z[places] = self._points[began] + ((made - x) * self._scale) @ self._basis.T
+            made = getattr(self, f"_{self._mode}")(dual, starts[places], stream)
+            places, began = (_device.beside(index, z) for index in (places, starts[places]))
+            z[places] = self._points[began] + ((made - self._coordinates[began]) * self._scale) @ self._basis.T
         return self._scores._values(z)
 
     def _mixture(self, dual: Any, starts: Index, stream: np.random.Generator) -> Float:
         """From a mix of two near neighbours, renoised far and annealed back."""
-        share = stream.uniform(LEAST_SHARE, MOST_SHARE, size=(len(starts), 1))
-        mixed = share * self._coordinates[starts] + (1.0 - share) * self._coordinates[self._neighbor(starts, stream)]
+        share = _device.beside(stream.uniform(LEAST_SHARE, MOST_SHARE, size=(len(starts), 1)), self._points)
+        near = self._coordinates[_device.beside(self._neighbor(starts, stream), self._points)]
+        mixed = share * self._began(starts) + (1.0 - share) * near
         return _annealed(dual, mixed, self.time, stream)
 
     def _gradient(self, dual: Any, starts: Index, stream: np.random.Generator) -> Float:
         """The paper's walk: along the gradient of f into the next cluster of f."""
-        f = _values(dual, self._coordinates)
+        f = _values(dual, self._coordinates)  # of the training rows, read back where they are on a device
         space = find_clusters(f)
         cluster = assign(f[starts], space.cuts)
         following = np.where(cluster < len(space.cuts), cluster + 1, np.maximum(cluster - 1, 0))
@@ -113,7 +115,7 @@ class GlobalWalk:
         for k in np.unique(following):
             places = np.flatnonzero(following == k)
             target[places] = stream.choice(f[space.labels == k], size=len(places))
-        return _walked(dual, self._coordinates[starts], target)
+        return _walked(dual, self._began(starts), _device.beside(target, self._points))
 
     def _renoised(self, dual: Any, starts: Index, stream: np.random.Generator) -> Float:
         """The walk repaired: to an f between the start's and a near neighbour's, then renoised and annealed."""
@@ -121,16 +123,16 @@ class GlobalWalk:
         share = stream.uniform(size=len(starts))
         f = _values(early, self._coordinates)
         target = (1.0 - share) * f[starts] + share * f[self._neighbor(starts, stream)]
-        walked = _walked(early, self._coordinates[starts], target)
+        walked = _walked(early, self._began(starts), _device.beside(target, self._points))
         return _annealed(dual, walked, self.time, stream)
 
     def _langevin(self, starts: Index, seed: int) -> Float:
         """Langevin steps, preconditioned by the covariance of the start's neighbourhood."""
         index = self._neighborhoods
-        ended = np.empty((len(starts), self._points.shape[1]))
+        ended = np.empty_like(self._points, shape=(len(starts), self._points.shape[1]))
         settings: dict[str, Any] = {"n_steps": LANGEVIN_STEPS, "step_size": LANGEVIN_SIZE, "noise": 1.0}
         for k, begin in enumerate(range(0, len(starts), BLOCK)):
-            part = starts[begin : begin + BLOCK]
+            part = _device.beside(starts[begin : begin + BLOCK], self._points)
             shape = LocalCovariance(self._points, index[part])
             if self._own_dual is not None:
                 dual, base = self._own_dual, "normal"
@@ -150,6 +152,11 @@ class GlobalWalk:
         centred = self._points - self._points.mean(axis=0)
         return float(np.clip(ledoit_wolf_shrinkage(centred), LEAST_SHRINKAGE, MOST_SHRINKAGE))
 
+    def _began(self, starts: Index) -> Float:
+        """The coordinates of the rows that walks start from."""
+        coordinates: Float = self._coordinates[_device.beside(starts, self._points)]
+        return coordinates
+
     def _neighbor(self, starts: Index, stream: np.random.Generator) -> Index:
         """One of every start's near neighbours of its class."""
         picked: Index = self._near[starts, stream.integers(self._near.shape[1], size=len(starts))]
@@ -157,11 +164,13 @@ class GlobalWalk:
 
 
 def _near_in_class(points: Float, codes: Index) -> Index:
-    """(n, N_NEAR): every row's nearest others of its class, repeated where there are fewer; itself where it is alone."""
+    """(n, N_NEAR), in the host's memory: every row's nearest others of its class, repeated where there are fewer; itself where
+    it is alone.
+    """
     near = np.empty((len(points), N_NEAR), dtype=np.intp)
     for code in np.unique(codes):
         members = np.flatnonzero(codes == code)
-        found = members[nearest_neighbors(points[members], N_NEAR)]
+        found = members[_device.to_host(nearest_neighbors(points[_device.beside(members, points)], N_NEAR))]
         others = found[:, 1:] if len(members) > 1 else found
         near[members] = others[:, np.arange(N_NEAR) % others.shape[1]]
     return near
@@ -171,19 +180,21 @@ def _frame(points: Float, principal: bool, scaled: bool) -> tuple[Float, Float, 
     """Centre (d,), directions (d, r) and scales (r,) of the coordinates; those of the scores themselves unless principal."""
     d = points.shape[1]
     if not principal:
-        return np.zeros(d), np.eye(d), np.ones(d)
+        xp = _device.namespace(points)
+        return xp.zeros(d), xp.eye(d), xp.ones(d)
     center: Float = points.mean(axis=0)
     variance, directions = np.linalg.eigh((points - center).T @ (points - center) / len(points))
     variance, directions = np.maximum(variance[::-1], 0.0), directions[:, ::-1]
-    total = np.cumsum(variance)
+    total = np.cumsum(_device.to_host(variance))
     n_kept = 1 + int(np.searchsorted(total, SHARE_OF_VARIANCE * total[-1])) if total[-1] > 0 else 1
     scale = np.sqrt(variance[:n_kept])
-    scale = np.where(scale > 0, scale, 1.0) if scaled else np.ones(n_kept)
-    return center, np.ascontiguousarray(directions[:, :n_kept]), scale
+    scale = np.where(scale > 0, scale, 1.0) if scaled else np.ones_like(scale)
+    return center, directions[:, :n_kept].copy(), scale
 
 
 def _values(dual: Any, x: Float) -> Float:
-    return np.asarray(dual.value_and_gradient(x)[0], dtype=np.float64)
+    """f at the rows of x, in the host's memory."""
+    return np.asarray(_device.to_host(dual.value_and_gradient(x)[0]), dtype=np.float64)
 
 
 def _walked(dual: Any, x: Float, target: Float) -> Float:

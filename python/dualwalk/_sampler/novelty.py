@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import _device
 from .._neighbors import column_scale, squared_distances
 
 Float = NDArray[np.float64]
@@ -31,7 +32,7 @@ class CopiedSamplesWarning(UserWarning):
 
 @dataclass(frozen=True)
 class SampleInfo:
-    """What `sample(..., return_info=True)` tells of every new row; all arrays are (n,).
+    """What `sample(..., return_info=True)` tells of every new row; all arrays are (n,), and in the memory that the rows are in.
 
     f : the local dual function at the new row, made of its own nearest training rows, in nats
     nearest : index of the nearest training row
@@ -58,7 +59,7 @@ class Distances:
     def __init__(self, rows: Float, groups: Index | None) -> None:
         self._center, self._scale = rows.mean(axis=0), column_scale(rows)
         self._training = self._scaled(rows)
-        self._own = np.arange(len(rows)) if groups is None else groups
+        self._own = _device.beside(np.arange(len(rows)) if groups is None else groups, rows)
 
     def _scaled(self, rows: Float) -> Float:
         scaled: Float = (rows - self._center) / self._scale
@@ -67,8 +68,8 @@ class Distances:
     def nearest(self, rows: Float, k: int = 1) -> tuple[Index, Float]:
         """The k nearest training rows of every row, nearest first, and their distances: (n, k) each."""
         scaled = self._scaled(rows)
-        index = np.empty((len(rows), k), dtype=np.intp)
-        distance = np.empty((len(rows), k))
+        index = np.empty_like(scaled, dtype=np.intp, shape=(len(rows), k))
+        distance = np.empty_like(scaled, shape=(len(rows), k))
         for part in self._blocks(len(rows)):
             between = squared_distances(scaled[part], self._training)
             if k == 1:
@@ -86,8 +87,8 @@ class Distances:
 
     def among_training(self, members: Index | None = None) -> Float:
         """Every (or every named) training row's distance to its nearest other one, of another group where there are groups."""
-        of = np.arange(len(self._training)) if members is None else members
-        distance = np.empty(len(of))
+        of = _device.beside(np.arange(len(self._training)) if members is None else members, self._training)
+        distance = np.empty_like(self._training, shape=(len(of),))
         for part in self._blocks(len(of)):
             asked = of[part]
             between = squared_distances(self._training[asked], self._training)
@@ -104,12 +105,13 @@ class Distances:
     @cached_property
     def typical(self) -> float:
         """The median distance of a training row to its nearest other one."""
-        return float(np.median(self._usual))
+        return _device.floats(np.median(self._usual))[0]
 
     def share_near(self, distance: Float) -> tuple[float, float]:
         """How many distances are below half the typical one, and how many of the training rows' own."""
         own = self.novelty(self._usual)
-        return float((self.novelty(distance) < NEAR_COPY).mean()), float((own < NEAR_COPY).mean())
+        near, usual = _device.floats((self.novelty(distance) < NEAR_COPY).mean(), (own < NEAR_COPY).mean())
+        return near, usual
 
     def novelty(self, distance: Float) -> Float:
         """Distances over the typical one."""
@@ -125,7 +127,8 @@ def refill(
 ) -> int:
     """Replace, in place, every row (and its start) that is not new enough by later draws; returns how many were refused.
 
-    `redraw(starts, k)` makes round k's candidates, one for each of the rows that started there.
+    `redraw(starts, k)` makes round k's candidates, one for each of the rows that started there. `starts` are in the host's
+    memory; of rows on a device, the novelty of each is read back.
     """
     short = np.flatnonzero(_novelty(rows, distances) < min_novelty)
     n_rejected = len(short)
@@ -139,7 +142,8 @@ def refill(
         good = novelty >= min_novelty
         found, first = good.any(axis=1), good.argmax(axis=1)
         picked = np.flatnonzero(found) * n_draws + first[found]
-        rows[short[found]], starts[short[found]] = made[picked], began[picked]
+        rows[_device.beside(short[found], rows)] = made[_device.beside(picked, made)]
+        starts[short[found]] = began[picked]
         n_rejected += int(first[found].sum()) + n_draws * int((~found).sum())
         short = short[~found]
     if len(short):
@@ -168,4 +172,5 @@ def warn_if_copied(rows: Float, distances: Distances) -> None:
 
 
 def _novelty(rows: Float, distances: Distances) -> Float:
-    return distances.novelty(distances.nearest_one(rows)[1])
+    novelty: Float = _device.to_host(distances.novelty(distances.nearest_one(rows)[1]))
+    return novelty

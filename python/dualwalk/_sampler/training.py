@@ -6,12 +6,12 @@ import math
 import secrets
 import warnings
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .. import _checks
+from .. import _checks, _device
 from .._estimator import Estimator, SmallSampleWarning
 from .novelty import Distances
 
@@ -23,23 +23,33 @@ SMALL_SAMPLE_SHARE = 1 / 8
 LARGEST_VALUE = 1e100
 
 
+class _Given(NamedTuple):
+    """Which of the arguments of `fit` were on a device."""
+
+    rows: bool
+    labels: bool
+    groups: bool
+
+
 class TrainingRows(Estimator):
     """The part of DualSampler that holds the data it was fitted on."""
 
     random_state: Any
+    device: str | None
     classes_: NDArray[Any]
     n_features_in_: int
     feature_shape_: tuple[int, ...]
 
     def _keep(self, X: ArrayLike, y: ArrayLike | None, groups: ArrayLike | None) -> None:
         """Check everything that `fit` was given, and keep it; what an earlier fit left behind goes."""
-        rows, shape = _checks.samples(X)
-        labels = _checks.labels(y, len(rows), "y")
-        group_labels = _checks.labels(groups, len(rows), "groups")
+        array = _checks.placed(X, "X", _checks.device(self.device))
+        rows, shape = _checks.samples(array)
+        labels = _checks.labels(_device.to_host(y), len(rows), "y")
+        group_labels = _checks.labels(_device.to_host(groups), len(rows), "groups")
         group_codes = _group_codes(group_labels)
         _check_scale(rows)
         self._seed, self._fresh = _checks.seed(self.random_state, "random_state"), self.random_state is None
-        self._rows, self._dtype = rows, np.asarray(X).dtype
+        self._rows, self._dtype, self._given = rows, array.dtype, _Given(*map(_device.is_on_device, (X, y, groups)))
         self._labels, self._groups, self._group_codes = labels, group_labels, group_codes
         self.feature_shape_, self.n_features_in_ = shape, rows.shape[1]
         self._codes = np.zeros(len(rows), dtype=np.intp)
@@ -61,26 +71,57 @@ class TrainingRows(Estimator):
         return secrets.randbits(64) if self._fresh else self._seed
 
     def _shaped(self, rows: Float) -> NDArray[Any]:
+        """Rows where they are, in the shape of X and the dtype of samples."""
         dtype = np.float32 if self._dtype == np.float32 else np.float64
         return rows.reshape(*rows.shape[:-1], *self.feature_shape_).astype(dtype, copy=False)
 
+    def _samples(self, X: ArrayLike, name: str = "X", *, min_samples: int = 1) -> Float:
+        """Checked rows of another X, where the training rows are."""
+        array = _checks.beside(X, name, self._rows, self.device)
+        return _checks.samples(array, name, min_samples=min_samples, feature_shape=self.feature_shape_)[0]
+
+    def _need_host(self, what: str) -> None:
+        """ValueError in the name of what works in the host's memory only."""
+        if _device.is_on_device(self._rows):
+            raise ValueError(
+                f"{what} works in the host's memory; this DualSampler was fitted on a CUDA device (call it on to_host(), a copy "
+                "of the sampler there)"
+            )
+
+    def to_host(self) -> Self:
+        """A copy of a fitted sampler in the host's memory (itself where it is there), with the same choice.
+
+        It needs no device, takes and returns NumPy arrays, and its rows are those of the device to rounding.
+        """
+        self._check_fitted("choice_")
+        if not _device.is_on_device(self._rows):
+            return self
+        copied: Self = _device.copied_to_host(self)
+        copied.device, copied._given = "cpu", _Given(False, False, False)
+        return copied
+
     @property
     def X_(self) -> NDArray[Any]:
-        """The training rows, in the shape and dtype of X (a copy)."""
+        """The training rows, in the shape, dtype and memory of X (a copy)."""
         self._check_fitted("choice_")
-        return self._rows.reshape(len(self._rows), *self.feature_shape_).astype(self._dtype)
+        rows = self._rows.reshape(len(self._rows), *self.feature_shape_).astype(self._dtype)
+        return rows if self._given.rows else _device.to_host(rows)
 
     @property
     def y_(self) -> NDArray[Any] | None:
         """The training rows' labels, or None."""
         self._check_fitted("choice_")
-        return None if self._labels is None else self._labels.copy()
+        return None if self._labels is None else self._as_given(self._labels.copy(), self._given.labels)
 
     @property
     def groups_(self) -> NDArray[Any] | None:
         """The training rows' groups, or None."""
         self._check_fitted("choice_")
-        return None if self._groups is None else self._groups.copy()
+        return None if self._groups is None else self._as_given(self._groups.copy(), self._given.groups)
+
+    @staticmethod
+    def _as_given(labels: NDArray[Any], on_device: bool) -> Any:
+        return _device.to_device(labels) if on_device else labels
 
     @cached_property
     def _distances(self) -> Distances:
@@ -93,14 +134,15 @@ class TrainingRows(Estimator):
         median distance of a training row to its nearest other one (of another group): well below 1 says copy.
         """
         self._check_fitted("choice_")
-        rows, _ = _checks.samples(X, min_samples=0, feature_shape=self.feature_shape_)
-        index, distance = self._distances.nearest_one(rows)
-        return index, distance, self._distances.novelty(distance)
+        index, distance = self._distances.nearest_one(self._samples(X, min_samples=0))
+        index, distance, novelty = (_device.returned(of, X) for of in (index, distance, self._distances.novelty(distance)))
+        return index, distance, novelty
 
     def training_distances(self) -> Float:
         """Every training row's distance to its nearest other one (of another group), (n_training,), in the units of `nearest`."""
         self._check_fitted("choice_")
-        return self._distances.among_training()
+        distance = self._distances.among_training()
+        return distance if self._given.rows else _device.to_host(distance)
 
 
 def warn_if_small(rows: Float) -> None:

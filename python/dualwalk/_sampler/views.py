@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .. import _checks
+from .. import _checks, _device
 from .._blas import one_blas_thread
 from .._ladder.apart import ApartLadders
 from .._ladder.fit import FittedLadder
@@ -45,26 +45,29 @@ class Views(TrainingRows):
         The neighbourhood of a row is made of its nearest training rows other than itself (as normal scores); f is in nats.
         The step is that of `dualwalk.walk` (see there for the arguments), taken in units of each score's standard deviation
         in the neighbourhood: a step_size around 0.05 suits any data. With a target (one f, or one for every row), a walk
-        stops there. x and the trajectory (n_walks, n_steps + 1, *feature_shape_) come back in the units and the shape of X.
+        stops there. x and the trajectory (n_walks, n_steps + 1, *feature_shape_) come back in the units and the shape of X,
+        and all arrays in the memory that X0 is in.
         Deterministic as `sample` is. A sampler with a `dual` of its own walks on that one, in normal scores as they are.
 
         Raises ValueError where the target lies outside the f of the training rows (each in a neighbourhood without it):
         f grows without bound along the correlated directions, so the data must say how far it can be trusted.
         """
         self._check_fitted("choice_")
-        rows, _ = _checks.samples(X0, "X0", min_samples=1, feature_shape=self.feature_shape_)
+        rows = self._samples(X0, "X0")
         around = self._local_duals
         if target is not None:
             low, high = around.value_range
-            wanted = _checks.real_array(target, "target").astype(np.float64)
+            wanted = np.asarray(_device.to_host(_checks.real_array(target, "target")), dtype=np.float64)
             outside = ~((wanted >= low) & (wanted <= high))
             if outside.any():
                 raise ValueError(
                     f"target must be in [{low:.4g}, {high:.4g}], the range of f over the training rows; got "
                     f"{wanted[outside].flat[0]:.4g} (choose a value inside, or None for a walk of n_steps steps)"
                 )
+            target = _device.beside(wanted, rows)
         settings = {"n_steps": n_steps, "step_size": step_size, "target": target, "noise": noise, "record": record}
-        return around.walk(rows, self._shaped, seed=self._stream_seed(seed), **settings)
+        result = around.walk(rows, self._shaped, seed=self._stream_seed(seed), **settings)
+        return WalkResult(*(_device.returned(array, X0) for array in result))
 
     @one_blas_thread()
     def explain(self, X_from: Any, X_to: ArrayLike | None = None, *, n_neighbors: int = 5) -> Attribution:
@@ -75,7 +78,8 @@ class Views(TrainingRows):
 
         f is the local dual function round where the movement begins (nats). Its change is split by integrated gradients along
         the straight line between the two in normal scores (exact: f is quadratic), so `f_change` sums over a sample to
-        f_to - f_from. Distances to the `n_neighbors` nearest rows are in the units of `nearest`.
+        f_to - f_from. Distances to the `n_neighbors` nearest rows are in the units of `nearest`. Results are where
+        X_from is.
         """
         self._check_fitted("choice_")
         k = min(_checks.count(n_neighbors, "n_neighbors", minimum=1), len(self._rows))
@@ -84,21 +88,23 @@ class Views(TrainingRows):
                 raise ValueError(
                     "X_from must be a recorded walk; got one without a trajectory (pass a result of walk(..., record=True))"
                 )
-            path = np.asarray(X_from.trajectory, dtype=np.float64)
+            given = X_from.trajectory
+            path = _checks.beside(given, "X_from", self._rows, self.device).astype(np.float64, copy=False)
             path = path.reshape(*path.shape[:2], self.n_features_in_)
             neighbors, distances = self._distances.nearest(path[:, -1], k)
         else:
-            begin, _ = _checks.samples(X_from, "X_from", min_samples=1, feature_shape=self.feature_shape_)
-            end = begin
+            given = X_from
+            begin = end = self._samples(X_from, "X_from")
             if X_to is not None:
-                end, _ = _checks.samples(X_to, "X_to", min_samples=1, feature_shape=self.feature_shape_)
+                end = self._samples(X_to, "X_to")
             if len(begin) != len(end):
                 raise ValueError(f"X_to must hold {len(begin)} samples, as X_from does; got {len(end)} (pair them row by row)")
             neighbors, distances = self._distances.nearest(end, k)
             path = np.stack([self._rows[neighbors[:, 0]] if X_to is None else begin, end], axis=1)
         movement, f_change, f_from, f_to = self._local_duals.attribute(path)
         shape = (-1, *self.feature_shape_)
-        return Attribution(movement.reshape(shape), f_change.reshape(shape), f_from, f_to, neighbors, distances)
+        found = (movement.reshape(shape), f_change.reshape(shape), f_from, f_to, neighbors, distances)
+        return Attribution(*(_device.returned(array, given) for array in found))
 
     @cached_property
     def _space(self) -> Space:
@@ -123,10 +129,12 @@ class Views(TrainingRows):
         divergence : a DualDivergence fitted on the same rows, whose f (`score_samples`) and cuts are meant; without one, f is
             the Gaussian dual function of all training rows (nats), cut by `dualspace.find_clusters`.
 
-        Raises ValueError for a cluster that does not exist or has no rows, or samples of another shape. Source: the walks
+        Raises ValueError for a cluster that does not exist or has no rows, samples of another shape, or a sampler on a device
+        (its paths run in the host's memory: `to_host`). Source: the walks
         between clusters of Garg et al. 2024 (arXiv 2404.07377); the path along the data is dualwalk's own.
         """
         self._check_fitted("choice_")
+        self._need_host("interpolate")
         n_frames = _checks.count(n_frames, "n_frames", minimum=2)
         rows, _ = _checks.samples(X, min_samples=1, feature_shape=self.feature_shape_)
         labels, cuts = self._space.labels, self._space.cuts

@@ -21,7 +21,6 @@ from ._cuda_nodes import (
     train_contrastive,
     train_density,
 )
-from ._cuda_sampling import balance_columns, relax_local
 from ._cuda_tree import spanning_tree
 from ._cuda_walk import walk_any
 from ._cuda_walk_local import walk_local
@@ -30,7 +29,6 @@ from ._cuda_walk_mlp import walk_mlp
 
 __all__ = [
     "anneal_mixture",
-    "balance_columns",
     "contrastive_slopes",
     "contrastive_terms",
     "density_slopes",
@@ -38,7 +36,6 @@ __all__ = [
     "draw_integers",
     "draw_normals",
     "philox",
-    "relax_local",
     "score_contrastive",
     "score_density",
     "spanning_tree",

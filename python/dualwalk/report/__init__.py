@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .. import __version__, _checks, _files
+from .. import __version__, _checks, _device, _files
 from ..estimator import DualDivergence
 from . import html, words
 from .captions import PICTURES
@@ -55,6 +55,7 @@ def write_report(
     target = _files.output_file(path, ".html")
     require_matplotlib()
     sampler._check_fitted("choice_")
+    sampler, generated = sampler.to_host(), _device.to_host(generated)
     if divergence is not None:
         divergence._check_fitted("divergence_")
         if divergence.feature_shape_ != sampler.feature_shape_ or len(divergence.dual_values_) != len(sampler.X_):

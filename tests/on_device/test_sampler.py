@@ -1,0 +1,250 @@
+"""DualSampler on a device: the CPU's choice, and its rows to rounding, in the memory that they were asked for in."""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dualwalk import _device
+from dualwalk._ladder.marginals import SMOOTHINGS, Marginals, observed_levels
+from dualwalk._ladder.rung import Rung, Shared, Walker
+from dualwalk.backends import cuda, reference
+from dualwalk.sampler import DualSampler
+from on_device.kit import Device
+
+TOLERANCE = 1e-9
+JOBS = ("relax_local", "balance_columns", "permute_marginals")
+
+
+@pytest.fixture(autouse=True)
+def host_jobs(device: Device, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """A ladder calls its jobs a thousand times, which takes the emulated device minutes: there the reference stands in for them.
+
+    The jobs have tests of their own, and one here climbs a ladder with them.
+    """
+    if not device.emulated or "real_jobs" in request.fixturenames:
+        return
+
+    def stand_in(name: str) -> Any:
+        def job(*args: Any) -> Any:
+            made = getattr(reference, name)(*(a._host if isinstance(a, device.xp.ndarray) else a for a in args))
+            return device.xp.ndarray(made)
+
+        return job
+
+    for name in JOBS:
+        monkeypatch.setattr(cuda, name, stand_in(name), raising=False)
+
+
+@pytest.fixture
+def real_jobs() -> None:
+    """The kernels themselves, emulated too."""
+
+
+def table(n: int = 40, d: int = 6) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((n, 1)) + 0.5 * rng.standard_normal((n, d))
+    X[:, 1], X[:, 2] = np.round(X[:, 1]), 3.0
+    return X
+
+
+def series(n: int = 40, n_channels: int = 2, n_times: int = 6) -> np.ndarray:
+    rng = np.random.default_rng(1)
+    return rng.standard_normal((n, n_channels, n_times)).cumsum(axis=2) + rng.standard_normal((n, 1, 1))
+
+
+def walkers(n: int = 70) -> np.ndarray:
+    return np.random.default_rng(2).standard_normal((n, 2, 4)).cumsum(axis=2)  # channels that are independent
+
+
+CASES: dict[str, tuple[np.ndarray, dict[str, Any]]] = {
+    "table": (table(), {}),
+    "groups": (table(), {"groups": np.arange(40) // 2}),
+    "classes": (table(), {"y": np.array(["quiet", "loud"])[np.arange(40) % 2]}),
+    "clusters": (table(72), {}),
+    "series": (series(), {}),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_cpus_choice_and_rows(device: Device, case: str) -> None:
+    X, others = CASES[case]
+    host, there = DualSampler(random_state=0).fit(X, **others), DualSampler(random_state=0).fit(device.put(X), **others)
+    assert there.choice_.why.splitlines()[:2] == host.choice_.why.splitlines()[:2]
+    assert list(map(str, there.choices_.values())) == list(map(str, host.choices_.values()))
+    np.testing.assert_allclose([c.criterion for c in there.criteria_], [c.criterion for c in host.criteria_], atol=TOLERANCE)
+    made, info = host.sample(50, return_info=True)
+    rows, told = there.sample(50, return_info=True)
+    np.testing.assert_allclose(device.get(rows), made, atol=TOLERANCE)
+    for name in ("f", "nearest", "distance", "novelty", "start"):
+        np.testing.assert_allclose(device.get(getattr(told, name)), getattr(info, name), rtol=1e-6, err_msg=name)
+    assert told.label is None if info.label is None else (told.label == info.label).all()
+    np.testing.assert_allclose(device.get(there.sample(20, balanced=False)), host.sample(20, balanced=False), atol=TOLERANCE)
+    new = host.sample(20, min_novelty=0.4)
+    np.testing.assert_allclose(device.get(there.sample(20, min_novelty=0.4)), new, atol=TOLERANCE)
+    assert there.n_rejected_ == host.n_rejected_
+
+
+@pytest.mark.parametrize("walk", ["local", "langevin"])
+def test_every_walk(device: Device, walk: str) -> None:
+    X, y = table(48, 4), np.arange(48) % 2
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        host, there = (DualSampler(walk, random_state=0).fit(rows, y) for rows in (X, device.put(X)))
+        for asked in ({}, {"y": 1}):
+            np.testing.assert_allclose(device.get(there.sample(12, **asked)), host.sample(12, **asked), atol=1e-6)
+
+
+def test_walks_and_explanations(device: Device) -> None:
+    X = series()
+    host, there = (DualSampler("local", random_state=0).fit(rows) for rows in (X, device.put(X)))
+    f = device.get(there.sample(30, return_info=True)[1].f)
+    for target in (None, float(np.median(f)), np.full(5, np.median(f))):
+        walk, ours = host.walk(X[:5], target=target), there.walk(device.put(X[:5]), target=target)
+        for name in ("x", "f", "n_steps", "reached", "trajectory"):
+            np.testing.assert_allclose(device.get(getattr(ours, name)), getattr(walk, name), atol=1e-8, err_msg=name)
+        for asked, told in (((walk,), (ours,)), ((walk.x,), (ours.x,)), ((X[:5], walk.x), (device.put(X[:5]), ours.x))):
+            expected, found = host.explain(*asked), there.explain(*told)
+            for name in ("movement", "f_change", "f_from", "f_to", "neighbors", "distances"):
+                value = device.get(getattr(found, name))
+                np.testing.assert_allclose(value, getattr(expected, name), atol=1e-7, err_msg=name)
+    with pytest.raises(ValueError, match="target must be in"):
+        there.walk(device.put(X[:5]), target=1e9)
+    for found, expected in zip(there.nearest(device.put(X[:5] + 0.1)), host.nearest(X[:5] + 0.1), strict=True):
+        np.testing.assert_allclose(device.get(found), expected, rtol=1e-9)
+    np.testing.assert_allclose(device.get(there.training_distances()), host.training_distances())
+
+
+def test_arrays_come_back_where_they_came_from(device: Device) -> None:
+    X = table().astype(np.float32)
+    there = DualSampler("local", random_state=0, device="cuda").fit(X)
+    assert isinstance(there._rows, device.xp.ndarray)
+    made, info = there.sample(7, return_info=True)
+    assert isinstance(made, np.ndarray)
+    assert made.dtype == there.X_.dtype == np.float32
+    assert all(isinstance(array, np.ndarray) for array in (info.f, info.nearest, info.novelty, info.start, there.X_))
+    assert isinstance(there.walk(X[:3], n_steps=2).trajectory, np.ndarray)
+    assert device.get(there.walk(device.put(X[:3]), n_steps=2).trajectory).shape == (3, 3, 6)
+    assert isinstance(there.nearest(X)[1], np.ndarray)
+    own = DualSampler("local", random_state=0).fit(device.put(X), device.put(np.arange(40) % 2))
+    np.testing.assert_array_equal(device.get(own.X_), X)
+    np.testing.assert_array_equal(device.get(own.y_), np.arange(40) % 2)
+    made, info = own.sample(6, y=device.put([1] * 6), return_info=True)
+    assert device.get(made).dtype == np.float32
+    assert device.get(info.label).tolist() == [1] * 6
+    assert device.get(own.sample(0)).shape == (0, 6)
+
+
+def test_where_arrays_must_be(device: Device) -> None:
+    X = table()
+    with pytest.raises(ValueError, match=r"X must be in the host's memory with device='cpu'.*X\.get\(\)"):
+        DualSampler(device="cpu").fit(device.put(X))
+    with pytest.raises(ValueError, match="device must be one of 'cpu', 'cuda'; got 'gpu'"):
+        DualSampler(device="gpu").fit(X)
+    there, host = DualSampler("local").fit(device.put(X)), DualSampler("local").fit(X)
+    with pytest.raises(ValueError, match=r"X0 must be on the CUDA device.*cupy\.asarray\(X0\)"):
+        there.walk(X)
+    with pytest.raises(ValueError, match=r"X0 must be in the host's memory.*X0\.get\(\)"):
+        host.walk(device.put(X))
+    with pytest.raises(ValueError, match=r"impute works in the host's memory.*to_host\(\)"):
+        there.impute(X)
+    with pytest.raises(ValueError, match=r"sample\(given=\) works in the host's memory"):
+        there.sample(2, given=X[0])
+    with pytest.raises(ValueError, match="interpolate works in the host's memory"):
+        there.interpolate(device.put(X[:1]), 0)
+
+
+def test_without_kernels_it_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_device, "why_not", lambda: "no device here")
+    with pytest.raises(ImportError, match="device='cuda' needs the CUDA kernels, which cannot be used: no device here"):
+        DualSampler(device="cuda").fit(table())
+
+
+def test_to_host_and_pickle(device: Device) -> None:
+    X = table()
+    there = DualSampler(random_state=0, device="cuda").fit(device.put(X))
+    made = device.get(there.sample(9))
+    again = pickle.loads(pickle.dumps(there))
+    np.testing.assert_array_equal(device.get(again.sample(9)), made)
+    host = there.to_host()
+    assert host.to_host() is host
+    assert host.device == "cpu"
+    assert there.device == "cuda"
+    np.testing.assert_allclose(host.sample(9), made, atol=TOLERANCE)
+    known = X[:3].copy()
+    known[:, 4:] = np.nan
+    assert host.impute(known).shape == (3, 6)
+    assert repr(DualSampler(device="cuda")) == "DualSampler(device='cuda')"
+    assert DualSampler().set_params(device="cuda").get_params()["device"] == "cuda"
+
+
+def test_what_crosses_between_the_memories_is_small(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No array of rows x features crosses; what does is counted, and does not grow with the features."""
+    if not device.emulated:
+        pytest.skip("the emulated device counts")
+    sizes: list[int] = []
+    get, array = device.xp.ndarray.get, device.xp.array
+
+    def counted_get(self: Any) -> np.ndarray:
+        sizes.append(self.size)
+        return get(self)
+
+    def counted_array(value: Any, *args: Any, **kwargs: Any) -> Any:
+        if not isinstance(value, device.xp.ndarray):
+            sizes.append(np.size(value))
+        return array(value, *args, **kwargs)
+
+    crossed = {}
+    for n_features in (30, 60):
+        X = device.put(np.random.default_rng(0).standard_normal((32, n_features)))
+        sizes.clear()
+        with monkeypatch.context() as patch:
+            patch.setattr(device.xp.ndarray, "get", counted_get)
+            patch.setattr(device.xp, "array", counted_array)
+            there = DualSampler(random_state=0).fit(X)
+            there.sample(64, min_novelty=0.1)
+        crossed[n_features] = len(sizes)
+        assert max(sizes) <= 1024  # a table of scores, or noise for the ranks of a pool of rows
+    assert crossed[60] <= 1.2 * crossed[30]
+
+
+@pytest.mark.parametrize("smoothing", SMOOTHINGS, ids=str)
+def test_marginals(device: Device, smoothing: Any) -> None:
+    rows = series(18).reshape(18, -1)
+    rows[:, 3], rows[:, 4], rows[:, 7] = np.round(rows[:, 3]), 2.0, np.round(rows[:, 7])
+    host, there = (Marginals(some, (2, 6), smoothing) for some in (rows, device.put(rows)))
+    np.testing.assert_allclose(device.get(there.table), host.table, atol=1e-12)
+    rng = np.random.default_rng(3)
+    points, pool = rng.standard_normal((9, 12)), np.sort(rng.standard_normal((40, 12)), axis=0)
+    points[:, 4] = pool[:, 4] = 0.0
+    expected = host.placed(points, pool, np.random.default_rng(4))
+    found = there.placed(device.put(points), device.put(pool), np.random.default_rng(4))
+    np.testing.assert_allclose(device.get(found), expected, atol=1e-12)
+
+
+def test_values_half_way_between_two_levels_go_to_the_lower(device: Device) -> None:
+    ordered, values = np.array([[0.0], [0.0], [1.0], [4.0]]), np.array([[-9.0], [0.5], [0.6], [1.0], [2.5], [2.6], [9.0]])
+    found = observed_levels(device.put(values), device.put(ordered))
+    assert device.get(found)[:, 0].tolist() == [0.0, 0.0, 1.0, 1.0, 1.0, 4.0, 4.0]
+
+
+@pytest.mark.parametrize("space", ["scores", "standard"])
+@pytest.mark.parametrize(
+    "rung", [Rung(n_neighbors=7, metric="relative"), Rung(n_neighbors=None, pooled_noise=0.5), None], ids=str
+)
+def test_rungs(device: Device, rung: Rung | None, space: str) -> None:
+    """Every kind of rung in both spaces; None: a class too small for a ladder."""
+    rows = series(20).reshape(20, -1)
+    rows[:, 3], rows[:, 4] = np.round(rows[:, 3]), 2.0
+    rung = rung or Rung("standard", 19, balanced=False)
+    made = []
+    for some in (rows, device.put(rows)):
+        walker = Walker(some, (2, 6), space if rung.balanced else "standard", Shared())
+        for among in (None, np.arange(0, 20, 2)):
+            made.append(walker.generate(rung, np.arange(0, 20, 2), np.random.default_rng(5), among=among))
+    for found, expected in zip(made[2:], made[:2], strict=True):
+        np.testing.assert_allclose(device.get(found), expected, atol=1e-10)
