@@ -66,8 +66,12 @@ def column_scale(rows: Float) -> Float:
 
     Distances between samples are taken in these units: a nearly constant column does not dominate them.
     """
-    deviation: Float = rows.std(axis=0)
+    return at_least_of_median(rows.std(axis=0), 0.1)
+
+
+def at_least_of_median(deviation: Float, share: float) -> Float:
+    """Deviations (d,), none below this share of the median of the positive ones; 1 where none is positive."""
     ordered = np.sort(np.where(deviation > 0, deviation, np.inf))
     n = np.count_nonzero(deviation > 0)
     median = 0.5 * (ordered[(n - 1) // 2] + ordered[n // 2])
-    return np.maximum(deviation, np.where(n > 0, 0.1 * median, 1.0))
+    return np.maximum(deviation, np.where(n > 0, share * median, 1.0))

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import _checks, backends
+from . import _checks, _device, backends
 from ._threads import resolve_n_threads
 from .backends import reference
 from .walks import Dual, WalkResult, starts, warn_of_lost
@@ -54,7 +54,8 @@ def anneal(
     dual : object with at(time) -> dual with value_and_gradient
         MixtureDual runs in compiled loops; any other object is called once a step.
     x0 : array (n_walks, n_features)
-        The starts, finite; copied, never changed. float32 walks in float32, everything else in float64.
+        The starts, finite; copied, never changed. float32 walks in float32, everything else in float64. On a CUDA device the
+        dual must be there too; the walks are the device's, results are CuPy's, and nothing waits for them.
     t_start : float in (t_end, 1)
         0.45 changes a point a little, 0.65 much; use 0.99 with any x0 to start from noise alone.
     t_end : float in [0, t_start)
@@ -73,8 +74,8 @@ def anneal(
 
     Notes
     -----
-    A walk whose f or gradient stops being finite ends at that point, and a RuntimeWarning says how many did. Ctrl-C stops the
-    batch within a second. Backends agree to rounding. Sources: Garg et al. 2024 (arXiv 2404.07377) for walks in the dual
+    A walk whose f or gradient stops being finite ends at that point, and a RuntimeWarning says how many did (not on a device:
+    look at `.f`). Ctrl-C stops the batch within a second. Backends agree to rounding. Sources: Garg et al. 2024 (arXiv 2404.07377) for walks in the dual
     space; Song et al. 2021 (arXiv 2011.13456) for the probability flow.
 
     Raises
@@ -103,18 +104,22 @@ def anneal(
     steps = _checks.count(n_steps, "n_steps", minimum=1)
     dual.at(start)  # what it refuses, it refuses before any work
     x = starts(x0, getattr(dual, "n_features", None), getattr(dual, "n_walks", None))
+    on_device = _device.is_on_device(x)
+    if hasattr(dual, "check_beside"):
+        dual.check_beside(x, "x0")
     key = _checks.seed(seed) if renoise else 0
     threads = resolve_n_threads(n_threads)
-    chosen = backends.choose(backend)
-    trajectory = np.empty((len(x), steps + 1, x.shape[1]), x.dtype) if record else None
+    backends.choose(backend, x)
+    xp = _device.namespace(x)
+    trajectory = xp.empty((len(x), steps + 1, x.shape[1]), x.dtype) if record else None
     if x.size == 0:
-        nothing = np.empty(len(x))
-        return WalkResult(x, nothing, nothing.astype(np.int64), nothing.astype(bool), trajectory)
+        return WalkResult(x, xp.empty(len(x)), xp.empty(len(x), np.int64), xp.empty(len(x), np.bool_), trajectory)
     plan = reference.AnnealPlan(_times(start, end, steps), bool(renoise), key, trajectory, threads)
-    job = getattr(dual, "anneal_job", None)
-    run = backends.job(job, chosen) if job is not None else reference.anneal
+    job = getattr(dual, "anneal_job", None) or ("anneal_any" if on_device else None)
+    run = backends.job(job, backend, x) if job is not None else reference.anneal
     state = run(dual, x, plan)
-    warn_of_lost(state, "use more steps, or start nearer to the data")
+    if not on_device:
+        warn_of_lost(state, "use more steps, or start nearer to the data")
     return WalkResult(x, state.f, state.n_steps, state.reached, trajectory)
 
 

@@ -150,7 +150,7 @@ def walk(
     tolerance = _checks.real(tolerance, "tolerance", above=0)
     x = starts(x0, getattr(dual, "n_features", None), getattr(dual, "n_walks", None))
     on_device = _device.is_on_device(x)
-    if isinstance(dual, MLPDual):
+    if hasattr(dual, "check_beside"):
         dual.check_beside(x, "x0")
     low, high = _box(bounds, x)
     goal = _target(target, x)

@@ -10,6 +10,7 @@ from cuda_host import cupy_on_host
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import dualwalk as dw
 from dualwalk.backends import cuda, reference
 from dualwalk.duals.mixture import MixtureDual
 from on_device.kit import Device
@@ -93,3 +94,50 @@ def test_duals_are_those_of_the_host(device: Device, rng: np.random.Generator) -
     np.testing.assert_allclose(device.get(here.responsibilities(device.put(x))), dual.responsibilities(x), rtol=1e-9)
     with pytest.raises(ValueError, match="x must be on the CUDA device"):
         here.value(x)
+
+
+def test_the_public_function_anneals_there(device: Device, rng: np.random.Generator) -> None:
+    dual, here = mixtures(device, 2, 3, rng)
+    x0 = rng.standard_normal((4, 3))
+    wanted = dw.anneal(dual, x0, t_start=0.7, n_steps=5, seed=3, record=True)
+    ours = dw.anneal(here, device.put(x0), t_start=0.7, n_steps=5, seed=3, record=True)
+    for mine, theirs in zip(ours, wanted, strict=True):
+        np.testing.assert_allclose(device.get(mine), theirs, rtol=1e-9, atol=1e-12)
+    assert dw.anneal(here, device.put(x0[:0]), t_start=0.7, n_steps=5, seed=3).x.shape == (0, 3)
+    with pytest.raises(ValueError, match="x0 must be on the CUDA device"):
+        dw.anneal(here, x0, t_start=0.7)
+    with pytest.raises(ValueError, match="x0 must be in the host's memory"):
+        dw.anneal(dual, device.put(x0), t_start=0.7)
+
+
+class Path:
+    """A path that is anyone's own code: a mixture's without its jobs."""
+
+    def __init__(self, dual: MixtureDual) -> None:
+        self.dual = dual
+
+    def at(self, time: float) -> Path:
+        return Path(self.dual.at(time))
+
+    def value_and_gradient(self, x: Any) -> Any:
+        return self.dual.value_and_gradient(x)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_any_path_is_annealed_there(device: Device, dtype: Any, rng: np.random.Generator) -> None:
+    dual, here = mixtures(device, 2, 3, rng)
+    x0 = rng.standard_normal((4, 3)).astype(dtype)
+    wanted = dw.anneal(Path(dual), x0, t_start=0.7, n_steps=5, seed=3, record=True)
+    ours = dw.anneal(Path(here), device.put(x0), t_start=0.7, n_steps=5, seed=3, record=True)
+    assert ours.x.dtype == dtype
+    for mine, theirs in zip(ours, wanted, strict=True):
+        np.testing.assert_allclose(device.get(mine), theirs, rtol=1e-9 if dtype == np.float64 else 1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("chosen", [{"n_components": 2, "shrinkage": 0.3}, {"n_components": 2}])
+def test_a_mixture_is_fitted_there(device: Device, chosen: Any, rng: np.random.Generator) -> None:
+    points = rng.standard_normal((60, 4)) @ rng.standard_normal((4, 4)) + rng.choice([-2.0, 2.0], (60, 1))
+    wanted = MixtureDual.fit(points, **chosen)
+    ours = MixtureDual.fit(device.put(points), **chosen)
+    x = rng.standard_normal((5, 4))
+    np.testing.assert_allclose(device.get(ours.value(device.put(x))), wanted.value(x), rtol=1e-7, atol=1e-8)

@@ -10,6 +10,8 @@ from cuda_host import cupy_on_host
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import dualwalk as dw
+from dualwalk._neighbors import column_scale, nearest_neighbors
 from dualwalk.backends import cuda, reference
 from dualwalk.duals.local import LocalDual
 from dualwalk.duals.local_covariance import LocalCovariance
@@ -149,3 +151,30 @@ def test_one_matrix_for_all_walks(device: Device, rng: np.random.Generator) -> N
     assert here.largest == pytest.approx(np.linalg.eigvalsh(matrix)[-1])
     with pytest.raises(ValueError, match="positive definite"):
         LocalCovariance.from_matrix(device.put(-matrix))
+
+
+def test_the_public_function_walks_there(device: Device, rng: np.random.Generator) -> None:
+    points, x0 = rng.standard_normal((30, 5)), rng.uniform(-0.5, 0.5, (3, 5))
+    neighbors = np.argsort(rng.random((3, 30)), axis=1)[:, :9]
+    dual, here = LocalDual(points, neighbors, shrinkage=0.4), LocalDual(device.put(points), neighbors, shrinkage=0.4)
+    covariance, there = LocalCovariance(points, neighbors), LocalCovariance(device.put(points), neighbors)
+    for settings_of in ({"noise": 1.0, "seed": 1, "base": "marginals"}, {"target": 0.2, "record": True}):
+        wanted = dw.walk(dual, x0, n_steps=6, step_size=0.05, preconditioner=covariance, **settings_of)
+        ours = dw.walk(here, device.put(x0), n_steps=6, step_size=0.05, preconditioner=there, **settings_of)
+        for mine, theirs in zip(ours, wanted, strict=True):
+            if theirs is not None:
+                np.testing.assert_allclose(device.get(mine), theirs, rtol=1e-8, atol=1e-10)
+    with pytest.raises(ValueError, match="x0 must be on the CUDA device"):
+        dw.walk(here, x0, n_steps=1, step_size=0.1)
+    with pytest.raises(ValueError, match="target cannot be reached"):
+        dw.walk(here, device.put(x0), n_steps=2, step_size=1e-3, target=1e4)
+
+
+def test_neighbors_are_those_of_the_host(device: Device, rng: np.random.Generator) -> None:
+    points, queries = np.round(rng.standard_normal((40, 3)), 1), rng.standard_normal((5, 3))
+    np.testing.assert_array_equal(device.get(nearest_neighbors(device.put(points), 6)), nearest_neighbors(points, 6))
+    ours = nearest_neighbors(device.put(points), 6, device.put(queries))
+    np.testing.assert_array_equal(device.get(ours), nearest_neighbors(points, 6, queries))
+    points[:, 1] = 2.0
+    np.testing.assert_allclose(device.get(column_scale(device.put(points))), column_scale(points), rtol=1e-12)
+    assert device.get(column_scale(device.put(np.ones((4, 2))))).tolist() == [1.0, 1.0]

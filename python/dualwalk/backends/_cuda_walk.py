@@ -57,7 +57,7 @@ def walk_any(dual: Any, x: Array, plan: WalkPlan) -> WalkState:
                 break
             moved = x + size * gradient
             if plan.noise:
-                white = _step_noise(plan.seed, step, (n_walks, n_features if shape is None else shape.n_normals), x.dtype)
+                white = step_noise(plan.seed, step, (n_walks, n_features if shape is None else shape.n_normals), x.dtype)
                 moved += plan.noise * np.sqrt(2 * plan.step_size) * (white if shape is None else shape.color(white))
             if plan.low is not None:
                 moved = xp.clip(moved, plan.low, plan.high)
@@ -68,7 +68,7 @@ def walk_any(dual: Any, x: Array, plan: WalkPlan) -> WalkState:
     return WalkState(f, taken, reached)
 
 
-def _step_noise(seed: int, step: int, shape: tuple[int, int], dtype: np.dtype[Any]) -> Array:
+def step_noise(seed: int, step: int, shape: tuple[int, int], dtype: np.dtype[Any]) -> Array:
     """Standard normals (n_walks, n_normals) of one step: the draws of every walk."""
     out = _device.cupy().empty(shape, dtype)
     _device.kernels().draw_step_noise(seed, step, out, _device.here())

@@ -1,14 +1,16 @@
-"""Walks on mixtures and annealing along their path, for duals whose arrays are on the device."""
+"""Walks on mixtures and annealing along their path, for duals whose arrays are on the device; annealing of any other dual."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from .. import _device
-from ._cuda_walk import Array, ends, shape_arrays
-from ._reference_walk import AnnealPlan, WalkPlan, WalkState
+from ._cuda_walk import Array, ends, shape_arrays, step_noise
+from ._reference_draws import RENOISE
+from ._reference_walk import AnnealPlan, WalkPlan, WalkState, dual_at
 
 
 def walk_mixture(dual: Any, x: Array, plan: WalkPlan) -> WalkState:
@@ -26,6 +28,35 @@ def anneal_mixture(dual: Any, x: Array, plan: AnnealPlan) -> WalkState:
     state = ends(len(x))
     _device.kernels().anneal_mixture(x, _mixture(dual, times, x.dtype), turns, plan, tuple(state), _device.here())
     return state
+
+
+def anneal_any(dual: Any, x: Array, plan: AnnealPlan) -> WalkState:
+    """reference.anneal on the device, for any path of duals that take CuPy's arrays: all rows at every step, as in walk_any."""
+    xp = _device.cupy()
+    n_walks, angle, moves = len(x), plan.start_angle, plan.moves
+    f, taken, going = xp.full(n_walks, np.nan), xp.zeros(n_walks, np.int64), xp.ones(n_walks, np.bool_)
+    if plan.renoise:
+        white = step_noise(plan.seed, RENOISE, x.shape, x.dtype)
+        x[...] = math.cos(angle) * x + math.sin(angle) * white
+    if plan.trajectory is not None:
+        plan.trajectory[:, 0] = x
+    foreseen = xp.zeros_like(x)
+    with np.errstate(all="ignore"):
+        for step, time in enumerate(plan.times):
+            value, gradient = dual_at(dual.at(float(time)), x, np.arange(n_walks), n_walks)
+            f = xp.where(going, value, f)
+            if step == len(moves):
+                break
+            going = going & xp.isfinite(value) & xp.isfinite(gradient).all(axis=1)
+            speed, cosine, sine, correction = map(float, moves[step])
+            velocity = speed * gradient
+            moved = cosine * x + sine * velocity + correction * (velocity - foreseen)
+            foreseen = cosine * velocity - sine * x
+            x[...] = xp.where(going[:, None], moved, x)
+            taken += going
+            if plan.trajectory is not None:
+                plan.trajectory[:, step + 1] = x
+    return WalkState(f, taken, xp.zeros(n_walks, np.bool_))
 
 
 def _mixture(dual: Any, times: Array, dtype: np.dtype[Any]) -> tuple[Any, ...]:

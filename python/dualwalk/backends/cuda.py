@@ -24,10 +24,11 @@ from ._cuda_nodes import (
 from ._cuda_tree import spanning_tree
 from ._cuda_walk import walk_any
 from ._cuda_walk_local import walk_local
-from ._cuda_walk_mixture import anneal_mixture, walk_mixture
+from ._cuda_walk_mixture import anneal_any, anneal_mixture, walk_mixture
 from ._cuda_walk_mlp import walk_mlp
 
 __all__ = [
+    "anneal_any",
     "anneal_mixture",
     "contrastive_slopes",
     "contrastive_terms",

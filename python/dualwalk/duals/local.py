@@ -124,6 +124,10 @@ class LocalDual:
         """How many rows the stack serves; None where one neighbourhood serves any number."""
         return None if len(self.mean) == 1 else len(self.mean)
 
+    def check_beside(self, x: Any, name: str) -> None:
+        """ValueError where x and the dual are not in one memory."""
+        _checks.beside(x, name, self.mean, None)
+
     def value(self, x: ArrayLike) -> Float:
         """f at the rows of x, (n_rows,), in nats."""
         y = self._offset(x)

@@ -125,7 +125,8 @@ class MixtureDual:
         Parameters
         ----------
         points : array (n, d), n >= 8
-            Usually normal scores, or their principal coordinates; f is against N(0, I) in these very coordinates.
+            Usually normal scores, or their principal coordinates; f is against N(0, I) in these very coordinates. On a CUDA
+            device the fit runs there, choosing by numbers that the host waits for.
         n_components : int, optional
             None chooses 1 to 16 by cross-validated likelihood: the most that are within a standard error of the best.
         shrinkage : float in (0, 1], optional
@@ -205,6 +206,10 @@ class MixtureDual:
     def value_and_gradient(self, x: ArrayLike) -> tuple[Float, Float]:
         """Both at once; they share half of the work."""
         return self._run(x, slopes=True)
+
+    def check_beside(self, x: Any, name: str) -> None:
+        """ValueError where x and the dual are not in one memory."""
+        _checks.beside(x, name, self.means, None)
 
     def responsibilities(self, x: ArrayLike) -> Float:
         """The probability of every component given x at this time: (n, n_components), rows summing to 1."""

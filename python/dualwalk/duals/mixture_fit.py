@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .. import _checks, _random
+from .. import _checks, _device, _random
+from .._neighbors import at_least_of_median
 from .._refine.mixture import GaussianMixture, Recipe, fit_mixture
 
 Float = NDArray[np.float64]
@@ -61,10 +62,7 @@ def _numbers(value: ArrayLike, name: str, ndim: int) -> Float:
 
 def _deviations(rows: Float) -> Float:
     """Standard deviations; a constant column gets a thousandth of the median one, so that it stays where it is."""
-    deviation: Float = rows.std(axis=0)
-    positive = deviation[deviation > 0]
-    floor = 1e-3 * float(np.median(positive)) if len(positive) else 1.0
-    return np.maximum(deviation, floor)
+    return at_least_of_median(rows.std(axis=0), 1e-3)
 
 
 def _steps(rows: Float, n_components: int, most: int) -> int:
@@ -100,8 +98,10 @@ def choose_recipe(
         if recipe not in candidates:
             values = []
             for k in range(_FOLDS_USED):
-                mixture = fit_in_deviations(rows[fold != k], recipe, seed, n_steps=_STEPS)
-                values.append(mixture.value(rows[fold == k]))  # f and log p differ by what no recipe changes
+                held = _device.beside(np.flatnonzero(fold == k), rows)
+                others = _device.beside(np.flatnonzero(fold != k), rows)
+                mixture = fit_in_deviations(rows[others], recipe, seed, n_steps=_STEPS)
+                values.append(mixture.value(rows[held]))  # f and log p differ by what no recipe changes
             held_out[recipe] = np.concatenate(values)
             candidates[recipe] = float(held_out[recipe].mean())
         return candidates[recipe]
