@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import _checks, backends
+from . import _checks, _device, backends
 from ._threads import resolve_n_threads
 
 
@@ -18,12 +19,12 @@ class Objective(NamedTuple):
     Attributes
     ----------
     value : float
-        The objective, in nats.
+        The objective, in nats. On a CUDA device a CuPy array of shape (), for which nothing has waited yet: `float(value)` does.
     grad_joint, grad_marginal : arrays
         Its derivatives by f_joint and f_marginal, in their shapes and dtypes.
     """
 
-    value: float
+    value: Any
     grad_joint: NDArray[Any]
     grad_marginal: NDArray[Any]
 
@@ -70,15 +71,16 @@ def log_mean_exp(
     f : array of any shape, not empty along `axis`
         float32 stays float32 (sums run in float64 underneath); everything else is taken as float64. -inf counts as exp = 0;
         +inf gives +inf; NaN gives NaN. Not copied where it is contiguous in some order of its axes and the axes reduced are
-        neighbours in memory.
+        neighbours in memory. An array on a CUDA device stays there, and so does all that is returned.
     axis : int, tuple of ints or None
         None reduces over everything.
     segments : integers (n_segments + 1,), optional
         Offsets into a 1-D f, from 0 to len(f): segment k is f[segments[k] : segments[k + 1]], none of them empty (the row
-        pointers of a CSR matrix). The result has a value for each segment.
+        pointers of a CSR matrix). The result has a value for each segment. For f on a device, NumPy's are checked and copied to
+        it; those on the device are not looked at.
     weights : array that broadcasts to f, optional
         Not negative, not NaN, with a positive sum along `axis` or in every segment; an entry of weight 0 does not count,
-        whatever its f.
+        whatever its f. Where f is; on a device they are not looked at.
     return_gradient : bool
         Also return the derivative of the result by every entry of f: the weights w_i exp f_i / sum_j w_j exp f_j, in f's shape.
         (All entries -inf: zero. Entries at +inf share it by their weights.)
@@ -96,7 +98,15 @@ def log_mean_exp(
     Chunks of a fixed size, combined by a fixed tree: the same bits for any n_threads. The error is at most 2 units in the last
     place (ULP) of the result for float32 with |result| > 1e-5, and 1e-12 of mean |exp(f) - 1| below; for float64 it is at most
     2 ULP of the larger of |result| and mean |exp(f) - 1| (5 ULP on the other backends): a mean near zero of large terms has no
-    more digits, while small f have small errors. Source: the Donsker-Varadhan dual of Garg et al. 2024 (arXiv 2404.07377).
+    more digits, while small f have small errors.
+
+    On a CUDA device nothing waits for the result, so nothing looks at values: weights that are negative, not finite or sum to 0
+    give NaN in place of an error, and so do segments on the device that are empty; offsets there that do not go from 0 to len(f)
+    give NaN everywhere and leave the gradient unwritten. The bits are the same on every device and in every run, and for a
+    segment those that it has alone. The error is at most 2 ULP (float64: 4, with weights 16) of the larger of |result| and
+    min(1, mean |exp(f) - 1|).
+
+    Source: the Donsker-Varadhan dual of Garg et al. 2024 (arXiv 2404.07377).
 
     Raises
     ------
@@ -115,6 +125,8 @@ def log_mean_exp(
     [2.0, 5.0]
     """
     array = _floating(f, "f")
+    if weights is not None:
+        _same_memory(weights, "weights", array, "f")
     whole = None if weights is None else _weights(weights, array)
     threads = resolve_n_threads(n_threads)
     if out is not None:
@@ -124,20 +136,21 @@ def log_mean_exp(
     axes = _axes(axis, array.ndim)
     if any(array.shape[a] == 0 for a in axes):
         raise ValueError(f"f must not be empty along axis {axis}; got shape {array.shape} (the mean of nothing has no value)")
-    if whole is not None and not (whole.max(axis=axes, initial=0) > 0).all():
+    xp = _device.namespace(array)
+    if whole is not None and xp is np and not (whole.max(axis=axes, initial=0) > 0).all():
         raise ValueError("weights must have a positive sum along axis; got a sum of 0 (give some entry a positive weight)")
     order, shape = _order(array, axes)
-    table = np.ascontiguousarray(array.transpose(order)).reshape(shape)
-    weight_table = None if whole is None else np.ascontiguousarray(whole.transpose(order)).reshape(shape)
+    table = xp.ascontiguousarray(array.transpose(order)).reshape(shape)
+    weight_table = None if whole is None else xp.ascontiguousarray(whole.transpose(order)).reshape(shape)
     in_order = out is not None and order == tuple(range(array.ndim))
     gradient = out.reshape(shape) if in_order else np.empty_like(table) if return_gradient else None  # type: ignore[union-attr]
-    run = backends.job("log_mean_exp", backend)
-    value = run(table, weight_table, gradient, threads) if table.size else np.empty((shape[0], shape[2]))
+    run = backends.job("log_mean_exp", backend, table)
+    value = run(table, weight_table, gradient, threads) if table.size else xp.empty((shape[0], shape[2]))
     left = [a for a in order if a not in axes]
-    value = value.astype(array.dtype).reshape([array.shape[a] for a in left]).transpose(np.argsort(left))[()]
+    value = value.astype(array.dtype, copy=False).reshape([array.shape[a] for a in left]).transpose(_inverse(left))[()]
     if gradient is None:
         return value
-    back = gradient.reshape([array.shape[a] for a in order]).transpose(np.argsort(order))
+    back = gradient.reshape([array.shape[a] for a in order]).transpose(_inverse(order))
     if out is None:
         return value, back
     if not in_order:
@@ -158,18 +171,19 @@ def _over_segments(
     if array.ndim != 1:
         raise ValueError(f"f must be 1-D where segments are given; got shape {array.shape} (pass f.ravel() and its offsets)")
     _axes(axis, 1)
-    offsets = _offsets(segments, len(array))
-    if weights is not None and not (np.maximum.reduceat(weights, offsets[:-1]) > 0).all():
+    xp = _device.namespace(array)
+    offsets = _offsets(segments, len(array)) if xp is np else _device_offsets(segments, len(array))
+    if weights is not None and xp is np and not (np.maximum.reduceat(weights, offsets[:-1]) > 0).all():
         empty = int(np.argmin(np.maximum.reduceat(weights, offsets[:-1])))
         raise ValueError(
             f"weights must have a positive sum in every segment; got a sum of 0 in segment {empty} "
             "(give some entry a positive weight)"
         )
-    values = np.ascontiguousarray(array)
+    values = xp.ascontiguousarray(array)
     gradient = out if out is not None else np.empty_like(values) if return_gradient else None
-    run = backends.job("log_mean_exp_segments", backend)
-    weight_values = None if weights is None else np.ascontiguousarray(weights)
-    value = run(values, offsets, weight_values, gradient, threads).astype(array.dtype)
+    run = backends.job("log_mean_exp_segments", backend, values)
+    weight_values = None if weights is None else xp.ascontiguousarray(weights)
+    value = run(values, offsets, weight_values, gradient, threads).astype(array.dtype, copy=False)
     return value if gradient is None else (value, gradient)
 
 
@@ -198,9 +212,10 @@ def donsker_varadhan(
     >>> donsker_varadhan([1.0, 1.0], [0.0, 0.0]).value
     1.0
     """
-    joint, marginal = _nonempty(f_joint, "f_joint"), _nonempty(f_marginal, "f_marginal")
+    joint, marginal = _samples_of_both(f_joint, f_marginal)
     rest, gradient = log_mean_exp(marginal.ravel(), return_gradient=True, n_threads=n_threads, backend=backend)
-    value = float(np.mean(joint, dtype=np.float64)) - float(rest)
+    mean = np.mean(joint, dtype=np.float64)
+    value = mean - rest if _device.is_on_device(joint) else float(mean) - float(rest)
     np.negative(gradient, out=gradient)
     return Objective(value, np.full_like(joint, 1 / joint.size), gradient.reshape(marginal.shape))
 
@@ -232,15 +247,16 @@ def logistic(
     >>> round(logistic([0.0], [0.0]).value, 6)
     -1.386294
     """
-    joint, marginal = _nonempty(f_joint, "f_joint"), _nonempty(f_marginal, "f_marginal")
-    run = backends.job("mean_log_sigmoid", backend)
+    joint, marginal = _samples_of_both(f_joint, f_marginal)
+    xp = _device.namespace(joint)
+    run = backends.job("mean_log_sigmoid", backend, joint)
     threads = resolve_n_threads(n_threads)
-    total, gradients = 0.0, []
+    means, gradients = [], []
     for sign, values in ((1, joint), (-1, marginal)):
-        gradient = np.empty(values.size, values.dtype)
-        total += run(np.ascontiguousarray(values).ravel(), sign, gradient, threads)
+        gradient = xp.empty(values.size, values.dtype)
+        means.append(run(xp.ascontiguousarray(values).ravel(), sign, gradient, threads))
         gradients.append(gradient.reshape(values.shape))
-    return Objective(total, *gradients)
+    return Objective(means[0] + means[1], *gradients)
 
 
 def _floating(value: ArrayLike, name: str) -> NDArray[Any]:
@@ -248,17 +264,35 @@ def _floating(value: ArrayLike, name: str) -> NDArray[Any]:
     return array if array.dtype in (np.float32, np.float64) else array.astype(np.float64)
 
 
+def _same_memory(value: Any, name: str, beside: Any, beside_name: str) -> None:
+    """ValueError unless both are on a CUDA device or neither is."""
+    if _device.is_on_device(value) == _device.is_on_device(beside):
+        return
+    where, other, remedy = ("on a CUDA device", "in the host's memory", f"cupy.asarray({name})")
+    if not _device.is_on_device(beside):
+        where, other, remedy = other, where, f"{name}.get()"
+    raise ValueError(f"{name} must be {where}, where {beside_name} is; got values {other} (pass {remedy})")
+
+
+def _samples_of_both(f_joint: ArrayLike, f_marginal: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
+    joint, marginal = _nonempty(f_joint, "f_joint"), _nonempty(f_marginal, "f_marginal")
+    _same_memory(marginal, "f_marginal", joint, "f_joint")
+    return joint, marginal
+
+
 def _check_out(out: Any, f: NDArray[Any], return_gradient: bool) -> None:
     if not return_gradient:
         raise ValueError("out takes the gradient; got return_gradient=False (pass return_gradient=True, or no out)")
-    if not isinstance(out, np.ndarray):
-        raise TypeError(f"out must be a NumPy array; got {type(out).__name__} (pass np.empty_like(f))")
-    if out.shape != f.shape or out.dtype != f.dtype or not (out.flags.c_contiguous and out.flags.writeable):
+    xp, kind = (_device.cupy(), "CuPy") if _device.is_on_device(f) else (np, "NumPy")
+    if not isinstance(out, xp.ndarray):
+        raise TypeError(f"out must be a {kind} array; got {type(out).__name__} (pass {xp.__name__}.empty_like(f))")
+    writeable = xp is not np or out.flags.writeable  # CuPy's arrays all are
+    if out.shape != f.shape or out.dtype != f.dtype or not (out.flags.c_contiguous and writeable):
         raise ValueError(
             f"out must be C-contiguous and writeable, of shape {f.shape} and dtype {f.dtype}; got shape {out.shape}, dtype {out.dtype}, "
             f"strides {out.strides} (pass np.empty({f.shape}, f.dtype))"
         )
-    if np.may_share_memory(out, f):
+    if xp.may_share_memory(out, f):
         raise ValueError("out must not overlap f; got two views of one memory (pass a new array as out)")
 
 
@@ -301,14 +335,28 @@ def _order(array: NDArray[Any], axes: tuple[int, ...]) -> tuple[tuple[int, ...],
     return order, (math.prod(sizes[:first]), math.prod(sizes[first:last]), math.prod(sizes[last:]))
 
 
+def _inverse(order: Sequence[int]) -> tuple[int, ...]:
+    """The order that undoes one."""
+    return tuple(np.argsort(order).tolist())
+
+
+def _device_offsets(segments: ArrayLike, n: int) -> Any:
+    """The offsets of segments on a device, as int64: those of the host are checked first, the device's own are not waited for."""
+    if not _device.is_on_device(segments):
+        return _device.to_device(_offsets(segments, n))
+    offsets = _device.as_array(segments, "segments")
+    _check_kind(offsets)
+    if len(offsets) < 2:
+        raise ValueError(f"segments must hold one segment at least; got {len(offsets)} offsets (pass n_segments + 1)")
+    return _device.cupy().ascontiguousarray(offsets, np.int64)
+
+
 def _offsets(segments: ArrayLike, n: int) -> NDArray[np.int64]:
     """The offsets of segments of n values, as int64."""
+    if _device.is_on_device(segments):
+        raise ValueError("segments must be in the host's memory, where f is; got an array on a CUDA device (pass segments.get())")
     offsets = np.asarray(segments)
-    if offsets.ndim != 1 or offsets.dtype.kind not in "iu":
-        raise TypeError(
-            f"segments must be a 1-D array of whole numbers; got shape {offsets.shape}, dtype {offsets.dtype} "
-            "(pass the offsets of the segments, as a CSR matrix has them in indptr)"
-        )
+    _check_kind(offsets)
     offsets = np.ascontiguousarray(offsets, np.int64)
     if len(offsets) < 2 or offsets[0] != 0 or offsets[-1] != n:
         ends = f"from {offsets[0]} to {offsets[-1]}" if len(offsets) else "none"
@@ -325,6 +373,14 @@ def _offsets(segments: ArrayLike, n: int) -> NDArray[np.int64]:
     return offsets
 
 
+def _check_kind(offsets: Any) -> None:
+    if offsets.ndim != 1 or offsets.dtype.kind not in "iu":
+        raise TypeError(
+            f"segments must be a 1-D array of whole numbers; got shape {offsets.shape}, dtype {offsets.dtype} "
+            "(pass the offsets of the segments, as a CSR matrix has them in indptr)"
+        )
+
+
 def _weights(weights: ArrayLike, f: NDArray[Any]) -> NDArray[Any]:
     array = _checks.real_array(weights, "weights").astype(f.dtype, copy=False)
     try:
@@ -333,6 +389,8 @@ def _weights(weights: ArrayLike, f: NDArray[Any]) -> NDArray[Any]:
         raise ValueError(
             f"weights must broadcast to f, shape {f.shape}; got shape {array.shape} (pass one weight for each value)"
         ) from None
+    if _device.is_on_device(array):
+        return broadcast
     given = array if array.size else np.zeros(1)
     if not (given.min() >= 0 and given.max() < np.inf):  # NaN fails either
         bad = array[~np.isfinite(array) | (array < 0)].flat[0]

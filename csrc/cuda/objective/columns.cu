@@ -2,7 +2,7 @@
 //
 // A thread adds up to `rows` elements of a column; their sums are combined 64 at a time until a column has one. Columns of one such piece get
 // their gradient at once, while the caches hold them.
-#include "objective/forms.hpp"
+#include "objective/forms.cuh"
 
 namespace dualwalk::cuda {
 namespace {

@@ -3,7 +3,7 @@
 // log sigmoid(z) = min(z, 0) - log(1 + t) with t = exp(-|z|). A logarithm takes as long as the rest, so eight of 1 + t are
 // multiplied first: what the product is above 1 is kept, so that small t keep their digits.
 #include "dualwalk/activation.hpp"
-#include "objective/forms.hpp"
+#include "objective/forms.cuh"
 
 namespace dualwalk::cuda {
 namespace {

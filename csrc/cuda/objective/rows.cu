@@ -3,16 +3,19 @@
 // Short rows: a team of lanes each, and the gradient while the row is in the caches. Rows of a few chunks: a block each, likewise.
 // Long rows: runs of 8192 elements by warps that stay, then the tree over runs; the gradient reads f once more, from the end,
 // where the caches still have it.
-#include "objective/forms.hpp"
+#include "objective/forms.cuh"
 
 namespace dualwalk::cuda {
 namespace {
 
 const char* const JOB = "log_mean_exp";
 constexpr std::size_t BLOCK_CHUNKS = 8;  // of the rows that a block takes
+// Blocks that a multiprocessor shall hold at once, with registers left to have all loads of a batch on their way.
+template <class T, bool WEIGHTED>
+constexpr unsigned AT_ONCE = sizeof(T) == 4 && !WEIGHTED ? 3 : 2;
 
 template <class T, bool WEIGHTED>
-__global__ void __launch_bounds__(THREADS) short_rows(LogMeanExp<T> job, int width) {
+__global__ void __launch_bounds__(THREADS, AT_ONCE<T, WEIGHTED>) short_rows(LogMeanExp<T> job, int width) {
   const Team team(width);
   const std::size_t step = std::size_t{gridDim.x} * THREADS / width;
   for (std::size_t first = first_warp() * 32 / width; first < job.n_outer; first += step) {
@@ -28,7 +31,7 @@ __global__ void __launch_bounds__(THREADS) short_rows(LogMeanExp<T> job, int wid
 }
 
 template <class T, bool WEIGHTED>
-__global__ void __launch_bounds__(32 * BLOCK_CHUNKS) block_rows(LogMeanExp<T> job) {
+__global__ void __launch_bounds__(32 * BLOCK_CHUNKS, AT_ONCE<T, WEIGHTED>) block_rows(LogMeanExp<T> job) {
   ExpSum* const of_chunk = shared<ExpSum>();
   const Team warp(32);
   const int chunk = threadIdx.x / 32, chunks = blockDim.x / 32, from = chunk * CHUNK;
@@ -49,7 +52,7 @@ __global__ void __launch_bounds__(32 * BLOCK_CHUNKS) block_rows(LogMeanExp<T> jo
 }
 
 template <class T, bool WEIGHTED>
-__global__ void __launch_bounds__(THREADS) sum_runs(LogMeanExp<T> job, std::size_t runs, ExpSum* states) {
+__global__ void __launch_bounds__(THREADS, AT_ONCE<T, WEIGHTED>) sum_runs(LogMeanExp<T> job, std::size_t runs, ExpSum* states) {
   const Team warp(32);
   for (std::size_t item = first_warp(); item < job.n_outer * runs; item += all_warps()) {
     const std::size_t row = item / runs, from = (item - row * runs) * RUN, at = row * job.n + from;

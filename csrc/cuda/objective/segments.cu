@@ -2,7 +2,7 @@
 //
 // The elements are cut into tasks. A segment of at most a chunk belongs to the task it begins in; a longer one is cut into runs,
 // each of which belongs to the task it begins in. Teams of lanes as for rows of the same length, so their bits are the same.
-#include "objective/forms.hpp"
+#include "objective/forms.cuh"
 
 namespace dualwalk::cuda {
 namespace {

@@ -21,6 +21,7 @@ from ._cuda_nodes import (
     train_contrastive,
     train_density,
 )
+from ._cuda_objective import log_mean_exp, log_mean_exp_segments, mean_log_sigmoid
 from ._cuda_tree import spanning_tree
 from ._cuda_walk import walk_any
 from ._cuda_walk_local import walk_local
@@ -36,6 +37,9 @@ __all__ = [
     "density_terms",
     "draw_integers",
     "draw_normals",
+    "log_mean_exp",
+    "log_mean_exp_segments",
+    "mean_log_sigmoid",
     "philox",
     "score_contrastive",
     "score_density",

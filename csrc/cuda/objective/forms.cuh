@@ -2,7 +2,7 @@
 #pragma once
 
 #include "objective/objective.hpp"
-#include "objective/tree.hpp"
+#include "objective/tree.cuh"
 
 namespace dualwalk::cuda {
 

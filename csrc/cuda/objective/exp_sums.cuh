@@ -174,60 +174,47 @@ struct LaneSums {
   // With PART, elements from n on do not count.
   template <bool PART>
   __device__ void add(const Batch<T, WEIGHTED>& batch, int at, int step, int n) {
-    constexpr int together = 8 / VECTOR<T>;  // eight terms are added before they go into the sums, which are of doubles
+    constexpr int together = 8 / VECTOR<T>;
 #pragma unroll
     for (int first = 0; first < LOADS; first += together) {
-      T few_steps = 0, few_rest = 0;
+      T x[8], w[8];
 #pragma unroll
-      for (int k = first; k < first + together; ++k)
-#pragma unroll
-        for (int j = 0; j < VECTOR<T>; ++j) {
-          const T x = batch.counted(k, j);
-          T power, e;
-          range.see(x);
-          parts_of_exponential(x, power, e);
-          if constexpr (WEIGHTED) {
-            add_weighted(power, e, batch.weight(k, j));
-          } else {
-            if (PART) power = at + k * step + j < n ? power : T{0};
-            few_steps += power;
-            few_rest += power * e;
-          }
-        }
-      if constexpr (!WEIGHTED) add_few(few_steps, few_rest);
+      for (int i = 0; i < 8; ++i) {
+        const int k = first + i / VECTOR<T>, j = i % VECTOR<T>;
+        x[i] = batch.x[k][j];
+        w[i] = WEIGHTED ? batch.weight(k, j) : !PART || at + k * step + j < n ? T{1} : T{0};
+      }
+      add_some(x, w);
     }
   }
-  // Eight elements of one column; those of weight 0 do not count.
+  // Eight elements; those of weight 0 do not count. Without weights they are added in T before they go into the sums: the steps
+  // without rounding, the rest in pairs, where equal terms are not rounded either.
   __device__ void add_some(const T (&x)[8], const T (&w)[8]) {
-    T few_steps = 0, few_rest = 0;
+    T power[8], more[8];
 #pragma unroll
     for (int i = 0; i < 8; ++i) {
       const T counted = WEIGHTED ? counted_value(x[i], w[i]) : x[i];
-      T power, e;
+      T e;
       range.see(counted);
-      parts_of_exponential(counted, power, e);
+      parts_of_exponential(counted, power[i], e);
+      if (!WEIGHTED && !(w[i] > 0)) power[i] = 0;
+      more[i] = power[i] * e;
       if constexpr (WEIGHTED) {
-        add_weighted(power, e, w[i]);
-      } else {
-        power = w[i] > 0 ? power : T{0};
-        few_steps += power;
-        few_rest += power * e;
+        steps += static_cast<double>(w[i]) * static_cast<double>(power[i]);
+        rest += static_cast<double>(w[i]) * static_cast<double>(more[i]);
+        weight += static_cast<double>(w[i]);
       }
     }
-    if constexpr (!WEIGHTED) add_few(few_steps, few_rest);
+    if constexpr (!WEIGHTED) {
+#pragma unroll
+      for (int width = 4; width > 0; width /= 2)
+#pragma unroll
+        for (int i = 0; i < width; ++i) power[i] += power[i + width], more[i] += more[i + width];
+      steps += static_cast<double>(power[0]);
+      rest += static_cast<double>(more[0]);
+    }
   }
   __device__ bool holds() const { return range.near() && rest == rest; }
-
- private:
-  __device__ void add_few(double few_steps, double few_rest) {
-    steps += few_steps;
-    rest += few_rest;
-  }
-  __device__ void add_weighted(T power, T e, double w) {
-    steps += w * static_cast<double>(power);
-    rest += w * static_cast<double>(power * e);
-    weight += w;
-  }
 };
 
 struct Exp {
@@ -301,32 +288,23 @@ __device__ ExpSum sum_part(const Team& team, const T* f, const T* weights, int n
   return close(team, sums, f, weights, n);
 }
 
-// The sum of a run or less, by a warp: its chunks, one after the other. What is added next is on its way meanwhile.
+// The sum of a run or less, by a warp: its chunks, one after the other. Other warps' loads are on their way while this one adds.
 template <class T, bool WEIGHTED>
 __device__ ExpSum sum_run(const Team& warp, const T* f, const T* weights, int n) {
-  constexpr int step = 32 * VECTOR<T>, batches = CHUNK / (32 * BATCH<T>);
+  constexpr int step = 32 * VECTOR<T>;
   const bool aligned = is_aligned(f) && is_aligned(weights);
-  const int whole = n / CHUNK * batches;
   ExpSum sum = nothing();
-  LaneSums<T, WEIGHTED> sums;
-  Batch<T, WEIGHTED> next;
-  int at = warp.rank * VECTOR<T>;
-  if (whole > 0) next.load(f, weights, aligned, at, step);
+  for (; n >= CHUNK; n -= CHUNK, f += CHUNK, weights += WEIGHTED ? CHUNK : 0) {
+    LaneSums<T, WEIGHTED> sums;
 #pragma unroll 1
-  for (int b = 1; b <= whole; ++b) {
-    const Batch<T, WEIGHTED> batch = next;
-    at += LOADS * step;
-    if (b < whole) next.load(f, weights, aligned, at, step);
-    sums.template add<false>(batch, 0, 0, 0);
-    if (b % batches == 0) {
-      const int begin = (b / batches - 1) * CHUNK;
-      sum = combined(sum, close(warp, sums, f + begin, WEIGHTED ? weights + begin : nullptr, CHUNK));
-      sums = {};
+    for (int at = warp.rank * VECTOR<T>; at < CHUNK; at += LOADS * step) {
+      Batch<T, WEIGHTED> batch;
+      batch.load(f, weights, aligned, at, step);
+      sums.template add<false>(batch, 0, 0, 0);
     }
+    sum = combined(sum, close(warp, sums, f, weights, CHUNK));
   }
-  const int begin = n / CHUNK * CHUNK;
-  if (begin < n) sum = combined(sum, sum_part<T, WEIGHTED>(warp, f + begin, WEIGHTED ? weights + begin : nullptr, n - begin));
-  return sum;
+  return n > 0 ? combined(sum, sum_part<T, WEIGHTED>(warp, f, weights, n)) : sum;
 }
 
 // The combined state of a warp's lanes, told to all of them.

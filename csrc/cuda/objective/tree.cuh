@@ -1,7 +1,7 @@
 // From the sums of runs to that of a whole: the upper part of the one tree that every long sum is added by.
 #pragma once
 
-#include "shares.hpp"
+#include "objective/shares.cuh"
 
 namespace dualwalk::cuda {
 

@@ -1,7 +1,7 @@
 // The gradient of log-mean-exp: w_i exp(x_i) / sum_j w_j exp(x_j), once the sum is known.
 #pragma once
 
-#include "exp_sums.hpp"
+#include "objective/exp_sums.cuh"
 
 namespace dualwalk::cuda {
 
