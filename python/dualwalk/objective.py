@@ -354,7 +354,9 @@ def _device_offsets(segments: ArrayLike, n: int) -> Any:
 def _offsets(segments: ArrayLike, n: int) -> NDArray[np.int64]:
     """The offsets of segments of n values, as int64."""
     if _device.is_on_device(segments):
-        raise ValueError("segments must be in the host's memory, where f is; got an array on a CUDA device (pass segments.get())")
+        raise ValueError(
+            "segments must be in the host's memory, where f is; got an array on a CUDA device (pass segments.get())"
+        )
     offsets = np.asarray(segments)
     _check_kind(offsets)
     offsets = np.ascontiguousarray(offsets, np.int64)
