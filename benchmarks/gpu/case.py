@@ -1,7 +1,7 @@
 """What is measured on a GPU: a case is one job at one size, with its peers, what a call needs of the device, and its error.
 
-Each room (`permute.py`, `objective.py`, `walks.py`, `sampling.py`, `nodes.py`) has `cases(tiny=False)`, a list of `Case`; with
-`tiny` the same cases at sizes that the tests run on the emulated device.
+Each room (`permute.py`, `objective.py`, `walks.py`, `sampling.py`, `nodes.py`, `divergence.py`) has `cases(tiny=False)`, a list
+of `Case`; with `tiny` the same cases at sizes that the tests run on the emulated device.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ..kernels.case import Need
 
 __all__ = ["ROOMS", "Case", "Need", "Peer", "Prepare", "all_cases", "normals"]
 
-ROOMS = ("permute", "objective", "walks", "sampling", "nodes")
+ROOMS = ("permute", "objective", "walks", "sampling", "nodes", "divergence")
 
 Call = Callable[[], Any]
 Prepare = Callable[[Any], Call]  # inputs -> the call that is timed: what it prepares (a captured graph, a copy to torch) is not

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
+import pickle
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from dualwalk import DualDivergence, _device, backends
+from dualwalk import CopiedRowsWarning, DualDivergence, InfiniteDivergenceWarning, _device, backends
 from dualwalk._nodepath import fold
 from dualwalk._nodepath.path import spanning_tree
 from dualwalk.backends import cuda
@@ -92,3 +93,113 @@ def test_the_fit_of_the_cpu(device: Device, kind: str) -> None:
     z = host.normal_scores_.transform(new)
     for found, expected in zip(there.dual_.value_and_gradient(device.put(z)), host.dual_.value_and_gradient(z), strict=True):
         np.testing.assert_allclose(device.get(found), expected, atol=NATS)
+
+
+def agree(device: Device, there: DualDivergence, host: DualDivergence) -> None:
+    for name in ("divergence_", "divergence_lower_"):
+        assert getattr(there, name) == pytest.approx(getattr(host, name), abs=NATS)
+    np.testing.assert_allclose(_device.to_host(there.dual_values_), host.dual_values_, atol=NATS)
+
+
+def test_with_the_kernels_of_the_networks(device: Device) -> None:
+    X = some_rows("plain")[:50, :4]
+    model = DualDivergence(cv=2, n_fits=1, random_state=1)
+    host, there = copy.copy(model).fit(X), copy.copy(model).fit(device.put(X))
+    agree(device, there, host)
+    z = host.normal_scores_.transform(X[:5])
+    for found, expected in zip(there.dual_.value_and_gradient(device.put(z)), host.dual_.value_and_gradient(z), strict=True):
+        np.testing.assert_allclose(device.get(found), expected, atol=NATS)
+    again = copy.copy(model).fit(device.put(X))
+    np.testing.assert_array_equal(device.get(again.dual_values_), device.get(there.dual_values_))
+
+
+@pytest.mark.usefixtures("nodes_on_host")
+def test_where_everything_lies(device: Device) -> None:
+    X = some_rows("plain")
+    by_name = DualDivergence(cv=2, n_fits=1, random_state=1, device="cuda").fit(X)
+    by_array = DualDivergence(cv=2, n_fits=1, random_state=1).fit(device.put(X))
+    for name in ("dual_values_", "held_out_", "labels_"):
+        assert isinstance(getattr(by_name, name), np.ndarray)
+        np.testing.assert_array_equal(device.get(getattr(by_array, name)), getattr(by_name, name))
+    for name in ("cuts_", "cut_valleys_", "end_points_", "training_end_points_"):
+        assert isinstance(getattr(by_array, name), np.ndarray)
+    for method in ("score_samples", "transform", "predict", "node_terms"):
+        found = getattr(by_array, method)(device.put(X[:9]))
+        np.testing.assert_array_equal(device.get(found), getattr(by_name, method)(X[:9]))
+        np.testing.assert_array_equal(device.get(getattr(by_name, method)(device.put(X[:9]))), device.get(found))
+    loaded = pickle.loads(pickle.dumps(by_array))
+    np.testing.assert_array_equal(device.get(loaded.score_samples(device.put(X[:9]))), by_name.score_samples(X[:9]))
+    with pytest.raises(ValueError, match=r"X must be on the CUDA device.*pass cupy\.asarray\(X\)"):
+        by_array.score_samples(X)
+    with pytest.raises(ValueError, match=r"X must be in the host's memory.*pass X\.get\(\)"):
+        DualDivergence(cv=2, n_fits=1, random_state=1).fit(X[:60, :2]).predict(device.put(X[:60, :2]))
+    assert by_array.score_samples(device.put(X[:0])).shape == (0,)
+
+
+@pytest.mark.usefixtures("nodes_on_host")
+def test_no_rows_leave_the_device(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not device.emulated:
+        pytest.skip("CuPy's copies are not counted")
+    X, largest = device.put(some_rows("plain")), 0
+
+    def get(self: Any) -> np.ndarray:
+        nonlocal largest
+        largest = max(largest, self.size)
+        return self._host.copy()
+
+    monkeypatch.setattr(device.xp.ndarray, "get", get)
+    model = DualDivergence(cv=2, n_fits=2, random_state=1).fit(X)
+    model.score_samples(X[:50])
+    assert largest <= max(len(X), X.shape[1] ** 2)
+
+
+@pytest.mark.usefixtures("nodes_on_host")
+def test_copies_of_rows_and_columns(device: Device) -> None:
+    X = some_rows("plain")
+    X = np.column_stack([X, np.exp(X[:, 0]), -X[:, 1]])[np.r_[0:100, 20:40, 5, 5]]
+    X[3, 2], X[4, 2] = 0.0, -0.0
+    model = DualDivergence(cv=2, n_fits=1, random_state=1)
+    with pytest.warns(CopiedRowsWarning, match="22 of 122"), pytest.warns(InfiniteDivergenceWarning, match="0, 6; 1, 7"):
+        there = copy.copy(model).fit(device.put(X))
+    with pytest.warns(CopiedRowsWarning), pytest.warns(InfiniteDivergenceWarning):
+        host = copy.copy(model).fit(X)
+    assert there.determined_ == host.determined_ == ((0, 6), (1, 7))
+    agree(device, there, host)
+
+
+@pytest.mark.usefixtures("nodes_on_host")
+def test_sums_of_columns_and_one_column(device: Device) -> None:
+    X = np.random.default_rng(0).standard_normal((80, 4))
+    X[:, 3] = X[:, 0] - 2 * X[:, 1]
+    with pytest.warns(InfiniteDivergenceWarning, match="0, 1, 3"):
+        assert DualDivergence(cv=2, n_fits=1, random_state=1).fit(device.put(X)).divergence_ == np.inf
+    alone = DualDivergence(cv=2, n_fits=1, random_state=1).fit(device.put(X[:, :1]))
+    assert alone.divergence_ == 0.0
+    np.testing.assert_array_equal(device.get(alone.score_samples(device.put(X[:5, :1]))), np.zeros(5))
+
+
+def test_what_a_device_is_not_for(device: Device) -> None:
+    X = some_rows("plain")
+    for options, name in (
+        ({"method": "single"}, 'method="single"'),
+        ({"n_permutations": 19}, "n_permutations"),
+        ({"blocks": [0, 0, 1, 1, 2, 2]}, "blocks of several columns"),
+    ):
+        with pytest.raises(ValueError, match=f"{name} .*host's memory only.*X\\.get\\(\\)"):
+            DualDivergence(**options).fit(device.put(X))
+    with pytest.raises(ValueError, match=r"X must be in the host's memory with device='cpu'.*X\.get\(\)"):
+        DualDivergence(device="cpu").fit(device.put(X))
+    with pytest.raises(ValueError, match="X must be finite; got inf at index"):
+        DualDivergence(device="cuda").fit(np.where(X[3, 2] == X, np.inf, X))
+
+
+def test_the_argument() -> None:
+    model = DualDivergence(device="cuda")
+    assert repr(model) == "DualDivergence(device='cuda')"
+    assert model.get_params()["device"] == "cuda"
+    assert model.set_params(device=None).device is None
+    with pytest.raises(ValueError, match="device must be one of"):
+        DualDivergence(device="gpu").fit(np.zeros((9, 2)))
+    if _device.why_not() is not None:
+        with pytest.raises(ImportError, match="device='cuda' needs the CUDA kernels"):
+            DualDivergence(device="cuda").fit(np.zeros((9, 2)))

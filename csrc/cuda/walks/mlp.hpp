@@ -46,4 +46,8 @@ template <class T>
 void walk_mlp_tile(const Walk<T>& walk, const MlpDual<T>& dual, bool projected, const Device& device, Workspace& workspace,
                    cudaStream_t stream);
 
+// Projected walks only, for up to 128 units a layer whose matrices fit into shared memory.
+bool tensor_cores_take(const MlpDual<float>& dual, const Device& device);
+void walk_mlp_tensor(const Walk<float>& walk, const MlpDual<float>& dual, Precision precision, const Device& device, cudaStream_t stream);
+
 }  // namespace dualwalk::cuda

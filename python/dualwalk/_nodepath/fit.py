@@ -90,7 +90,7 @@ def fit_paths(
     folds_at_once = 1 if _device.is_on_device(z) else n_threads
     last_round = len(parts) - len(parts) % folds_at_once  # folds from here on share the threads that the others leave idle
 
-    def work(k: int, note: Note) -> tuple[FittedPath, Floats, Floats, Rows, tuple[float, float]]:
+    def work(k: int, note: Note) -> tuple[FittedPath, Floats, Floats, Floats, Rows, tuple[float, float]]:
         rest, test = parts[k]
         inner_threads = n_threads // folds_at_once
         if folds_at_once > 1:
@@ -112,18 +112,19 @@ def fit_paths(
             report=lambda share: note(0.9 * share),
             n_threads=inner_threads,
         )
-        terms = _device.to_host(path.terms(scores[_device.beside(test, z)], n_threads=inner_threads))
+        terms = path.terms(scores[_device.beside(test, z)], n_threads=inner_threads)
+        f, by_column = (_device.to_host(terms.sum(axis=axis)) for axis in (1, 0))
         # a fold's trained rows are the next fold's test rows: all folds together look at every row once
         seen = parts[(k + 1) % len(parts)][1] if len(parts) > 1 else rest
         trained = _device.to_host(path.value(scores[_device.beside(seen, z)], n_threads=inner_threads))
-        return path, terms, trained, seen, _falls(path, z, test, terms.sum(axis=1), draws, inner_threads)
+        return path, f, by_column, trained, seen, _falls(path, z, test, f, draws, inner_threads)
 
     results = run_jobs(work, len(parts), folds_at_once, report)
     held_out, trained = np.full(len(z), np.nan), np.full(len(z), np.nan)
     terms, falls, weights = np.zeros(z.shape[1]), 0.0, 0.0
-    for (_, test), (_, part, seen_values, seen, (fall, weight)) in zip(parts, results, strict=True):
-        held_out[test], trained[seen] = part.sum(axis=1), seen_values
-        terms += part.sum(axis=0)
+    for (_, test), (_, f, by_column, seen_values, seen, (fall, weight)) in zip(parts, results, strict=True):
+        held_out[test], trained[seen] = f, seen_values
+        terms += by_column
         falls, weights = falls + fall, weights + weight
     n_tested = sum(len(test) for _, test in parts)
     held_out = np.where(np.isnan(held_out), trained, held_out)

@@ -21,7 +21,11 @@ from ._cuda_nodes import (
     train_contrastive,
     train_density,
 )
+<<<<<<< 202e1eddb5bdaf1796423c68c347e22af674c789
 from ._cuda_objective import log_mean_exp, log_mean_exp_segments, mean_log_sigmoid
+=======
+from ._cuda_sampling import balance_columns, relax_local
+>>>>>>> aa2c2cf854a6efa18431baf76b66cb8b716bb6e0
 from ._cuda_tree import spanning_tree
 from ._cuda_walk import walk_any
 from ._cuda_walk_local import walk_local
@@ -31,6 +35,7 @@ from ._cuda_walk_mlp import walk_mlp
 __all__ = [
     "anneal_any",
     "anneal_mixture",
+    "balance_columns",
     "contrastive_slopes",
     "contrastive_terms",
     "density_slopes",
@@ -41,6 +46,7 @@ __all__ = [
     "log_mean_exp_segments",
     "mean_log_sigmoid",
     "philox",
+    "relax_local",
     "score_contrastive",
     "score_density",
     "spanning_tree",
