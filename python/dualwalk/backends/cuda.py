@@ -21,11 +21,8 @@ from ._cuda_nodes import (
     train_contrastive,
     train_density,
 )
-<<<<<<< 202e1eddb5bdaf1796423c68c347e22af674c789
 from ._cuda_objective import log_mean_exp, log_mean_exp_segments, mean_log_sigmoid
-=======
 from ._cuda_sampling import balance_columns, relax_local
->>>>>>> aa2c2cf854a6efa18431baf76b66cb8b716bb6e0
 from ._cuda_tree import spanning_tree
 from ._cuda_walk import walk_any
 from ._cuda_walk_local import walk_local
