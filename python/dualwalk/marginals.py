@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import _checks, backends
+from . import _checks, _device, backends
 from ._threads import resolve_n_threads
 
 METHODS = ("shuffle", "resample", "shift")
@@ -30,12 +30,14 @@ def permute_marginals(
     Parameters
     ----------
     x : array (n_samples, n_features) or (n_samples, n_channels, n_times)
-        Any bool, integer, float32 or float64 array, with any strides; it is neither changed nor copied.
+        Any bool, integer, float32 or float64 array, with any strides; it is neither changed nor copied. An array on a CUDA
+        device (CuPy's, or any with its interface or DLPack's) is rearranged there, on CuPy's current stream.
     n_copies : int, optional
         None gives one rearrangement of the shape of x; m gives m independent ones, shape (m, *x.shape).
     blocks : integer array, optional
         A label for each feature, shape x.shape[1:] or flat; features with equal labels move together, so that the dependence
-        inside a block is kept. None: every feature is a block of its own.
+        inside a block is kept. None: every feature is a block of its own. For x on a device the labels may be there too; those
+        in the host's memory are copied to it.
     method : {"shuffle", "resample", "shift"}
         "shuffle": an exactly uniform permutation of the rows (Fisher-Yates; more than 28,672 rows are first dealt into buckets
         at random, and each bucket is shuffled by itself). "resample": rows drawn with replacement.
@@ -43,26 +45,29 @@ def permute_marginals(
     seed : int in [0, 2**64), numpy.random.Generator or None
         None takes fresh entropy.
     out : array, optional
-        Where to write: C-contiguous, of the result's shape and dtype, and no part of it shared with x.
+        Where to write: C-contiguous, of the result's shape and dtype, in x's kind of memory (a CuPy array for x on a device),
+        and no part of it shared with x.
     n_threads, backend
         See `show_config()`; neither changes the result.
 
     Returns
     -------
-    array of x's dtype, (n_samples, ...) or (n_copies, n_samples, ...).
+    array of x's dtype, (n_samples, ...) or (n_copies, n_samples, ...); CuPy's for x on a device.
 
     Notes
     -----
     Draws come from Philox4x32-10 with key = seed and counter = (row // 4, column block, copy, operation): the same seed gives
     the same bits on every backend, for any n_threads, and copy k is the same whether 1 or 1000 copies are asked for.
-    The compiled backend needs at most 1 MiB a thread beside x and the result (more only beyond some 5e7 rows).
+    The compiled backend needs at most 1 MiB a thread beside x and the result (more only beyond some 5e7 rows). On a device a
+    shuffle of more than 28,672 rows borrows 256 MiB from CuPy's pool (or 8 bytes a row, if that is more), else nothing is borrowed.
     Sources: the product of marginals of Garg et al. 2024 (arXiv 2404.07377); buckets by Rao, Sankhya A 1961, and Sandelius,
     JRSS B 1962; integers by Lemire, ACM TOMACS 2019.
 
     Raises
     ------
     ValueError, TypeError
-        For ragged or object arrays, labels of another length, an `out` of wrong shape, dtype or layout, negative counts.
+        For ragged or object arrays, labels of another length, an `out` of wrong shape, dtype or layout, negative counts, and
+        for `blocks` or `out` on a device while x is not.
 
     Examples
     --------
@@ -82,25 +87,32 @@ def permute_marginals(
     if len(array) >= 2**32:
         raise ValueError(f"x must have fewer than 2**32 samples; got {len(array)} (permute it in parts)")
     copies = 1 if n_copies is None else _checks.count(n_copies, "n_copies")
-    block_of_column = blocks_of_columns(blocks, array.shape[1:])
+    on_device = _device.is_on_device(array)
+    if blocks is not None and _device.is_on_device(blocks) and not on_device:
+        raise TypeError("blocks must be in the host's memory, as x is; got an array on a CUDA device (pass blocks.get())")
+    block_of_column = blocks_of_columns(blocks, array.shape[1:], on_device=on_device)
     seed = _checks.seed(seed)
     threads = resolve_n_threads(n_threads)
-    run = backends.job("permute_marginals", backend)
+    run = backends.job("permute_marginals", backend, array)
     shape = array.shape if n_copies is None else (copies, *array.shape)
-    result = np.empty(shape, array.dtype) if out is None else _checked_out(out, shape, array)
+    result = _device.namespace(array).empty(shape, array.dtype) if out is None else _checked_out(out, shape, array)
     if result.size:
-        columns = array if array.ndim == 2 or backends.choose(backend) == "native" else array.reshape(len(array), -1)
+        takes_any = array.ndim == 2 or backends.choose(backend, array) in ("native", "cuda")
+        columns = array if takes_any else array.reshape(len(array), -1)
         target = result.reshape((copies, *columns.shape))
         run(columns, block_of_column, method, seed, target, max(1, min(threads, result.size // _WORK_A_THREAD)))
     return result
 
 
-def blocks_of_columns(blocks: ArrayLike | None, feature_shape: tuple[int, ...]) -> NDArray[np.int32]:
-    """The block of every feature, numbered from 0 in the order of the labels: (n_features,)."""
+def blocks_of_columns(
+    blocks: ArrayLike | None, feature_shape: tuple[int, ...], *, on_device: bool = False
+) -> NDArray[np.int32]:
+    """The block of every feature, numbered from 0 in the order of the labels: (n_features,), as CuPy's where `on_device` says so."""
     n_features = int(np.prod(feature_shape, dtype=np.int64))
     if blocks is None:
-        return np.arange(n_features, dtype=np.int32)
-    labels = np.asarray(blocks)
+        numbers: NDArray[np.int32] = (_device.cupy() if on_device else np).arange(n_features, dtype=np.int32)
+        return numbers
+    labels = _device.as_array(blocks, "blocks") if _device.is_on_device(blocks) else np.asarray(blocks)
     if len(feature_shape) == 2 and labels.shape == feature_shape[:1] != (n_features,):
         labels = np.repeat(labels, feature_shape[1])
     if labels.dtype.kind not in "iub":
@@ -110,20 +122,39 @@ def blocks_of_columns(blocks: ArrayLike | None, feature_shape: tuple[int, ...]) 
             f"blocks must hold one label a feature, shape {feature_shape} or ({n_features},), or one a channel; got shape "
             f"{labels.shape} (number the block of each)"
         )
-    return np.unique(labels.ravel(), return_inverse=True)[1].astype(np.int32)
+    if _device.is_on_device(labels):
+        return _numbered(labels.ravel())
+    number = np.unique(labels.ravel(), return_inverse=True)[1].astype(np.int32)
+    return _device.to_device(number) if on_device else number
+
+
+def _numbered(labels: NDArray[Any]) -> NDArray[np.int32]:
+    """Labels on a device numbered in their order. np.unique would wait for their number to come to the host."""
+    if not labels.size:
+        return labels.astype(np.int32)
+    order = np.argsort(labels)
+    in_order = labels[order]
+    number = np.zeros_like(labels, dtype=np.int32)
+    number[order[1:]] = np.cumsum(in_order[1:] != in_order[:-1], dtype=np.int32)
+    return number
 
 
 def _checked_out(out: Any, shape: tuple[int, ...], x: NDArray[Any]) -> NDArray[Any]:
-    if not isinstance(out, np.ndarray):
-        raise TypeError(f"out must be a NumPy array; got {type(out).__name__} (pass np.empty({shape}, x.dtype))")
+    kind, name = ("CuPy", "cupy") if _device.is_on_device(x) else ("NumPy", "np")
+    if not isinstance(out, type(x)):
+        where = "an array on a CUDA device" if _device.is_on_device(out) else type(out).__name__
+        raise TypeError(f"out must be a {kind} array; got {where} (pass {name}.empty({shape}, x.dtype))")
     if out.shape != shape or out.dtype != x.dtype:
         raise ValueError(
             f"out must have shape {shape} and dtype {x.dtype}; got shape {out.shape} and dtype {out.dtype} "
-            f"(pass np.empty({shape}, x.dtype))"
+            f"(pass {name}.empty({shape}, x.dtype))"
         )
-    if not (out.flags.c_contiguous and out.flags.writeable):
+    writeable = kind == "CuPy" or out.flags.writeable
+    if not (out.flags.c_contiguous and writeable):
         state = "read-only" if out.flags.c_contiguous else f"strides {out.strides}"
-        raise ValueError(f"out must be C-contiguous and writeable; got an array with {state} (pass np.empty({shape}, x.dtype))")
+        raise ValueError(
+            f"out must be C-contiguous and writeable; got an array with {state} (pass {name}.empty({shape}, x.dtype))"
+        )
     if np.may_share_memory(out, x):
         raise ValueError("out must not overlap x; got two views of one memory (pass a new array as out)")
     return out

@@ -79,6 +79,12 @@ class Array {
     expect(!read_only_, name_ + " is read-only");
     return const_cast<T*>(read<T>(size));
   }
+  // Memory to write in C's order, of elements of any type.
+  void* write_raw() const {
+    expect(!read_only_, name_ + " is read-only");
+    expect(contiguous(), name_ + " must be C-contiguous");
+    return raw();
+  }
   void* raw() const { return reinterpret_cast<void*>(address_); }
 
  private:
