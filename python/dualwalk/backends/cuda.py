@@ -22,6 +22,7 @@ from ._cuda_nodes import (
     train_density,
 )
 from ._cuda_objective import log_mean_exp, log_mean_exp_segments, mean_log_sigmoid
+from ._cuda_permute import permute_marginals
 from ._cuda_sampling import balance_columns, relax_local
 from ._cuda_tree import spanning_tree
 from ._cuda_walk import walk_any
@@ -42,6 +43,7 @@ __all__ = [
     "log_mean_exp",
     "log_mean_exp_segments",
     "mean_log_sigmoid",
+    "permute_marginals",
     "philox",
     "relax_local",
     "score_contrastive",
