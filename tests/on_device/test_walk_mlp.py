@@ -86,7 +86,9 @@ def test_every_setting_in_any_order(device: Device, any_order: str, settings: di
     check(device, dual, x0, 12, **settings)
 
 
-@pytest.mark.parametrize("shared", [232448, 8400, 5000], ids=["all in shared memory", "matrices outside", "everything outside"])
+@pytest.mark.parametrize(
+    "shared", [232448, 24000, 22000, 20000, 12000, 8400, 5000]
+)  # from everything in shared memory to nothing
 @pytest.mark.parametrize("settings", [{}, {"target": 0.5}, {"noise": 1.0}], ids=str)
 def test_sizes_that_do_not_fit(device: Device, any_order: str, shared: int, settings: dict[str, Any]) -> None:
     if not device.emulated and shared < 232448:

@@ -23,13 +23,15 @@ __device__ __forceinline__ Four<T> load_four(const T* from) {
 // Where a tile's numbers lie, in elements from the beginning of its room; the same for every tile of a launch.
 struct TilePlan {
   unsigned walks;  // of a tile, a power of two
-  bool projected, in_shared, resident;
+  bool projected, in_shared;
+  unsigned shift;     // its logarithm
+  unsigned resident;  // so many matrices stay in shared memory: Gram's, then forward and backward from the second layer on
   std::size_t state;   // x, or z of a projected walk
   std::size_t path;    // of a projected walk, the sum of its steps' d; before its first step, x_0 lies from here on
   std::size_t values, slopes;
   std::size_t sums;    // of products, slice by slice
   std::size_t size;    // of the room
-  std::size_t matrices;  // bytes from the beginning of shared memory, where resident
+  std::size_t matrices;  // bytes from the beginning of shared memory
 };
 
 // One number a walk, always in shared memory, before everything else.
@@ -56,14 +58,14 @@ template <class T, int ROWS>
 class Tile {
  public:
   __device__ Tile(const Walk<T>& walk, const MlpDual<T>& dual, const TilePlan& plan, T* workspace)
-      : walk_(walk), dual_(dual), plan_(plan), n_(plan.walks), own_(threadIdx.x % plan.walks), control_(*shared<Control<T>>()) {
+      : walk_(walk), dual_(dual), plan_(plan), n_(plan.walks), shift_(plan.shift), own_(threadIdx.x % plan.walks), control_(*shared<Control<T>>()) {
     T* const room = plan.in_shared ? shared<T>(control_bytes<T>()) : workspace + blockIdx.x * plan.size;
     state_ = room + plan.state;
     path_ = room + plan.path;
     values_ = room + plan.values;
     slopes_ = room + plan.slopes;
     sums_ = room + plan.sums;
-    if (plan.resident) keep_matrices();
+    if (plan.resident > 0) keep_matrices();
   }
 
   __device__ void run(std::size_t tile) {
@@ -88,30 +90,39 @@ class Tile {
   __device__ unsigned width() const { return plan_.projected ? dual_.layer[0].n_out : static_cast<unsigned>(walk_.n_features); }
   __device__ std::size_t matrix_size(unsigned n_rows, unsigned n_columns) const { return n_rows * whole_fours(n_columns); }
 
-  // In shared memory: the Gram matrix, then forward and backward of every layer from the second one.
-  __device__ void keep_matrices() {
-    T* to = shared<T>(plan_.matrices);
-    to = keep(dual_.gram, matrix_size(width(), width()), to);
+  // call(matrix, size) for every matrix that may stay, in their order.
+  template <class Call>
+  __device__ __forceinline__ void each_matrix(Call call) const {
+    call(dual_.gram, matrix_size(width(), width()));
     for (unsigned l = 1; l < dual_.n_hidden; ++l) {
       const MlpLayer<T>& layer = dual_.layer[l];
-      to = keep(layer.forward, matrix_size(layer.n_in, layer.n_out), to);
-      to = keep(layer.backward, matrix_size(layer.n_out, layer.n_in), to);
+      call(layer.forward, matrix_size(layer.n_in, layer.n_out));
+      call(layer.backward, matrix_size(layer.n_out, layer.n_in));
     }
+  }
+  __device__ void keep_matrices() {
+    T* to = shared<T>(plan_.matrices);
+    unsigned index = 0;
+    each_matrix([&](const T* from, std::size_t size) {
+      if (index++ >= plan_.resident) return;
+      for (std::size_t i = threadIdx.x; i < size; i += THREADS) to[i] = from[i];
+      to += size;
+    });
     __syncthreads();
   }
-  __device__ T* keep(const T* from, std::size_t size, T* to) {
-    for (std::size_t i = threadIdx.x; i < size; i += THREADS) to[i] = from[i];
-    return to + size;
+  // Where the matrix of this place in the order is.
+  __device__ const T* matrix(unsigned wanted) const {
+    const T *kept = shared<T>(plan_.matrices), *found = nullptr;
+    unsigned index = 0;
+    each_matrix([&](const T* from, std::size_t size) {
+      if (index == wanted) found = index < plan_.resident ? kept : from;
+      if (index++ < plan_.resident) kept += size;
+    });
+    return found;
   }
-  __device__ const T* gram() const { return plan_.resident ? shared<T>(plan_.matrices) : dual_.gram; }
-  __device__ const T* matrix(unsigned l, bool backward) const {
-    const MlpLayer<T>& layer = dual_.layer[l];
-    if (!plan_.resident || l == 0) return backward ? layer.backward : layer.forward;
-    const T* at = shared<T>(plan_.matrices) + matrix_size(width(), width());
-    for (unsigned k = 1; k < l; ++k)
-      at += matrix_size(dual_.layer[k].n_in, dual_.layer[k].n_out) + matrix_size(dual_.layer[k].n_out, dual_.layer[k].n_in);
-    return backward ? at + matrix_size(layer.n_in, layer.n_out) : at;
-  }
+  __device__ const T* gram() const { return matrix(0); }
+  __device__ const T* forward(unsigned l) const { return l == 0 ? dual_.layer[0].forward : plan_.resident ? matrix(2 * l - 1) : dual_.layer[l].forward; }
+  __device__ const T* backward(unsigned l) const { return l == 0 ? dual_.layer[0].backward : plan_.resident ? matrix(2 * l) : dual_.layer[l].backward; }
 
   // ---- products
 
@@ -121,11 +132,11 @@ class Tile {
     const std::size_t columns = 4 * std::size_t{column_groups};
     n_slices_ = slices_of(n_in, n_out, row_groups);
     slice_size_ = columns * n_;
+    const unsigned length = (n_in + n_slices_ - 1) / n_slices_;
     for (unsigned item = threadIdx.x; item < column_groups * row_groups * n_slices_; item += THREADS) {
       const unsigned column = item % column_groups * 4, rest = item / column_groups;
       const unsigned row = rest % row_groups * ROWS, slice = rest / row_groups;
-      const unsigned begin = static_cast<unsigned>(std::uint64_t{n_in} * slice / n_slices_);
-      const unsigned end = static_cast<unsigned>(std::uint64_t{n_in} * (slice + 1) / n_slices_);
+      const unsigned begin = slice * length, end = min(n_in, begin + length);
       T sum[4][ROWS] = {};
       const T* entry = matrix + begin * columns + column;
       const T* number = in + begin * std::size_t{n_} + row;
@@ -162,8 +173,8 @@ class Tile {
     const std::size_t d = walk_.n_features;
     T* const x = plan_.projected ? path_ : state_;
     for (std::size_t i = threadIdx.x; i < d * n_; i += THREADS) {
-      x[i] = present(own_) ? walk_.x[(first_ + own_) * d + i / n_] : T{0};
-      if (walk_.trajectory && present(own_)) frame_of(walk_, first_ + own_, 0)[i / n_] = x[i];
+      x[i] = present(own_) ? walk_.x[(first_ + own_) * d + (i >> shift_)] : T{0};
+      if (walk_.trajectory && present(own_)) frame_of(walk_, first_ + own_, 0)[i >> shift_] = x[i];
     }
     if (threadIdx.x < n_) control_.moving[threadIdx.x] = present(threadIdx.x);
     __syncthreads();
@@ -171,7 +182,7 @@ class Tile {
     const MlpLayer<T>& layer = dual_.layer[0];
     multiply(layer.forward, layer.n_in, layer.n_out, x);
     for (std::size_t i = threadIdx.x; i < layer.n_out * std::size_t{n_}; i += THREADS) {
-      state_[i] = layer.bias[i / n_] + sum_of(i);
+      state_[i] = layer.bias[i >> shift_] + sum_of(i);
       path_[i] = T{0};
     }
   }
@@ -184,13 +195,13 @@ class Tile {
     for (unsigned l = 0; l < dual_.n_hidden; ++l) {
       const MlpLayer<T>& layer = dual_.layer[l];
       const bool known = l == 0 && plan_.projected, topmost = l + 1 == dual_.n_hidden;
-      if (!known) multiply(matrix(l, false), layer.n_in, layer.n_out, l == 0 ? state_ : values_);
+      if (!known) multiply(forward(l), layer.n_in, layer.n_out, l == 0 ? state_ : values_);
       for (std::size_t i = threadIdx.x; i < layer.n_out * std::size_t{n_}; i += THREADS) {
         T slope;
-        const T value = silu(known ? state_[i] : layer.bias[i / n_] + sum_of(i), slope);
+        const T value = silu(known ? state_[i] : layer.bias[i >> shift_] + sum_of(i), slope);
         slopes_[slopes + i] = slope;
-        values_[i] = topmost ? dual_.last[i / n_] * slope : value;
-        if (topmost) f_ += dual_.last[i / n_] * value;
+        values_[i] = topmost ? dual_.last[i >> shift_] * slope : value;
+        if (topmost) f_ += dual_.last[i >> shift_] * value;
       }
       slopes += layer.n_out * std::size_t{n_};
       __syncthreads();
@@ -200,11 +211,11 @@ class Tile {
     for (unsigned l = dual_.n_hidden - 1; l > 0; --l) {
       const MlpLayer<T>& layer = dual_.layer[l];
       slopes -= layer.n_in * std::size_t{n_};
-      multiply(matrix(l, true), layer.n_out, layer.n_in, values_);
+      multiply(backward(l), layer.n_out, layer.n_in, values_);
       for (std::size_t i = threadIdx.x; i < layer.n_in * std::size_t{n_}; i += THREADS) values_[i] = slopes_[slopes + i] * sum_of(i);
       __syncthreads();
     }
-    multiply(plan_.projected ? gram() : dual_.layer[0].backward, dual_.layer[0].n_out, width(), values_);
+    multiply(plan_.projected ? gram() : backward(0), dual_.layer[0].n_out, width(), values_);
     for (std::size_t i = threadIdx.x; i < width() * std::size_t{n_}; i += THREADS) {
       const T total = sum_of(i);
       sums_[i] = total;
@@ -215,7 +226,7 @@ class Tile {
   // Without a hidden layer f is a line, and its gradient the last layer's weights.
   __device__ void evaluate_line() {
     for (std::size_t i = threadIdx.x; i < walk_.n_features * n_; i += THREADS) {
-      const T weight = dual_.last[i / n_];
+      const T weight = dual_.last[i >> shift_];
       f_ += weight * state_[i];
       sums_[i] = weight;
       squared_ += weight * weight;
@@ -268,7 +279,7 @@ class Tile {
   __device__ void move(std::size_t step) {
     const std::size_t d = walk_.n_features, number = first_ + own_;
     for (std::size_t item = threadIdx.x; item < whole_fours(d) / 4 * n_; item += THREADS) {
-      const std::size_t group = item / n_;
+      const std::size_t group = item >> shift_;
       T noise[4] = {};
       if (control_.moving[own_] && walk_.noise_scale != T{0}) step_noise(walk_, number, step, group, noise);
       for (std::size_t j = 4 * group, k = 0; k < 4 && j < d; ++j, ++k) {
@@ -286,17 +297,17 @@ class Tile {
     if (plan_.projected) multiply(dual_.layer[0].backward, dual_.layer[0].n_out, static_cast<unsigned>(d), path_);
     if (!present(own_)) return;
     for (std::size_t i = threadIdx.x; i < d * n_; i += THREADS) {
-      T& x = walk_.x[number * d + i / n_];
+      T& x = walk_.x[number * d + (i >> shift_)];
       x = plan_.projected ? x + sum_of(i) : state_[i];
       if (!walk_.trajectory) continue;
-      for (std::size_t frame = step + 1; frame <= walk_.n_steps; ++frame) frame_of(walk_, number, frame)[i / n_] = x;
+      for (std::size_t frame = step + 1; frame <= walk_.n_steps; ++frame) frame_of(walk_, number, frame)[i >> shift_] = x;
     }
   }
 
   const Walk<T>& walk_;
   const MlpDual<T>& dual_;
   const TilePlan& plan_;
-  const unsigned n_, own_;
+  const unsigned n_, shift_, own_;
   Control<T>& control_;
   T *state_, *path_, *values_, *slopes_, *sums_;
   std::size_t first_ = 0, slice_size_ = 0;
@@ -317,6 +328,7 @@ template <class T>
 TilePlan room_for(const Walk<T>& walk, const MlpDual<T>& dual, bool projected, unsigned walks) {
   TilePlan plan{};
   plan.walks = walks;
+  while (1u << plan.shift < walks) ++plan.shift;
   plan.projected = projected;
   const unsigned row_groups = walks < 4 ? walks : walks / 4, d = static_cast<unsigned>(walk.n_features);
   std::size_t widest = 0, units = 0, sums = whole_fours(d);
@@ -342,15 +354,23 @@ TilePlan room_for(const Walk<T>& walk, const MlpDual<T>& dual, bool projected, u
   return plan;
 }
 
+// Lets as many matrices stay as fit behind `bytes` of shared memory; the bytes then.
 template <class T>
-std::size_t resident_bytes(const MlpDual<T>& dual) {
-  const std::size_t first = dual.layer[0].n_out;
-  std::size_t size = first * whole_fours(first);
-  for (unsigned l = 1; l < dual.n_hidden; ++l) {
+std::size_t keep_resident(const MlpDual<T>& dual, std::size_t most, std::size_t bytes, TilePlan& plan) {
+  const auto keep = [&](std::size_t n_rows, std::size_t n_columns) {
+    const std::size_t more = n_rows * whole_fours(n_columns) * sizeof(T);
+    if (bytes + more > most) return false;
+    bytes += more;
+    ++plan.resident;
+    return true;
+  };
+  bytes = plan.matrices = (bytes + 15) / 16 * 16;
+  bool fits = keep(dual.layer[0].n_out, dual.layer[0].n_out);
+  for (unsigned l = 1; fits && l < dual.n_hidden; ++l) {
     const MlpLayer<T>& layer = dual.layer[l];
-    size += layer.n_in * whole_fours(layer.n_out) + layer.n_out * whole_fours(layer.n_in);
+    fits = keep(layer.n_in, layer.n_out) && keep(layer.n_out, layer.n_in);
   }
-  return size * sizeof(T);
+  return bytes;
 }
 
 template <class T, int ROWS>
@@ -376,9 +396,7 @@ void walk_mlp_tile(const Walk<T>& walk, const MlpDual<T>& dual, bool projected, 
   while (walks > FEW_WALKS && !fits()) plan = room_for(walk, dual, projected, walks /= 2);
   plan.in_shared = fits();
   std::size_t bytes = control + (plan.in_shared ? plan.size * sizeof(T) : 0);
-  plan.matrices = (bytes + 15) / 16 * 16;
-  plan.resident = projected && plan.matrices + resident_bytes(dual) <= device.shared_block;
-  if (plan.resident) bytes = plan.matrices + resident_bytes(dual);
+  if (projected) bytes = keep_resident(dual, device.shared_block, bytes, plan);
   if (walks < 4)
     launch_tile<T, 1>(walk, dual, plan, bytes, device, workspace, stream);
   else
