@@ -27,7 +27,7 @@ def resampled_scores(z: Floats, rng: np.random.Generator) -> tuple[NDArray[np.in
     ordered = np.take_along_axis(z, order, axis=0)
     first, last = runs(ordered)
     up_to = _device.namespace(z).zeros((n + 1, z.shape[1]), dtype=np.intp)
-    np.cumsum(_device.beside(weight, z)[order], axis=0, out=up_to[1:])
+    up_to[1:] = np.cumsum(_device.beside(weight, z)[order], axis=0)
     twice_rank = np.take_along_axis(up_to, first, axis=0) + np.take_along_axis(up_to, last + 1, axis=0)
     scores = np.empty_like(z)
     ranked = _device.beside(half_rank_scores(n), z)[np.clip(twice_rank, 1, 2 * n - 1) - 1]
