@@ -97,6 +97,16 @@ def placed(value: ArrayLike, name: str, device: str | None) -> Any:
     return array
 
 
+def on_host(value: ArrayLike, name: str) -> NDArray[Any]:
+    """`value` as an array for work that is done in the host's memory only; ValueError for one on a device."""
+    array = real_array(value, name)
+    if _device.is_on_device(array):
+        raise ValueError(
+            f"{name} must be in the host's memory, where alone this is done; got an array on a CUDA device (pass {name}.get())"
+        )
+    return array
+
+
 def beside(value: ArrayLike, name: str, fitted: Any, device: str | None) -> Any:
     """Data for a model that is fitted already, as an array where its own array `fitted` is; only device="cuda" copies it there."""
     array = real_array(value, name)

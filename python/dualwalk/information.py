@@ -141,7 +141,7 @@ def mutual_information(
 
 
 def _rows(value: ArrayLike, name: str) -> Floats:
-    array = _checks.real_array(value, name)
+    array = _checks.on_host(value, name)
     if array.ndim == 1:
         array = array[:, None]
     return _checks.samples(array, name)[0]

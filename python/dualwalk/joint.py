@@ -77,7 +77,7 @@ def joint_clusters(X: ArrayLike, n_clusters: int | None = None, *, n_levels: int
     >>> joint_clusters(bits).labels
     array([0, 1, 2, 0, 1, 2, 0, 1, 2])
     """
-    rows, _ = _checks.samples(X)
+    rows, _ = _checks.samples(_checks.on_host(X, "X"))
     if n_clusters is not None:
         n_clusters = _checks.count(n_clusters, "n_clusters", minimum=1)
         if n_clusters > len(rows):

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from on_device.kit import Device
 
 from dualwalk import dualspace
 from dualwalk._copies import distinct_rows
@@ -22,6 +21,7 @@ from dualwalk._nodepath.ties import tie_blur, tie_share
 from dualwalk._refine.choice import Refinement, choose_refinement
 from dualwalk._refine.mixture import Recipe, fit_mixture
 from dualwalk._reverse import reverse_divergence
+from on_device.kit import Device
 
 
 def some_scores(n: int, d: int, *, levels: bool = False) -> np.ndarray:

@@ -18,13 +18,13 @@ Float = NDArray[np.float64]
 def read(arrays: Mapping[str, ArrayLike], *, min_samples: int = 2) -> tuple[list[Float], tuple[int, ...]]:
     """Every array as float64 rows, in the order given, and the one shape that their samples have."""
     (first, value), *others = arrays.items()
-    rows, shape = _checks.samples(value, first, min_samples=min_samples)
+    rows, shape = _checks.samples(_checks.on_host(value, first), first, min_samples=min_samples)
     return [rows, *(read_like(value, name, shape, first, min_samples=min_samples) for name, value in others)], shape
 
 
 def read_like(value: ArrayLike, name: str, shape: tuple[int, ...], first: str = "real", *, min_samples: int = 2) -> Float:
     """`value` as float64 rows, whose samples must have the shape of those of `first`."""
-    rows, own = _checks.samples(value, name, min_samples=min_samples)
+    rows, own = _checks.samples(_checks.on_host(value, name), name, min_samples=min_samples)
     if own != shape:
         raise ValueError(
             f"{name} must have samples of the same shape as {first}, {shape}; got {own} "
