@@ -59,7 +59,7 @@ def test_annealing_is_that_of_the_reference(
 def test_large_tiles_and_little_memory(device: Device, dtype: Any, memory: str, rng: np.random.Generator) -> None:
     if not device.emulated:
         pytest.skip("a GPU has the memory it has")
-    device.kernels.set_device(multiprocessors=1, shared=232448 if memory == "large tiles" else 5000)
+    device.kernels.set_device(multiprocessors=1, shared=232448 if memory == "large tiles" else 900 * np.dtype(dtype).itemsize)
     check(device, (75, 50, 2) if memory == "large tiles" else (40, 30, 2), dtype, renoise=True, rng=rng)
 
 

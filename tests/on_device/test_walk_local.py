@@ -171,7 +171,7 @@ def test_the_public_function_walks_there(device: Device, rng: np.random.Generato
 
 
 def test_neighbors_are_those_of_the_host(device: Device, rng: np.random.Generator) -> None:
-    points, queries = np.round(rng.standard_normal((40, 3)), 1), rng.standard_normal((5, 3))
+    points, queries = np.round(2 * rng.standard_normal((40, 3))), np.round(2 * rng.standard_normal((5, 3)))  # ties are exact
     np.testing.assert_array_equal(device.get(nearest_neighbors(device.put(points), 6)), nearest_neighbors(points, 6))
     ours = nearest_neighbors(device.put(points), 6, device.put(queries))
     np.testing.assert_array_equal(device.get(ours), nearest_neighbors(points, 6, queries))

@@ -59,5 +59,20 @@ def test_walks_are_those_of_the_reference(device: Device, size: Any, kind: str, 
 def test_large_tiles_and_little_memory(device: Device, kind: str, dtype: Any, memory: str, rng: np.random.Generator) -> None:
     if not device.emulated:
         pytest.skip("a GPU has the memory it has")
-    device.kernels.set_device(multiprocessors=1, shared=232448 if memory == "large tiles" else 5000)
+    device.kernels.set_device(multiprocessors=1, shared=232448 if memory == "large tiles" else 900 * np.dtype(dtype).itemsize)
     check(device, (75, 50, 2) if memory == "large tiles" else (40, 30, 2), kind, dtype, rng)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_walk_does_not_depend_on_the_others(device: Device, dtype: Any, rng: np.random.Generator) -> None:
+    """The same bits in a large tile and in a small one."""
+    if device.emulated:
+        device.kernels.set_device(multiprocessors=1)
+    weights, means, factors = numbers(2, 50, rng)
+    here = MixtureDual(*(device.put(part) for part in (weights, means)), factors=device.put(factors))
+    x0 = rng.standard_normal((75, 50)).astype(dtype)
+    plan = reference.WalkPlan(4, 0.05, 0.3, 1e-3, None, None, None, 3, None, 1)
+    many, few = device.put(x0), device.put(x0[:9])
+    cuda.walk_mixture(here, many, plan)
+    cuda.walk_mixture(here, few, plan)
+    np.testing.assert_array_equal(device.get(many)[:9], device.get(few))

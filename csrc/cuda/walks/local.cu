@@ -13,15 +13,17 @@ constexpr unsigned MOST_THREADS = 256;
 // What lies in shared memory: everything, all but the factors, or nothing (then vectors are in the workspace, a block's own).
 enum class Near { ALL, VECTORS, NOTHING };
 
-// Numbers of a block: x, y, gradient and projections; the factors of dual and preconditioner.
+// Numbers of a block: projections of both factors (at multiples of 16 bytes), x, y and gradient; then the factors themselves.
 struct Room {
   std::size_t vectors, factors;
 };
 
+__host__ __device__ inline std::size_t whole_fours(std::size_t n) { return (n + 3) / 4 * 4; }
+
 template <class T>
 Room room_of(const Walk<T>& walk, const LocalDual<T>& dual) {
-  const std::size_t n_rows = dual.n_factors + walk.shape.n_factors;
-  return {3 * walk.n_features + n_rows, n_rows * walk.n_features};
+  const std::size_t d = walk.n_features, projections = whole_fours(dual.n_factors) + whole_fours(walk.shape.n_factors);
+  return {whole_fours(projections + 3 * d), (dual.n_factors + walk.shape.n_factors) * d};
 }
 
 template <class T>
@@ -82,8 +84,7 @@ __device__ __forceinline__ void walk_one(const Walk<T>& walk, const LocalDual<T>
     __syncthreads();
     if (!value_only)
       for (std::size_t j = threadIdx.x; j < d; j += blockDim.x) {
-        T slope = one.curvature[j] * one.y[j];
-        for (std::size_t k = 0; k < dual.n_factors; ++k) slope += one.weight[k] * one.factor[k * d + j];
+        const T slope = add_column(one.curvature[j] * one.y[j], one.weight, dual.n_factors, one.factor + j, d);
         one.gradient[j] = slope;
         squares += slope * slope;
       }
@@ -131,7 +132,8 @@ __global__ void __launch_bounds__(MOST_THREADS, 1) local_kernel(Walk<T> walk, Lo
   T* const near_factor = here + room.vectors;
   T* const near_shape = near_factor + dual.n_factors * d;
   One<T> one;
-  one.x = vectors, one.y = one.x + d, one.gradient = one.y + d, one.weight = one.gradient + d, one.shape_weight = one.weight + dual.n_factors;
+  one.weight = vectors, one.shape_weight = one.weight + whole_fours(dual.n_factors);
+  one.x = one.shape_weight + whole_fours(walk.shape.n_factors), one.y = one.x + d, one.gradient = one.y + d;
   for (std::size_t number = blockIdx.x; number < walk.n_walks; number += gridDim.x) {
     const std::size_t place = dual.one_for_all ? 0 : number;
     Shaper<T> shaper = shaper_of(walk);  // of this walk alone

@@ -31,12 +31,14 @@ __device__ __forceinline__ void load_rows(const double* at, double (&rows)[2]) {
   rows[0] = a.x, rows[1] = a.y;
 }
 
-// A tile of SIZE points, of which a thread takes ROWS in a product. Feature j of point m lies at [j STEP + m]: the sixteen bytes more
+// A tile of SIZE points, of which a thread takes ROWS and COLUMNS in a product. Feature j of point m lies at [j STEP + m]: the sixteen bytes more
 // keep the stores of neighbouring threads in different banks.
-template <class T, unsigned SIZE_, unsigned ROWS_>
+template <class T, unsigned SIZE_, unsigned ROWS_, unsigned COLUMNS_>
 struct TileForm {
-  static constexpr unsigned SIZE = SIZE_, ROWS = ROWS_, STEP = SIZE + 16 / sizeof(T), COLUMNS = 4;
+  static constexpr unsigned SIZE = SIZE_, ROWS = ROWS_, COLUMNS = COLUMNS_, STEP = SIZE + 16 / sizeof(T);
   static constexpr unsigned MOST_THREADS = 384, FEWEST_THREADS = 64;
+  // Sums over features go by so many parts in every tile: a walk has the same bits in any batch.
+  static constexpr unsigned PARTS = 16;
 
   // Threads whose rounds over the items of a product are full.
   static unsigned threads(std::size_t n_features) {
@@ -49,14 +51,14 @@ struct TileForm {
     return (2 * n_features + (n_features > n_factors ? n_features : n_factors)) * STEP;
   }
   // And what is in shared memory always: partial sums, numbers a row, and which rows go on.
-  static constexpr std::size_t ROW_VECTORS = 7, SMALL = MOST_THREADS + ROW_VECTORS * SIZE + 4;
+  static constexpr std::size_t ROW_VECTORS = 7, SMALL = (PARTS + ROW_VECTORS) * SIZE + 4;
 };
 template <class T>
-using LargeTile = TileForm<T, 32, 32 / sizeof(T)>;
+using LargeTile = TileForm<T, 32, 32 / sizeof(T), 4>;
 template <class T>
-using SmallTile = TileForm<T, 8, 2>;
+using SmallTile = TileForm<T, 8, 2, 2>;
 
-// A block's memory. `partial` has a number a thread, the rest a number a row.
+// A block's memory. `partial` has PARTS numbers a row, the rest one.
 template <class T, class Form>
 struct TileRoom {
   T *x, *z, *gradient, *partial, *top, *sum, *keep, *share, *f, *squared, *size;
@@ -64,7 +66,7 @@ struct TileRoom {
 
   __device__ TileRoom(T* small, T* large, std::size_t n_features, std::size_t n_factors) {
     partial = small;
-    top = partial + Form::MOST_THREADS, sum = top + Form::SIZE, keep = sum + Form::SIZE, share = keep + Form::SIZE;
+    top = partial + Form::PARTS * Form::SIZE, sum = top + Form::SIZE, keep = sum + Form::SIZE, share = keep + Form::SIZE;
     f = share + Form::SIZE, squared = f + Form::SIZE, size = squared + Form::SIZE;
     open = reinterpret_cast<unsigned*>(size + Form::SIZE);
     x = large, gradient = x + n_features * Form::STEP, z = gradient + n_features * Form::STEP;
@@ -106,15 +108,16 @@ __device__ __forceinline__ void product(const T* in, const T* matrix, std::size_
 // Thread m < SIZE returns sum_i term(i, m); a barrier inside, after which all that was written before is seen. A fixed order.
 template <class Form, class T, class Term>
 __device__ __forceinline__ T row_sum(std::size_t n, T* partial, Term term) {
-  const unsigned parts = blockDim.x / Form::SIZE, part = threadIdx.x / Form::SIZE, m = threadIdx.x % Form::SIZE;
-  T sum{0};
-  if (part < parts)
-    for (std::size_t i = part; i < n; i += parts) sum += term(i, m);
-  partial[threadIdx.x] = sum;
+  const unsigned m = threadIdx.x % Form::SIZE;
+  for (unsigned part = threadIdx.x / Form::SIZE; part < Form::PARTS; part += blockDim.x / Form::SIZE) {
+    T sum{0};
+    for (std::size_t i = part; i < n; i += Form::PARTS) sum += term(i, m);
+    partial[part * Form::SIZE + m] = sum;
+  }
   __syncthreads();
-  if (part > 0) return T{0};
-  sum = T{0};
-  for (unsigned from = 0; from < parts; ++from) sum += partial[from * Form::SIZE + m];
+  if (threadIdx.x >= Form::SIZE) return T{0};
+  T sum{0};
+  for (unsigned part = 0; part < Form::PARTS; ++part) sum += partial[part * Form::SIZE + m];
   return sum;
 }
 

@@ -35,6 +35,30 @@ __device__ __forceinline__ T sum_of_squares(const T* v, std::size_t n) {
   return warp_sum(sum);
 }
 
+// Four neighbouring numbers at a multiple of 16 bytes.
+__device__ __forceinline__ void load_four(const float* at, float (&out)[4]) {
+  const float4 v = *reinterpret_cast<const float4*>(at);
+  out[0] = v.x, out[1] = v.y, out[2] = v.z, out[3] = v.w;
+}
+__device__ __forceinline__ void load_four(const double* at, double (&out)[4]) {
+  const double2 a = reinterpret_cast<const double2*>(at)[0], b = reinterpret_cast<const double2*>(at)[1];
+  out[0] = a.x, out[1] = a.y, out[2] = b.x, out[3] = b.y;
+}
+
+// sum + weight . column `column` of (n_rows, d); the weights lie at a multiple of 16 bytes.
+template <class T>
+__device__ __forceinline__ T add_column(T sum, const T* weight, std::size_t n_rows, const T* column, std::size_t d) {
+  std::size_t r = 0;
+  for (; r + 4 <= n_rows; r += 4, column += 4 * d) {
+    T w[4];
+    load_four(weight + r, w);
+#pragma unroll
+    for (unsigned i = 0; i < 4; ++i) sum += w[i] * column[i * d];
+  }
+  for (; r < n_rows; ++r, column += d) sum += weight[r] * *column;
+  return sum;
+}
+
 // out[r step] = row r of (n_rows, d) . v, where v has its numbers v_step apart; four rows a warp at a time.
 template <class T>
 __device__ __forceinline__ void project(const T* rows, std::size_t n_rows, std::size_t d, const T* v, unsigned v_step, T* out,
