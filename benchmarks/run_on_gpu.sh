@@ -22,7 +22,7 @@ failed=0
 DUALWALK_COMMIT=${DUALWALK_COMMIT:-$(git rev-parse --short HEAD 2>/dev/null || echo unknown)}
 export DUALWALK_COMMIT
 export CMAKE_BUILD_PARALLEL_LEVEL=${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}
-export PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 OPENBLAS_NUM_THREADS=4
+export PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 OPENBLAS_NUM_THREADS=2
 
 # limited SECONDS COMMAND...: stops it at its limit, or 10 seconds before the end of all, whichever comes first.
 limited() {
@@ -169,7 +169,7 @@ fi
 budget=$((ALL - SECONDS - 40))
 if ((budget > 160)); then budget=160; fi
 begin=$SECONDS
-limited $((budget + 30)) "$python" -m benchmarks.gpu --out "$results" --seconds "$budget" >"$results/benchmarks.log" 2>&1
+limited $ALL "$python" -m benchmarks.gpu --out "$results" --seconds "$budget" >"$results/benchmarks.log" 2>&1
 status=$?
 missed=$(grep -cE '\| (no|WRONG|FAILED)' "$results/benchmarks.md" 2>/dev/null)
 said=""

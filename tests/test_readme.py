@@ -29,6 +29,17 @@ def test_the_example_runs_and_is_eight_lines(capsys: pytest.CaptureFixture[str])
     assert 0.7 < float(second.split()[-1]) < 1.3
 
 
+def test_the_gpu_example_names_what_exists() -> None:
+    """It runs where a GPU is; here its words are looked up."""
+    import dualwalk
+
+    (example,) = blocks("py")
+    compile(example, str(README), "exec")
+    names = re.findall(r"\bdw\.(\w+)", example)
+    assert names
+    assert all(hasattr(dualwalk, name) for name in names)
+
+
 def test_commands_and_links_are_right() -> None:
     demo, test = blocks("sh")
     assert demo.strip().endswith("dualwalk demo")

@@ -18,7 +18,7 @@ from ..kernels.case import Need
 
 __all__ = ["ROOMS", "Case", "Need", "Peer", "Prepare", "all_cases", "normals"]
 
-ROOMS = ("permute", "objective", "walks", "sampling", "nodes", "divergence")
+ROOMS = ("permute", "objective", "walks", "sampling", "nodes", "sampler", "divergence")
 
 Call = Callable[[], Any]
 Prepare = Callable[[Any], Call]  # inputs -> the call that is timed: what it prepares (a captured graph, a copy to torch) is not

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.skipif(not (ROOT / "benchmarks").exists(), reason="needs the source tree")
 
 
-@pytest.mark.parametrize("room", ["permute", "objective", "walks", "sampling", "nodes", "divergence"])
+@pytest.mark.parametrize("room", ["permute", "objective", "walks", "sampling", "nodes", "sampler", "divergence"])
 def test_the_cases_of_a_room_are_right_when_tiny(device: Device, room: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(ROOT))
     for name in [name for name in sys.modules if name.split(".")[0] == "benchmarks"]:
