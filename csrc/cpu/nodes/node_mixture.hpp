@@ -26,7 +26,7 @@ struct TileMixture {
     for (std::size_t p = 0; p < PAIRS; p += LANES<T>) {
       V share[COMPONENTS], logit[COMPONENTS];
       for (std::size_t j = 0; j < COMPONENTS; ++j) share[j] = logit[j] = load<V>(lanes.turned[j] + p);
-      const V total = softmax(share) + log_n_members;
+      const V total = softmax(share, QuickExp{}) + log_n_members;
       for (std::size_t j = 0; j < COMPONENTS; ++j) {
         V log_sd = clip_log_sd(load<V>(lanes.turned[2 * COMPONENTS + j] + p));
         V centre = load<V>(lanes.turned[COMPONENTS + j] + p);

@@ -7,13 +7,21 @@
 // of the first bias.
 #pragma once
 
-#include "dualwalk/activation.hpp"
+#include "dualwalk/node_pair.hpp"
 #include "kernels.hpp"
 #include "simd/lane_sums.hpp"
 
 namespace dualwalk {
 namespace DUALWALK_LEVEL {
 namespace {
+
+// The exp that is passed to node_pair.hpp; results below 2^-125 (2^-1021) count as 0.
+struct QuickExp {
+  template <class V>
+  DUALWALK_FN V operator()(V x) const {
+    return exponential_of_negative(x);
+  }
+};
 
 // Rows of results in registers: of two vectors each, or of one.
 template <std::size_t Vectors>
@@ -285,7 +293,7 @@ class NodeRoom {
     using V = Vector<T>;
     for (std::size_t i = 0; i < n * shape_.hidden; i += LANES<T>) {
       V by_sum;
-      store(hidden[l] + i, quick_silu(load<V>(hidden[l] + i), by_sum));
+      store(hidden[l] + i, quick_silu(load<V>(hidden[l] + i), by_sum, QuickExp{}));
       if (Slopes) store(slope[l] + i, by_sum);
     }
   }
@@ -302,7 +310,7 @@ class NodeRoom {
         for (std::size_t j = 0; j < width; j += lanes) {
           const std::size_t at = (first + p) * width + j;
           V by_sum;
-          const V value = quick_silu(load<V>(hidden[1] + at), by_sum);
+          const V value = quick_silu(load<V>(hidden[1] + at), by_sum, QuickExp{});
           if (Slopes) store(hidden[1] + at, value), store(slope[1] + at, by_sum);
           total[p] += value * load<V>(sums + j);
         }
@@ -312,15 +320,6 @@ class NodeRoom {
   static void scale(T* values, const T* factors, std::size_t n) {
     using V = Vector<T>;
     for (std::size_t i = 0; i < n; i += LANES<T>) store(values + i, load<V>(values + i) * load<V>(factors + i));
-  }
-  // SiLU and its derivative; a sigmoid below 2^-125 counts as 0.
-  template <class V>
-  static DUALWALK_FN V quick_silu(V z, V& by_z) {
-    const V small = exponential_of_negative(-magnitude(z)), share = T{1} / (small + T{1});
-    const V sigmoid = z < T{0} ? small * share : share;
-    const V value = z * sigmoid;
-    by_z = sigmoid + value - value * sigmoid;
-    return value;
   }
 
   const NodeShape<T>& shape_;

@@ -130,7 +130,7 @@ class NodeTermsJob {
           share[j] = load<V>(outputs[j] + p);
           all += by(0, j);
         }
-        softmax(share);
+        softmax(share, QuickExp{});
         for (std::size_t j = 0; j < COMPONENTS; ++j) {
           store(outputs[j] + p, by(0, j) - share[j] * all);
           store(outputs[COMPONENTS + j] + p, j < TIED ? scale * by(1, j) : by(1, j));

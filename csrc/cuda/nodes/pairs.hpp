@@ -69,7 +69,8 @@ struct NodePass {
       T outputs[DENSITY_OUTPUTS];
 #pragma unroll
       for (unsigned j = 0; j < DENSITY_OUTPUTS; ++j) outputs[j] = room.outputs[j];
-      value = static_cast<double>(density_log_ratio(outputs, child, mean, log_scale, factor, QuickExp{}));
+      value = static_cast<double>(
+          density_log_ratio<Slopes>(outputs, child, mean, log_scale, exponential(-log_scale), factor, QuickExp{}));
       if (Slopes) {
 #pragma unroll
         for (unsigned j = 0; j < DENSITY_OUTPUTS; ++j) room.outputs[j] = here ? outputs[j] : T{0};

@@ -44,11 +44,13 @@ DUALWALK_FN V softmax(V (&values)[COMPONENTS], Exp exp) {
   return largest + logarithm(total);
 }
 
-// f = log mixture(x) - log N(x; 0, 1) from a density network's `outputs`, which become its gradient by them times `factor`.
-template <class V, class Exp>
-DUALWALK_FN V density_log_ratio(V (&outputs)[DENSITY_OUTPUTS], V x, V mean, Number<V> log_scale, Number<V> factor, Exp exp) {
+// f = log mixture(x) - log N(x; 0, 1) from a density network's `outputs`, which with Slopes become f's gradient by them times
+// `factor`.
+template <bool Slopes, class V, class Exp>
+DUALWALK_FN V density_log_ratio(V (&outputs)[DENSITY_OUTPUTS], V x, V mean, Number<V> log_scale, Number<V> inverse_scale,
+                                Number<V> factor, Exp exp) {
   using T = Number<V>;
-  const V residual = (x - mean) * exponential(-log_scale);
+  const V residual = (x - mean) * inverse_scale;
   V share[COMPONENTS], posterior[COMPONENTS], z[COMPONENTS], precision[COMPONENTS], log_sd[COMPONENTS];
   for (std::size_t j = 0; j < COMPONENTS; ++j) {
     log_sd[j] = clip_log_sd(outputs[2 * COMPONENTS + j]);
@@ -59,13 +61,13 @@ DUALWALK_FN V density_log_ratio(V (&outputs)[DENSITY_OUTPUTS], V x, V mean, Numb
     if (j < TIED) posterior[j] -= log_scale;
   }
   const V joint = softmax(posterior, exp), total = softmax(share, exp);
-  for (std::size_t j = 0; j < COMPONENTS; ++j) {
-    const V raw = outputs[2 * COMPONENTS + j];
-    outputs[j] = factor * (posterior[j] - share[j]);
-    outputs[COMPONENTS + j] = factor * (posterior[j] * z[j] * precision[j]);
-    const V by_log_sd = factor * (posterior[j] * (z[j] * z[j] - T{1}));
-    outputs[2 * COMPONENTS + j] = raw == log_sd[j] ? by_log_sd : V{};
-  }
+  if (Slopes)
+    for (std::size_t j = 0; j < COMPONENTS; ++j) {
+      const V raw = outputs[2 * COMPONENTS + j], by_log_sd = factor * (posterior[j] * (z[j] * z[j] - T{1}));
+      outputs[j] = factor * (posterior[j] - share[j]);
+      outputs[COMPONENTS + j] = factor * (posterior[j] * z[j] * precision[j]);
+      outputs[2 * COMPONENTS + j] = raw == log_sd[j] ? by_log_sd : V{};  // beyond its range it has no effect
+    }
   return joint - total + T(0.5) * x * x;
 }
 
