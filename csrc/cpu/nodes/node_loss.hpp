@@ -1,8 +1,6 @@
 // The two losses of a tile of pairs: outputs in, f and its gradient by the outputs out. Pairs lie in vector lanes here.
 #pragma once
 
-#include <type_traits>
-
 #include "nodes/node_network.hpp"
 #include "simd/transpose.hpp"
 
@@ -38,20 +36,31 @@ void density_log_ratio(const T* outputs, TileLanes<T>& lanes, std::size_t n, T f
   const std::size_t whole = (n + LANES<T> - 1) / LANES<T> * LANES<T>;
   transpose(outputs, 16, whole, 16, turned[0], PAIRS);
   const T log_scale = lanes.log_scale, inverse_scale = exponential(-log_scale);
-  const auto run = [&](auto slopes) {
-    for (std::size_t p = 0; p < whole; p += LANES<T>) {
-      V out[DENSITY_OUTPUTS];
-      for (std::size_t j = 0; j < DENSITY_OUTPUTS; ++j) out[j] = load<V>(turned[j] + p);
-      const V x = load<V>(lanes.child + p), mean = load<V>(lanes.mean + p);
-      store(lanes.value + p, dualwalk::density_log_ratio<slopes>(out, x, mean, log_scale, inverse_scale, factor, QuickExp{}));
-      if (!slopes) continue;
-      for (std::size_t j = 0; j < DENSITY_OUTPUTS; ++j) store(turned[j] + p, out[j]);
+  for (std::size_t p = 0; p < whole; p += LANES<T>) {
+    const V x = load<V>(lanes.child + p), residual = (x - load<V>(lanes.mean + p)) * inverse_scale;
+    V share[COMPONENTS], posterior[COMPONENTS], z[COMPONENTS], precision[COMPONENTS], raw[COMPONENTS], log_sd[COMPONENTS];
+    for (std::size_t j = 0; j < COMPONENTS; ++j) {
+      raw[j] = load<V>(turned[2 * COMPONENTS + j] + p);
+      log_sd[j] = clip_log_sd(raw[j]);
+      precision[j] = QuickExp{}(-log_sd[j]);  // of a small number of either sign
+      z[j] = ((j < TIED ? residual : x) - load<V>(turned[COMPONENTS + j] + p)) * precision[j];
+      share[j] = load<V>(turned[j] + p);
+      posterior[j] = share[j] - log_sd[j] - T(0.5) * z[j] * z[j];
+      if (j < TIED) posterior[j] -= log_scale;
+    }
+    const V joint = softmax(posterior, QuickExp{}), total = softmax(share, QuickExp{});
+    store(lanes.value + p, joint - total + T(0.5) * x * x);
+    if (by_output) {
+      for (std::size_t j = 0; j < COMPONENTS; ++j) {
+        store(turned[j] + p, factor * (posterior[j] - share[j]));
+        store(turned[COMPONENTS + j] + p, factor * (posterior[j] * z[j] * precision[j]));
+        const V by_log_sd = factor * (posterior[j] * (z[j] * z[j] - T{1}));
+        store(turned[2 * COMPONENTS + j] + p, raw[j] == log_sd[j] ? by_log_sd : V{});
+      }
       store(turned[DENSITY_OUTPUTS] + p, V{});
     }
-  };
-  if (!by_output) return run(std::false_type{});
-  run(std::true_type{});
-  transpose(turned[0], PAIRS, 16, whole, by_output, 16);
+  }
+  if (by_output) transpose(turned[0], PAIRS, 16, whole, by_output, 16);
 }
 
 // Adds log N(child; mean, scale) - log N(child; 0, 1) to lanes.value.

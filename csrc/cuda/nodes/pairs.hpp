@@ -24,6 +24,34 @@ __device__ __forceinline__ std::size_t divide(std::size_t number, std::size_t by
   return quotient;
 }
 
+// f = log mixture(x) - log N(x; 0, 1) from a density network's `outputs`, which with Slopes become f's gradient by them times
+// `factor`.
+template <bool Slopes, class T>
+__device__ __forceinline__ T density_log_ratio(T (&outputs)[DENSITY_OUTPUTS], T x, T mean, T log_scale, T factor) {
+  const T residual = (x - mean) * exponential(-log_scale);
+  T share[COMPONENTS], posterior[COMPONENTS], z[COMPONENTS], precision[COMPONENTS], log_sd[COMPONENTS];
+#pragma unroll
+  for (unsigned j = 0; j < COMPONENTS; ++j) {
+    log_sd[j] = clip_log_sd(outputs[2 * COMPONENTS + j]);
+    precision[j] = QuickExp{}(-log_sd[j]);  // of a small number of either sign
+    z[j] = ((j < TIED ? residual : x) - outputs[COMPONENTS + j]) * precision[j];
+    share[j] = outputs[j];
+    posterior[j] = share[j] - log_sd[j] - T(0.5) * z[j] * z[j];
+    if (j < TIED) posterior[j] -= log_scale;
+  }
+  const T joint = softmax(posterior, QuickExp{}), total = softmax(share, QuickExp{});
+  if (Slopes) {
+#pragma unroll
+    for (unsigned j = 0; j < COMPONENTS; ++j) {
+      const T raw = outputs[2 * COMPONENTS + j], by_log_sd = factor * (posterior[j] * (z[j] * z[j] - T{1}));
+      outputs[j] = factor * (posterior[j] - share[j]);
+      outputs[COMPONENTS + j] = factor * (posterior[j] * z[j] * precision[j]);
+      outputs[2 * COMPONENTS + j] = raw == log_sd[j] ? by_log_sd : T{0};  // beyond its range it has no effect
+    }
+  }
+  return joint - total + T(0.5) * x * x;
+}
+
 // A network at work on pairs: its packed weights and the block's rows.
 template <class T, bool Contrastive>
 struct NodePass {
@@ -69,8 +97,7 @@ struct NodePass {
       T outputs[DENSITY_OUTPUTS];
 #pragma unroll
       for (unsigned j = 0; j < DENSITY_OUTPUTS; ++j) outputs[j] = room.outputs[j];
-      value = static_cast<double>(
-          density_log_ratio<Slopes>(outputs, child, mean, log_scale, exponential(-log_scale), factor, QuickExp{}));
+      value = static_cast<double>(density_log_ratio<Slopes>(outputs, child, mean, log_scale, factor));
       if (Slopes) {
 #pragma unroll
         for (unsigned j = 0; j < DENSITY_OUTPUTS; ++j) room.outputs[j] = here ? outputs[j] : T{0};

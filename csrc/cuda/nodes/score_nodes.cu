@@ -8,7 +8,7 @@ constexpr unsigned THREADS = sizeof(T) == 4 ? 128 : 64;
 constexpr unsigned MOST_GROUPS = 1024;  // sums of tiles that are added at the end: the same on every device
 
 template <class T, bool Contrastive>
-__global__ void __launch_bounds__(THREADS<T>)
+__global__ void __launch_bounds__(THREADS<T>, 2)
 score_kernel(NodeData<T> data, NodeShape shape, const T* flat, std::size_t n_rows, unsigned n_shifts, bool base, double* sums) {
   T* const weights = shared<T>(256);
   const Rows<T> rows{weights + shape.size(), row_stride<T>(THREADS<T>)};

@@ -150,71 +150,73 @@ def _train_on_device(
     tasks: list[Task], kind: Kind, plan: TrainingPlan, seed: int, report: Callable[[float], None] | None, n_threads: int
 ) -> list[TrainedNodes]:
     """All members of all tasks at once. The next batches are drawn, on `n_threads`, while the device works on the last ones."""
-    from ..backends._cuda_nodes import FRESH, Run, train_networks
+    from ..backends._cuda_nodes import FRESH, Run, node_parts, train_networks
 
     xp = _device.cupy()
-    members: list[_Member] = []
-    runs: list[Run] = []
+    drawers: dict[Any, _Member] = {}  # members whose batches are the same have one of them draw for all
+    runs: list[tuple[Any, Run]] = []
     progress = xp.asarray(np.tile(FRESH, (sum(task.n_members for task in tasks), 1)))
     for task in (one.told() for one in tasks):
+        data = node_parts(task.train), node_parts(task.validation)
         for number in range(task.n_members):
             member = _Member(task, number, kind, plan, seed)
+            stream = (task.path, number, task.train.child.shape)
+            drawers.setdefault(stream, member)
             weights = xp.asarray(member.weights)
             state = weights, xp.zeros_like(weights), xp.zeros_like(weights), weights.copy(), progress[len(runs)]
-            members.append(member)
-            runs.append(Run(task.train, task.validation, *state, member.shown, member.n_shifts if kind == "contrastive" else 0))
+            runs.append((stream, Run(*data, *state, member.shown, member.n_shifts if kind == "contrastive" else 0)))
 
-    def draw(going: list[int], start: int) -> list[Batch]:
+    def draw(streams: list[Any], start: int) -> dict[Any, Batch]:
         counts = [min(plan.check_every, plan.n_steps - step) for step in range(start, plan.n_steps, plan.check_every)]
-        drawn: list[Any] = [None] * len(going)
+        drawn: dict[Any, Batch] = {}
 
         def work(begin: int, end: int) -> None:
-            for k in range(begin, end):
-                parts = [members[going[k]].batch(count) for count in counts[:_CHECKS_AT_ONCE]]
-                drawn[k] = tuple(map(np.concatenate, zip(*parts, strict=True)))
+            for stream in streams[begin:end]:
+                parts = [drawers[stream].batch(count) for count in counts[:_CHECKS_AT_ONCE]]
+                nodes, rows, flips = map(np.concatenate, zip(*parts, strict=True))
+                drawn[stream] = nodes, rows, flips
 
         if counts:
-            parallel_ranges(work, len(going), n_threads)
+            parallel_ranges(work, len(streams), n_threads)
         return drawn
 
-    going, step = list(range(len(runs))), 0
-    batches = draw(going, step)
-    while going and step < plan.n_steps:
-        count = len(batches[0][0])
-        steps = members[0].steps(step, count)
-        checks = {"check_every": plan.check_every, "patience": plan.patience}
-        train_networks([runs[k] for k in going], _sent(batches), step, steps, **checks)
+    going, step = runs, 0
+    batches = draw(list(drawers), step)
+    while batches:
+        count = len(next(iter(batches.values()))[0])
+        sent, steps = _sent(batches), next(iter(drawers.values())).steps(step, count)
+        some, theirs = [run for _, run in going], [sent[stream] for stream, _ in going]
+        train_networks(some, theirs, step, steps, check_every=plan.check_every, patience=plan.patience)
         step += count
-        batches = draw(going, step)
-        if report is not None:
-            report(step / plan.n_steps)
+        ahead = draw(list(batches), step)
         stopped = _device.to_host(progress)[:, 3].astype(bool)
-        batches = [batch for k, batch in zip(going, batches, strict=True) if not stopped[k]]
-        going = [k for k in going if not stopped[k]]
+        going = [run for run, over in zip(runs, stopped, strict=True) if not over]
+        wanted = {stream for stream, _ in going}
+        batches = {stream: batch for stream, batch in ahead.items() if stream in wanted}
+        if report is not None:
+            report(step / plan.n_steps if batches else 1.0)
 
-    scores, results = _device.to_host(progress), []
+    scores, networks, results = _device.to_host(progress), [run.best for _, run in runs], []
     for task in tasks:
-        mine, runs = runs[: task.n_members], runs[task.n_members :]
         found, scores = scores[: task.n_members], scores[task.n_members :]
-        weights = _hidden(xp.stack([run.best for run in mine]), task, kind)
-        results.append(TrainedNodes(weights, found[:, 0], int(found[:, 2].max())))
+        mine, networks = networks[: task.n_members], networks[task.n_members :]
+        results.append(TrainedNodes(_hidden(xp.stack(mine), task, kind), found[:, 0], int(found[:, 2].max())))
     return results
 
 
-def _sent(batches: list[Batch]) -> list[tuple[Any, Any, Any]]:
+def _sent(batches: dict[Any, Batch]) -> dict[Any, tuple[Any, Any, Any]]:
     """Batches copied to the device, all of them in two pieces."""
-    numbers = _device.to_device(np.concatenate([part.ravel() for batch in batches for part in batch[:2]]))
-    bits = _device.to_device(np.concatenate([flips.ravel() for *_, flips in batches]))
-    sent = []
-    for nodes, rows, flips in batches:
-        sent.append(
-            (
-                numbers[: nodes.size].reshape(nodes.shape),
-                numbers[nodes.size : nodes.size + rows.size].reshape(rows.shape),
-                bits[: flips.size].reshape(flips.shape),
-            )
+    numbers = _device.to_device(np.concatenate([part.ravel() for batch in batches.values() for part in batch[:2]]))
+    bits = _device.to_device(np.concatenate([flips.ravel() for *_, flips in batches.values()]))
+    sent = {}
+    for stream, (nodes, rows, flips) in batches.items():
+        both = nodes.size + rows.size
+        sent[stream] = (
+            numbers[: nodes.size].reshape(nodes.shape),
+            numbers[nodes.size : both].reshape(rows.shape),
+            bits[: flips.size].reshape(flips.shape),
         )
-        numbers, bits = numbers[nodes.size + rows.size :], bits[flips.size :]
+        numbers, bits = numbers[both:], bits[flips.size :]
     return sent
 
 

@@ -18,6 +18,7 @@ __all__ = [
     "contrastive_terms",
     "density_slopes",
     "density_terms",
+    "node_parts",
     "score_contrastive",
     "score_density",
     "train_contrastive",
@@ -32,11 +33,12 @@ FRESH = (-np.inf, 0.0, 0.0, 0.0)  # `Run.progress` at the start: best score, che
 class Run(NamedTuple):
     """One network on its way: its data and state on the device, and how its checks go.
 
-    `weights`, `first`, `second`, `best` (W,) and `progress` (4,) float64 change; `best` are the weights at the best check.
+    `train` and `validation` are `node_parts`. `weights`, `first`, `second`, `best` (W,) and `progress` (4,) float64 change;
+    `best` are the weights at the best check.
     """
 
-    train: Any
-    validation: Any
+    train: tuple[Array, Array, Array, Array]
+    validation: tuple[Array, Array, Array, Array]
     weights: Array
     first: Array
     second: Array
@@ -61,10 +63,7 @@ def train_networks(
     Each of `batches` holds a run's nodes (T, b), rows (T, r) and flips (T, b). A run that has stopped stays as it is. The bits of
     a run do not depend on those that go along.
     """
-    parts = [
-        (_parts(run.train), _parts(run.validation), *run[2:7], *batch, run.shown, run.n_shifts)
-        for run, batch in zip(runs, batches, strict=True)
-    ]
+    parts = [(*run[:7], *batch, run.shown, run.n_shifts) for run, batch in zip(runs, batches, strict=True)]
     _train(parts, count, plan, runs[0].weights.dtype, runs[0].n_shifts > 0, (check_every, patience))
 
 
@@ -80,7 +79,7 @@ def train_density(
     plan: StepPlan,
     n_threads: int,
 ) -> None:
-    run = (_parts(data), None, weights, first, second, None, None, nodes, rows, flips, 0, 0)
+    run = (node_parts(data), None, weights, first, second, None, None, nodes, rows, flips, 0, 0)
     _train([run], count, plan, weights.dtype, False, (0, 0))
 
 
@@ -96,7 +95,7 @@ def train_contrastive(
     plan: StepPlan,
     n_threads: int,
 ) -> None:
-    run = (_parts(data), None, weights, first, second, None, None, nodes, rows, flips, 0, plan.n_shifts)
+    run = (node_parts(data), None, weights, first, second, None, None, nodes, rows, flips, 0, plan.n_shifts)
     _train([run], count, plan, weights.dtype, True, (0, 0))
 
 
@@ -119,7 +118,9 @@ def _score(weights: Array, data: Any, n_rows: int, n_shifts: int, base: bool) ->
     """The score as a 0-d array: nobody waits for it here."""
     xp = _device.cupy()
     value = xp.empty((), np.float64)
-    _device.kernels().score_nodes(xp.ascontiguousarray(weights), _parts(data), n_rows, n_shifts, base, value, _device.here())
+    _device.kernels().score_nodes(
+        xp.ascontiguousarray(weights), node_parts(data), n_rows, n_shifts, base, value, _device.here()
+    )
     return value
 
 
@@ -135,7 +136,7 @@ def _terms(weights: Array, data: Any, grid: Array, alphas: Any, kind: tuple[bool
     xp = _device.cupy()
     terms = xp.empty((len(alphas), *data.child.shape), data.child.dtype)
     arrays = (xp.ascontiguousarray(grid), xp.ascontiguousarray(xp.asarray(alphas), np.float64), terms)
-    _device.kernels().node_terms(xp.ascontiguousarray(weights), _parts(data), *arrays, None, None, *kind, _device.here())
+    _device.kernels().node_terms(xp.ascontiguousarray(weights), node_parts(data), *arrays, None, None, *kind, _device.here())
     return terms
 
 
@@ -154,11 +155,12 @@ def _slopes(weights: Array, data: Any, grid: Array, alpha: float, kind: tuple[bo
     dtype = data.child.dtype
     terms, by_child, by_context = (xp.empty(part.shape, dtype) for part in (data.child, data.child, data.context))
     arrays = (xp.ascontiguousarray(grid), xp.full(1, alpha, np.float64), terms, by_child, by_context)
-    _device.kernels().node_terms(xp.ascontiguousarray(weights), _parts(data), *arrays, *kind, _device.here())
+    _device.kernels().node_terms(xp.ascontiguousarray(weights), node_parts(data), *arrays, *kind, _device.here())
     return terms, by_child, by_context
 
 
-def _parts(data: Any) -> tuple[Array, Array, Array, Array]:
+def node_parts(data: Any) -> tuple[Array, Array, Array, Array]:
+    """The arrays of NodeData as the kernels take them."""
     xp = _device.cupy()
     child, context, statistics = (xp.ascontiguousarray(part) for part in (data.child, data.context, data.statistics))
     return child, context, statistics, xp.ascontiguousarray(xp.asarray(data.codes), np.uint8)
