@@ -53,11 +53,18 @@ __device__ ExpSum sum_column(const T* f, const T* weights, int n, std::size_t st
   return near_sum(sums.steps, sums.rest, WEIGHTED ? sums.weight : static_cast<double>(n));
 }
 
-template <class T, bool WEIGHTED>
-__device__ void share_column(const T* f, const T* weights, T* out, int n, std::size_t stride, const Shares& shares) {
-  const Share<T, WEIGHTED> share(shares);
+template <class T, bool WEIGHTED, class Share>
+__device__ void share_each(const T* f, const T* weights, T* out, int n, std::size_t stride, const Share& share) {
 #pragma unroll 4
   for (int i = 0; i < n; ++i) out[i * stride] = share(f[i * stride], WEIGHTED ? weights[i * stride] : T{1});
+}
+
+template <class T, bool WEIGHTED>
+__device__ void share_column(const T* f, const T* weights, T* out, int n, std::size_t stride, const Shares& shares) {
+  if (shares.divisor == shares.divisor)
+    share_each<T, WEIGHTED>(f, weights, out, n, stride, FiniteShare<T, WEIGHTED>(shares));
+  else
+    share_each<T, WEIGHTED>(f, weights, out, n, stride, OddShare<T, WEIGHTED>(shares));
 }
 
 __device__ std::size_t first_item() { return std::size_t{blockIdx.x} * THREADS + threadIdx.x; }

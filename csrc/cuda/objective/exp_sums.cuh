@@ -48,6 +48,27 @@ __device__ __forceinline__ void parts_of_exponential(double x, double& power, do
   power = bits_as<double>(bits_as<std::uint64_t>(shifted) << Format<double>::mantissa);
 }
 
+// exp(x) for x that is not above 0, but for rounding; 0 where it would be next to denormal. NaN stays NaN. Selections of small
+// parts, since the compiler makes branches of large ones.
+__device__ __forceinline__ float small_exponential(float x) {
+  constexpr float rounder = Format<float>::rounder + Format<float>::bias, least = Format<float>::least_normal;
+  const float kept = x < least ? least : x;
+  const float shifted = __fmaf_rn(kept, Format<float>::log2e, rounder), n = shifted - rounder;
+  const float r = __fmaf_rn(n, 1.90465429e-9f, __fmaf_rn(n, -0.693147182f, kept));
+  const float e = __fmaf_rn(r * r, exp_tail(r, float{}), r);
+  const float power = x < least ? 0.0f : bits_as<float>(bits_as<std::uint32_t>(shifted) << Format<float>::mantissa);
+  return __fmaf_rn(power, e, power);
+}
+__device__ __forceinline__ double small_exponential(double x) {
+  constexpr double rounder = Format<double>::rounder + Format<double>::bias, least = Format<double>::least_normal;
+  const double kept = x < least ? least : x;
+  const double shifted = fma(kept, Format<double>::log2e, rounder), n = shifted - rounder;
+  const double r = fma(n, -2.3190468138462996e-17, fma(n, -Format<double>::ln2, kept));
+  const double e = fma(r * r, exp_tail(r, double{}), r);
+  const double power = x < least ? 0.0 : bits_as<double>(bits_as<std::uint64_t>(shifted) << Format<double>::mantissa);
+  return fma(power, e, power);
+}
+
 // The largest magnitude seen. NaN may go unseen: it is found in the sums.
 template <class T>
 struct Range;
@@ -83,6 +104,18 @@ __device__ __forceinline__ void store_vector(float* to, const float (&x)[4]) {
 }
 __device__ __forceinline__ void store_vector(double* to, const double (&x)[2]) {
   *reinterpret_cast<double2*>(to) = make_double2(x[0], x[1]);
+}
+
+// A vector of results at element i; not beyond n.
+template <class T>
+__device__ __forceinline__ void store_part(T* out, bool aligned, int i, int n, const T (&result)[VECTOR<T>]) {
+  if (aligned && i + VECTOR<T> <= n) {
+    store_vector(out + i, result);
+  } else {
+#pragma unroll
+    for (int j = 0; j < VECTOR<T>; ++j)
+      if (i + j < n) out[i + j] = result[j];
+  }
 }
 
 // The lanes that work on one stretch: 1, 8 or all 32 of a warp.

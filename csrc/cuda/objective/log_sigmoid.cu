@@ -37,19 +37,12 @@ __device__ double sum_of_lane(const T* f, T* out, int n, T sign, T scale) {
 #pragma unroll
         for (int j = 0; j < VECTOR<T>; ++j) {
           const T z = i + j < n ? batch.x[k][j] * sign : infinity<T>();  // which counts nothing
-          const T small = exponential_of_negative(-magnitude(z));
+          const T small = small_exponential(-magnitude(z));
           below += z < T{0} ? z : T{0};
           over = over * small + (over + small);
           slope[j] = quotient(z < T{0} ? scale : small * scale, small + T{1});
         }
-        if (!out) continue;
-        if (aligned && i + VECTOR<T> <= n) {
-          store_vector(out + i, slope);
-        } else {
-#pragma unroll
-          for (int j = 0; j < VECTOR<T>; ++j)
-            if (i + j < n) out[i + j] = slope[j];
-        }
+        if (out) store_part(out, aligned, i, n, slope);
       }
       const T product = over + T{1};
       sum += static_cast<double>(below - (logarithm(product) + (over - (product - T{1})) / product));
