@@ -62,7 +62,7 @@ __global__ void __launch_bounds__(THREADS, AT_ONCE<T, WEIGHTED>) sum_runs(LogMea
 }
 
 // From `runs` states of every row to one of every GROUP of them.
-__global__ void __launch_bounds__(THREADS) combine_groups(const ExpSum* states, std::size_t n_rows, std::size_t runs, std::size_t groups, ExpSum* out) {
+__global__ void __launch_bounds__(THREADS, 2) combine_groups(const ExpSum* states, std::size_t n_rows, std::size_t runs, std::size_t groups, ExpSum* out) {
   for (std::size_t item = first_warp(); item < n_rows * groups; item += all_warps()) {
     const std::size_t row = item / groups, from = (item - row * groups) * GROUP;
     const ExpSum sum = combine_group(states + row * runs + from, runs - from < GROUP ? runs - from : GROUP, 1);
@@ -71,7 +71,7 @@ __global__ void __launch_bounds__(THREADS) combine_groups(const ExpSum* states, 
 }
 
 template <class T>
-__global__ void __launch_bounds__(THREADS) finish_rows(const ExpSum* states, std::size_t n_rows, std::size_t runs, bool weighted, T* value, Shares* shares) {
+__global__ void __launch_bounds__(THREADS, 2) finish_rows(const ExpSum* states, std::size_t n_rows, std::size_t runs, bool weighted, T* value, Shares* shares) {
   for (std::size_t row = first_warp(); row < n_rows; row += all_warps()) {
     const ExpSum sum = combine_group(states + row * runs, runs, 1);
     if (first_lane()) finish(sum, weighted, value + row, shares ? shares + row : nullptr);

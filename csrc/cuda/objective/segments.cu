@@ -87,7 +87,7 @@ __device__ void whole_segment(const LogMeanExpSegments<T>& job, const Team& team
 }
 
 template <class T, bool WEIGHTED>
-__global__ void __launch_bounds__(THREADS) sum_segments(LogMeanExpSegments<T> job, ExpSum* states) {
+__global__ void __launch_bounds__(THREADS, 2) sum_segments(LogMeanExpSegments<T> job, ExpSum* states) {
   if (!offsets_reach_from_end_to_end(job)) return;
   const Team warp(32), eight(8), one(1);
   const std::size_t tasks = (job.n + TASK - 1) / TASK;
@@ -124,7 +124,7 @@ __global__ void __launch_bounds__(THREADS) sum_segments(LogMeanExpSegments<T> jo
 // Values of long segments from their runs. A block takes 32 segments at a time: one of few runs goes to a warp, one of more than
 // a group of them to all warps.
 template <class T>
-__global__ void __launch_bounds__(THREADS) finish_segments(LogMeanExpSegments<T> job, ExpSum* states, Shares* shares) {
+__global__ void __launch_bounds__(THREADS, 2) finish_segments(LogMeanExpSegments<T> job, ExpSum* states, Shares* shares) {
   if (!offsets_reach_from_end_to_end(job)) return;
   const std::size_t lane = threadIdx.x & 31, own_warp = threadIdx.x / 32;
   for (std::size_t first = std::size_t{blockIdx.x} * 32; first < job.count; first += std::size_t{gridDim.x} * 32) {
@@ -151,7 +151,7 @@ __global__ void __launch_bounds__(THREADS) finish_segments(LogMeanExpSegments<T>
 }
 
 template <class T, bool WEIGHTED>
-__global__ void __launch_bounds__(THREADS) share_segments(LogMeanExpSegments<T> job, const Shares* shares) {
+__global__ void __launch_bounds__(THREADS, 2) share_segments(LogMeanExpSegments<T> job, const Shares* shares) {
   if (!offsets_reach_from_end_to_end(job)) return;
   const Team warp(32);
   const std::size_t tasks = (job.n + TASK - 1) / TASK;
