@@ -120,13 +120,13 @@ class DualDivergence(Estimator):
     round differently. `SmallSampleWarning` is given for fewer than 50 samples, or fewer than 4 times the square root of the
     number of columns that vary: the estimate then reads low. Copies of rows count once, with a `CopiedRowsWarning`.
 
-    On a device: what was fitted stays there, folds run one after the other (`n_threads` counts nothing), and random numbers are
-    those of the CPU, so that both agree to rounding, and to what an early stop may make of it: within 0.02 nats. Numbers are
+    On a device: what was fitted stays there, folds run one after the other (`n_threads` only draw the batches), and random
+    numbers are those of the CPU, so that both agree to rounding, and to where it makes training stop early. Numbers are
     Python's; `dual_values_`, `held_out_` and `labels_` are in the memory of the X given to `fit`, what a method returns is in
     that of its own X; the other attributes are NumPy arrays. Methods take X from the device; with device="cuda" NumPy arrays
-    too, which they copy there. f of every row is copied to the host, where the dual space is cut; so are X where it has columns
-    of levels, to count their tables, and a few numbers a column. Not there: method="single", blocks of several columns,
-    n_permutations.
+    too, which they copy there. f of every row is copied to the host, where the dual space is cut, and so are a few numbers a
+    column; X itself only where it has columns of levels, to count their tables. Not there: method="single", blocks of several
+    columns, n_permutations. The first fit on a machine takes a minute more, as CuPy compiles what it needs, once.
 
     Raises TypeError or ValueError for an X or a parameter that cannot be used, before any work, and ImportError where the device
     cannot be.

@@ -148,7 +148,7 @@ class NormalScores(Estimator):
 
     def _scores(self, rows: Float) -> Float:
         if _device.is_on_device(rows):
-            return self._interpolated(rows)
+            return self._interpolated(rows) if len(rows) else np.empty_like(rows)
         scores = np.empty_like(rows)
         for j in range(rows.shape[1]):
             # Equal training values have equal scores, so the repeated abscissae are harmless.

@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 
 _MOST_CANDIDATES = 64  # earlier columns a column chooses its parents from: those of largest correlation
 _LEAST_VARIANCE = 1e-3  # a candidate that its fellow parents explain to this share brings rounding errors only
-_BLOCK, _BLOCK_ON_DEVICE = 1 << 22, 1 << 28  # numbers in a block of columns: a cacheful, and 2 GiB
+_BLOCK, _BLOCK_ON_DEVICE = 1 << 22, 1 << 26  # numbers in a block of columns: a cacheful, and half a GiB
 
 
 @dataclass(frozen=True)

@@ -111,8 +111,8 @@ class NodeDual:
     dtype : float type of the network's arithmetic, float32 unless told otherwise; results are float64.
 
     Values are a pure function of the rows (equal rows may differ in the last float32 bits between calls with another number
-    of rows, as BLAS chooses its kernels by shape). Rows that are not finite, of another width, or not in the memory of the paths, raise
-    ValueError.
+    of rows, as BLAS chooses its kernels by shape). Rows that are not finite, of another width, or not in the memory of the paths
+    raise ValueError.
 
     Source: Garg et al. 2024, arXiv 2404.07377, for the dual space; the path of nodes is ours.
     """
@@ -126,7 +126,7 @@ class NodeDual:
         """Each column's term of f: (n, n_features), nats; rows sum to `value(x)`. Columns off the path have term 0."""
         z = self._rows(x)
         total = np.zeros_like(z)
-        for path in self.paths:
+        for path in self.paths if len(z) else ():
             total += path.terms(z, self.dtype)
         return total / max(1, len(self.paths))
 
@@ -143,7 +143,7 @@ class NodeDual:
         """f (n,) and its gradient (n, n_features), by back-propagation through contexts, base and normalization."""
         z = self._rows(x)
         value, gradient = _device.namespace(z).zeros(len(z)), np.zeros_like(z)
-        for path in self.paths:
+        for path in self.paths if len(z) else ():
             part, slope = path.value_and_gradient(z, self.dtype)
             value += part
             gradient += slope
