@@ -104,7 +104,7 @@ class MixtureDual:
 
     def _set(self, log_weights: Float, means: Float, covariances: Float) -> None:
         self.log_weights, self.means = log_weights, means
-        self.eigenvalues, self.axes = np.linalg.eigh(covariances)
+        self.eigenvalues, self.axes = _eigh(covariances)
         poor = self.eigenvalues[:, 0] <= 1e-12 * np.maximum(self.eigenvalues[:, -1], 0.0)
         if poor.any():
             k = int(poor.argmax())
@@ -260,6 +260,15 @@ class MixtureDual:
             )
         rows: Float = array.astype(np.float64, copy=False)
         return rows
+
+
+def _eigh(matrices: Float) -> tuple[Float, Float]:
+    """Eigenvalues and eigenvectors of symmetric matrices (K, d, d)."""
+    if not _device.is_on_device(matrices):
+        return np.linalg.eigh(matrices)
+    # one by one: the batched solver there is made for matrices of up to 32 rows
+    values, vectors = zip(*map(np.linalg.eigh, matrices), strict=True)
+    return np.stack(values), np.stack(vectors)
 
 
 def _time(time: Any) -> float:
