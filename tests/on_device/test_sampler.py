@@ -89,7 +89,7 @@ def test_the_cpus_choice_and_rows(device: Device, case: str) -> None:
     assert there.n_rejected_ == host.n_rejected_
 
 
-@pytest.mark.parametrize("walk", ["local", "langevin"])
+@pytest.mark.parametrize("walk", ["local", "mixture", "gradient", "renoised", "langevin"])
 def test_every_walk(device: Device, walk: str) -> None:
     X, y = table(48, 4), np.arange(48) % 2
     with warnings.catch_warnings():
@@ -210,6 +210,13 @@ def test_what_crosses_between_the_memories_is_small(device: Device, monkeypatch:
         crossed[n_features] = len(sizes)
         assert max(sizes) <= 1024  # a table of scores, or noise for the ranks of a pool of rows
     assert crossed[60] <= 1.2 * crossed[30]
+
+
+def test_a_ladder_climbed_with_the_kernels(device: Device, real_jobs: None) -> None:
+    X = table(24, 3)
+    host, there = DualSampler(random_state=0).fit(X), DualSampler(random_state=0).fit(device.put(X))
+    assert str(there.choice_) == str(host.choice_)
+    np.testing.assert_allclose(device.get(there.sample(24)), host.sample(24), atol=TOLERANCE)
 
 
 @pytest.mark.parametrize("smoothing", SMOOTHINGS, ids=str)
