@@ -96,7 +96,7 @@ def independence_test(
     >>> independence_test(x * np.sign(x[:, [2, 0, 1]]), n_permutations=99, random_state=0).p_value
     0.01
     """
-    rows, shape = _checks.samples(_checks.on_host(X, "X"))
+    rows, shape = _checks.samples(X)
     there = _device.is_on_device(rows)
     label = blocks_of_columns(blocks, shape)
     n_permutations = _checks.count(n_permutations, "n_permutations", minimum=FEWEST_PERMUTATIONS)
