@@ -98,7 +98,7 @@ def independence_test(
     """
     rows, shape = _checks.samples(X)
     there = _device.is_on_device(rows)
-    label = blocks_of_columns(blocks, shape)
+    label = blocks_of_columns(_device.to_host(blocks), shape)
     n_permutations = _checks.count(n_permutations, "n_permutations", minimum=FEWEST_PERMUTATIONS)
     threads = resolve_n_threads(n_threads)
     seed = _checks.seed(random_state, "random_state")
