@@ -303,3 +303,13 @@ def test_refused(device: Device) -> None:
 
     with pytest.raises(TypeError, match="must return CuPy arrays"):
         dw.walk(OnHost(), x, **walk)
+
+
+@pytest.mark.parametrize("settings", [{"noise": 0.5, "seed": 2}, {"target": 0.4}], ids=str)
+def test_a_preconditioner_turns_the_steps(device: Device, settings: dict[str, Any]) -> None:
+    root = np.random.default_rng(2).normal(size=(6, 6)) / 3
+    matrix, dual, x0 = root @ root.T + 0.3 * np.eye(6), mlp(6, 5, 4), starts(5, 6)
+    ours = dw.walk(dual, device.put(x0), n_steps=6, step_size=0.1, preconditioner=device.put(matrix), **settings)
+    wanted = dw.walk(dual, x0, n_steps=6, step_size=0.1, preconditioner=matrix, **settings)
+    for name in ("x", "f", "n_steps", "reached"):
+        np.testing.assert_allclose(device.get(getattr(ours, name)), getattr(wanted, name), rtol=1e-9, atol=1e-10)

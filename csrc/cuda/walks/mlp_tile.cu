@@ -54,6 +54,12 @@ DUALWALK_FN unsigned slices_of(unsigned n_in, unsigned n_out, unsigned row_group
   return by_threads < most ? by_threads : most;
 }
 
+// Walks that a thread multiplies at once: the more, the fewer loads a multiply-add takes.
+template <class T>
+unsigned rows_for(unsigned walks) {
+  return walks < 4 ? 1 : walks < 8 || sizeof(T) > sizeof(float) ? 4 : 8;
+}
+
 template <class T, int ROWS>
 class Tile {
  public:
@@ -140,7 +146,7 @@ class Tile {
       T sum[4][ROWS] = {};
       const T* entry = matrix + begin * columns + column;
       const T* number = in + begin * std::size_t{n_} + row;
-#pragma unroll 4
+#pragma unroll (ROWS == 8 ? 2 : 4)
       for (unsigned k = begin; k < end; ++k, entry += columns, number += n_) {
         const Four<T> entries = load_four(entry);
         T numbers[ROWS];
@@ -154,10 +160,15 @@ class Tile {
     }
     __syncthreads();
   }
-  __device__ static void load_rows(const T* from, T (&numbers)[1]) { numbers[0] = *from; }
-  __device__ static void load_rows(const T* from, T (&numbers)[4]) {
-    const Four<T> four = load_four(from);
-    for (int r = 0; r < 4; ++r) numbers[r] = four.at[r];
+  __device__ static void load_rows(const T* from, T (&numbers)[ROWS]) {
+    if constexpr (ROWS == 1) {
+      numbers[0] = *from;
+    } else {
+      for (int first = 0; first < ROWS; first += 4) {
+        const Four<T> four = load_four(from + first);
+        for (int r = 0; r < 4; ++r) numbers[first + r] = four.at[r];
+      }
+    }
   }
   __device__ T sum_of(std::size_t i) const {
     T total = sums_[i];
@@ -330,7 +341,7 @@ TilePlan room_for(const Walk<T>& walk, const MlpDual<T>& dual, bool projected, u
   plan.walks = walks;
   while (1u << plan.shift < walks) ++plan.shift;
   plan.projected = projected;
-  const unsigned row_groups = walks < 4 ? walks : walks / 4, d = static_cast<unsigned>(walk.n_features);
+  const unsigned row_groups = walks / rows_for<T>(walks), d = static_cast<unsigned>(walk.n_features);
   std::size_t widest = 0, units = 0, sums = whole_fours(d);
   const auto product = [&](unsigned n_in, unsigned n_out) {
     const std::size_t size = slices_of(n_in, n_out, row_groups) * whole_fours(n_out);
@@ -397,10 +408,11 @@ void walk_mlp_tile(const Walk<T>& walk, const MlpDual<T>& dual, bool projected, 
   plan.in_shared = fits();
   std::size_t bytes = control + (plan.in_shared ? plan.size * sizeof(T) : 0);
   if (projected) bytes = keep_resident(dual, device.shared_block, bytes, plan);
-  if (walks < 4)
-    launch_tile<T, 1>(walk, dual, plan, bytes, device, workspace, stream);
-  else
-    launch_tile<T, 4>(walk, dual, plan, bytes, device, workspace, stream);
+  const unsigned rows = rows_for<T>(walks);
+  if (rows == 1) return launch_tile<T, 1>(walk, dual, plan, bytes, device, workspace, stream);
+  if constexpr (sizeof(T) == sizeof(float))
+    if (rows == 8) return launch_tile<T, 8>(walk, dual, plan, bytes, device, workspace, stream);
+  launch_tile<T, 4>(walk, dual, plan, bytes, device, workspace, stream);
 }
 
 template void walk_mlp_tile(const Walk<float>&, const MlpDual<float>&, bool, const Device&, Workspace&, cudaStream_t);
