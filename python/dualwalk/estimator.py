@@ -125,8 +125,8 @@ class DualDivergence(Estimator):
     Python's; `dual_values_`, `held_out_` and `labels_` are in the memory of the X given to `fit`, what a method returns is in
     that of its own X; the other attributes are NumPy arrays. Methods take X from the device; with device="cuda" NumPy arrays
     too, which they copy there. f of every row is copied to the host, where the dual space is cut, and so are a few numbers a
-    column; X itself only where it has columns of levels, to count their tables. Not there: method="single", blocks of several
-    columns, n_permutations. The first fit on a machine takes a minute more, as CuPy compiles what it needs, once.
+    column; X itself only where it has columns of levels, to count their tables. Not there: method="single" and blocks of several
+    columns. The first fit on a machine takes a minute more, as CuPy compiles what it needs, once.
 
     Raises TypeError or ValueError for an X or a parameter that cannot be used, before any work, and ImportError where the device
     cannot be.
@@ -328,7 +328,6 @@ class DualDivergence(Estimator):
         remedy = 'which works in the host\'s memory only; got X on a CUDA device (pass X.get(), or device="cpu" with a NumPy X'
         for name, asked in (
             ('method="single"', self.method == "single"),
-            ("n_permutations", bool(self.n_permutations)),
             ("blocks of several columns", labels is not None and len(np.unique(labels)) < len(labels)),
         ):
             if asked:

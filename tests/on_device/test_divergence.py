@@ -10,10 +10,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dualwalk import CopiedRowsWarning, DualDivergence, InfiniteDivergenceWarning, _device, backends
+from dualwalk import (
+    CopiedRowsWarning,
+    DualDivergence,
+    InfiniteDivergenceWarning,
+    _device,
+    backends,
+    joint_clusters,
+    mutual_information,
+)
 from dualwalk._nodepath import fold
 from dualwalk._nodepath.path import spanning_tree
 from dualwalk.backends import cuda
+from dualwalk.metrics import energy_distance
 from on_device.kit import Device
 
 pytestmark = pytest.mark.filterwarnings("ignore::dualwalk.SmallSampleWarning")
@@ -165,6 +174,16 @@ def test_no_rows_leave_the_device(device: Device, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.usefixtures("nodes_on_host")
+def test_the_permutation_test_and_the_other_direction(device: Device) -> None:
+    X = np.random.default_rng(0).standard_normal((30, 3))
+    options: dict[str, Any] = {"cv": 2, "n_fits": 1, "random_state": 1, "n_permutations": 19, "reverse": True}
+    host, there = (DualDivergence(**options, blocks=[0, 1, 2]).fit(rows) for rows in (X, device.put(X)))
+    assert there.p_value_ == host.p_value_
+    for name in ("reverse_divergence_", "reverse_divergence_se_", "reverse_divergence_lower_"):
+        close(device, getattr(there, name), getattr(host, name))
+
+
+@pytest.mark.usefixtures("nodes_on_host")
 def test_copies_of_rows_and_columns(device: Device) -> None:
     X = some_rows("plain")
     X = np.column_stack([X, np.exp(X[:, 0]), -X[:, 1]])[np.r_[0:100, 20:40, 5, 5]]
@@ -193,7 +212,6 @@ def test_what_a_device_is_not_for(device: Device) -> None:
     X = some_rows("plain")
     for options, name in (
         ({"method": "single"}, 'method="single"'),
-        ({"n_permutations": 19}, "n_permutations"),
         ({"blocks": [0, 0, 1, 1, 2, 2]}, "blocks of several columns"),
     ):
         with pytest.raises(ValueError, match=f"{name} .*host's memory only.*X\\.get\\(\\)"):
@@ -202,6 +220,13 @@ def test_what_a_device_is_not_for(device: Device) -> None:
         DualDivergence(device="cpu").fit(device.put(X))
     with pytest.raises(ValueError, match="X must be finite; got inf at index"):
         DualDivergence(device="cuda").fit(np.where(X[3, 2] == X, np.inf, X))
+
+
+def test_functions_of_the_hosts_memory_say_so(device: Device) -> None:
+    X = device.put(some_rows("plain"))
+    for function, arguments in ((joint_clusters, 1), (mutual_information, 2), (energy_distance, 2)):
+        with pytest.raises(ValueError, match=r"must be in the host's memory, where alone this is done.*\.get\(\)"):
+            function(*[X] * arguments)
 
 
 def test_the_argument() -> None:
