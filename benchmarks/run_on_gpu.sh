@@ -124,7 +124,7 @@ tests_of() { # tests_of TOOL SECONDS MARKS COMMAND...: all files at once; sets `
   done
   for file in "$work/$tool"/*.log; do
     printf '==== %s\n' "$(basename "$file" .log)"
-    tail -c 1500000 "$file"
+    tail -c 500000 "$file"
   done >"$log"
   counts=$(grep -hE ' in [0-9.]+s' "$log" | grep -oE '[0-9]+ (passed|failed|skipped|error)' | awk '{n[$2] += $1} END {for (k in n) printf "%d %s, ", n[k], k}')
   counts="${counts%, }${unfinished:+; not finished:$unfinished}"

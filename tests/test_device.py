@@ -114,6 +114,9 @@ class Tensor:
     def __dlpack_device__(self) -> tuple[int, int]:
         return (self.kind, 0)
 
+    def __dlpack__(self, **settings: Any) -> Any:
+        raise AssertionError("CuPy asks, not we")
+
     @property
     def __cuda_array_interface__(self) -> dict[str, Any]:
         if self.kind != 2:
@@ -128,37 +131,49 @@ class Interface:
     __cuda_array_interface__ = Tensor(2).__cuda_array_interface__
 
 
-class Capsule:
-    """An array that knows DLPack alone."""
-
-    shape = (3,)
-
-    def __dlpack_device__(self) -> tuple[int, int]:
-        return (2, 0)
-
-
 def test_arrays_on_a_device_are_known_whoever_made_them() -> None:
-    assert all(map(_device.is_on_device, (Tensor(2), Tensor(13), Interface(), Capsule())))
+    assert all(map(_device.is_on_device, (Tensor(2), Tensor(13), Interface())))
     others = (np.zeros(3), [1.0], 2.0, None, "cuda", Tensor(1), Tensor(10))  # the CPU's, and another maker's device
     assert not any(map(_device.is_on_device, others))
 
 
-def test_arrays_on_a_device_come_in_as_cupys_without_a_copy(installed: Any) -> None:
+class Cupy:
+    """What takes arrays in there; the current device is number 1."""
+
     class ndarray:
         shape = (3,)
 
-    asked: list[tuple[str, Any]] = []
-    fake = SimpleNamespace(
-        ndarray=ndarray,
-        asarray=lambda value: asked.append(("asarray", value)) or ndarray(),
-        from_dlpack=lambda value: asked.append(("from_dlpack", value)) or ndarray(),
-    )
-    installed(kernels=kernels(), cupy=fake)
-    own, tensor, capsule = ndarray(), Tensor(2), Capsule()
+        def __init__(self, device: int = 1) -> None:
+            self.device = SimpleNamespace(id=device)
+
+    cuda = SimpleNamespace(Device=lambda: SimpleNamespace(id=1))
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, Any]] = []
+
+    def from_dlpack(self, value: Any) -> Any:
+        self.asked.append(("from_dlpack", value))
+        return self.ndarray()
+
+    def asarray(self, value: Any) -> Any:
+        self.asked.append(("asarray", value))
+        return self.ndarray()
+
+
+def test_arrays_on_a_device_come_in_as_cupys_without_a_copy(installed: Any) -> None:
+    cupy = Cupy()
+    installed(kernels=kernels(), cupy=cupy)
+    own, tensor, interface = cupy.ndarray(), Tensor(2), Interface()
     assert _device.as_array(own, "X") is own
-    assert isinstance(_device.as_array(tensor, "X"), ndarray)
-    assert isinstance(_device.as_array(capsule, "X"), ndarray)
-    assert asked == [("asarray", tensor), ("from_dlpack", capsule)]
+    assert isinstance(_device.as_array(tensor, "X"), cupy.ndarray)
+    assert isinstance(_device.as_array(interface, "X"), cupy.ndarray)
+    assert cupy.asked == [("from_dlpack", tensor), ("asarray", interface)]
+
+
+def test_an_array_on_another_device_names_the_remedy(installed: Any) -> None:
+    installed(kernels=kernels(), cupy=Cupy())
+    with pytest.raises(ValueError, match=r"X must be on the current CUDA device, 1; got an array on device 3 .*Device\(3\)"):
+        _device.as_array(Cupy.ndarray(3), "X")
 
 
 def test_an_array_on_a_device_without_kernels_names_the_reason(installed: Any) -> None:

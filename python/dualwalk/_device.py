@@ -75,12 +75,21 @@ def is_on_device(value: Any) -> bool:
 
 
 def as_array(value: Any, what: str) -> Any:
-    """An array on the device as CuPy's, sharing its memory."""
+    """An array on the current device as CuPy's, sharing its memory; ValueError for one on another device."""
     require(what)
     xp = cupy()
-    if isinstance(value, xp.ndarray):
-        return value
-    return xp.asarray(value) if hasattr(value, "__cuda_array_interface__") else xp.from_dlpack(value)
+    array = value
+    if not isinstance(
+        value, xp.ndarray
+    ):  # DLPack makes CuPy's stream wait for what still writes the array; the interface may not
+        array = xp.from_dlpack(value) if hasattr(value, "__dlpack__") else xp.asarray(value)
+    here, there = xp.cuda.Device().id, array.device.id
+    if here != there:
+        raise ValueError(
+            f"{what} must be on the current CUDA device, {here}; got an array on device {there} "
+            f"(work inside `with cupy.cuda.Device({there}):`)"
+        )
+    return array
 
 
 def namespace(*arrays: Any) -> Any:
