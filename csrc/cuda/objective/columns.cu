@@ -35,18 +35,24 @@ struct Piece {
   }
 };
 
+// Elements from `from` on, those from n on being zeros of weight zero.
+template <class T, bool WEIGHTED>
+__device__ __forceinline__ void load_some(const T* f, const T* weights, int from, int n, std::size_t stride, T (&x)[AHEAD], T (&w)[AHEAD]) {
+#pragma unroll
+  for (int i = 0; i < AHEAD; ++i) {
+    const bool within = from + i < n;
+    x[i] = within ? f[(from + i) * stride] : T{0};
+    w[i] = !within ? T{0} : WEIGHTED ? weights[(from + i) * stride] : T{1};
+  }
+}
+
 template <class T, bool WEIGHTED>
 __device__ ExpSum sum_column(const T* f, const T* weights, int n, std::size_t stride) {
   LaneSums<T, WEIGHTED> sums;
 #pragma unroll 1
   for (int from = 0; from < n; from += AHEAD) {
     T x[AHEAD], w[AHEAD];
-#pragma unroll
-    for (int i = 0; i < AHEAD; ++i) {
-      const bool within = from + i < n;
-      x[i] = within ? f[(from + i) * stride] : T{0};
-      w[i] = !within ? T{0} : WEIGHTED ? weights[(from + i) * stride] : T{1};
-    }
+    load_some<T, WEIGHTED>(f, weights, from, n, stride, x, w);
     sums.add_some(x, w);
   }
   if (!sums.holds()) return sum_far<T, WEIGHTED>(Team(1), f, weights, n, stride);
@@ -55,8 +61,14 @@ __device__ ExpSum sum_column(const T* f, const T* weights, int n, std::size_t st
 
 template <class T, bool WEIGHTED, class Share>
 __device__ void share_each(const T* f, const T* weights, T* out, int n, std::size_t stride, const Share& share) {
-#pragma unroll 4
-  for (int i = 0; i < n; ++i) out[i * stride] = share(f[i * stride], WEIGHTED ? weights[i * stride] : T{1});
+#pragma unroll 1
+  for (int from = 0; from < n; from += AHEAD) {
+    T x[AHEAD], w[AHEAD];
+    load_some<T, WEIGHTED>(f, weights, from, n, stride, x, w);
+#pragma unroll
+    for (int i = 0; i < AHEAD; ++i)
+      if (from + i < n) out[(from + i) * stride] = share(x[i], w[i]);
+  }
 }
 
 template <class T, bool WEIGHTED>

@@ -118,7 +118,7 @@ __device__ __forceinline__ void store_part(T* out, bool aligned, int i, int n, c
   }
 }
 
-// The lanes that work on one stretch: 1, 8 or all 32 of a warp.
+// The lanes that work on one stretch: a power of two of them.
 struct Team {
   int width, rank;
   unsigned mask;  // of its lanes

@@ -11,9 +11,12 @@ void log_mean_exp_rows(const LogMeanExp<T>& job, Workspace& memory, cudaStream_t
 template <class T>
 void log_mean_exp_columns(const LogMeanExp<T>& job, Workspace& memory, cudaStream_t stream);
 
-// The lanes that share a stretch of at most a chunk: few enough that most of them have work.
-constexpr int ONE_LANE = 16, EIGHT_LANES = 128;  // elements up to which
-inline int width_for(std::size_t n) { return n <= ONE_LANE ? 1 : n <= EIGHT_LANES ? 8 : 32; }
+// The lanes that share a stretch of at most a chunk: as few as read it in one batch of floats.
+DUALWALK_FN int width_for(std::size_t n) {
+  int width = 1;
+  while (width < 32 && n > static_cast<std::size_t>(BATCH<float> * width)) width *= 2;
+  return width;
+}
 
 template <class T, bool WEIGHTED>
 __device__ __forceinline__ ExpSum sum_stretch(const Team& team, const T* f, const T* weights, int n) {

@@ -27,11 +27,12 @@ __device__ std::size_t first_from(const std::int64_t* offsets, std::size_t count
   return low;
 }
 
-// The lane of the n-th bit that is set, or -1.
-__device__ __forceinline__ int lane_of_bit(unsigned bits, int n) {
+__device__ __forceinline__ unsigned without_lowest(unsigned bits, int n) {
   for (int i = 0; i < n; ++i) bits &= bits - 1;
-  return __ffs(static_cast<int>(bits)) - 1;
+  return bits;
 }
+// The lane of the lowest bit that is set, or -1.
+__device__ __forceinline__ int lowest(unsigned bits) { return __ffs(static_cast<int>(bits)) - 1; }
 
 // A segment as a lane knows it. What would reach outside of f has no length.
 struct Segment {
@@ -68,7 +69,7 @@ __device__ void each_of_task(const std::int64_t* offsets, std::size_t count, std
     const std::int64_t run = segment.run_from(begin), at = run * static_cast<std::int64_t>(RUN);
     unsigned waiting = __ballot_sync(ALL_LANES, segment.is_long() && segment.begin + at < end && at < segment.length);
     while (waiting) {
-      const int owner = lane_of_bit(waiting, 0);
+      const int owner = lowest(waiting);
       waiting &= waiting - 1;
       what(Segment(__shfl_sync(ALL_LANES, segment.begin, owner), __shfl_sync(ALL_LANES, segment.length, owner)),
            __shfl_sync(ALL_LANES, run, owner));
@@ -89,7 +90,7 @@ __device__ void whole_segment(const LogMeanExpSegments<T>& job, const Team& team
 template <class T, bool WEIGHTED>
 __global__ void __launch_bounds__(THREADS, 2) sum_segments(LogMeanExpSegments<T> job, ExpSum* states) {
   if (!offsets_reach_from_end_to_end(job)) return;
-  const Team warp(32), eight(8), one(1);
+  const Team warp(32);
   const std::size_t tasks = (job.n + TASK - 1) / TASK;
   for (std::size_t task = first_warp(); task < tasks; task += all_warps())
     each_of_task(
@@ -97,21 +98,17 @@ __global__ void __launch_bounds__(THREADS, 2) sum_segments(LogMeanExpSegments<T>
         [&](std::size_t k, const Segment& segment, bool begins) {
           if (begins && segment.length == 0) job.value[k] = static_cast<T>(NAN);
           const int n = begins && !segment.is_long() ? static_cast<int>(segment.length) : 0;
-          if (__any_sync(ALL_LANES, n > 0 && n <= ONE_LANE))
-            whole_segment<T, WEIGHTED>(job, one, k, segment.begin, n <= ONE_LANE ? n : 0);
-          for (unsigned waiting = __ballot_sync(ALL_LANES, n > ONE_LANE && n <= EIGHT_LANES); waiting;) {
-            const int owner = lane_of_bit(waiting, (threadIdx.x & 31) / 8), from = max(owner, 0);
-            const std::size_t own = __shfl_sync(ALL_LANES, k, from);
-            const std::int64_t begin = __shfl_sync(ALL_LANES, segment.begin, from);
-            const int length = __shfl_sync(ALL_LANES, n, from);
-            whole_segment<T, WEIGHTED>(job, eight, own, begin, owner < 0 ? 0 : length);
-            for (int i = 0; i < 4; ++i) waiting &= waiting - 1;
-          }
-          for (unsigned waiting = __ballot_sync(ALL_LANES, n > EIGHT_LANES); waiting; waiting &= waiting - 1) {
-            const int owner = lane_of_bit(waiting, 0);
-            const std::size_t own = __shfl_sync(ALL_LANES, k, owner);
-            const std::int64_t begin = __shfl_sync(ALL_LANES, segment.begin, owner);
-            whole_segment<T, WEIGHTED>(job, warp, own, begin, __shfl_sync(ALL_LANES, n, owner));
+          const int own_width = n > 0 ? width_for(n) : 0;
+          for (int width = 1; width <= 32; width *= 2) {  // so many at once as have lanes
+            const Team team(width);
+            const int lane = static_cast<int>(threadIdx.x & 31), at_once = 32 / width;
+            for (unsigned waiting = __ballot_sync(ALL_LANES, own_width == width); waiting; waiting = without_lowest(waiting, at_once)) {
+              const int owner = width == 1 ? (waiting >> lane & 1 ? lane : -1) : lowest(without_lowest(waiting, lane / width));
+              const std::size_t number = __shfl_sync(ALL_LANES, k, max(owner, 0));
+              const std::int64_t from = __shfl_sync(ALL_LANES, segment.begin, max(owner, 0));
+              const int length = __shfl_sync(ALL_LANES, n, max(owner, 0));
+              whole_segment<T, WEIGHTED>(job, team, number, from, owner < 0 ? 0 : length);
+            }
           }
         },
         [&](const Segment& segment, std::int64_t run) {
@@ -131,7 +128,7 @@ __global__ void __launch_bounds__(THREADS, 2) finish_segments(LogMeanExpSegments
     const Segment mine = first + lane < job.count ? Segment(job.offsets, first + lane, job.n) : Segment(0, 0);
     unsigned waiting = __ballot_sync(ALL_LANES, mine.is_long());  // the same in every warp
     for (std::size_t turn = 0; waiting; ++turn, waiting &= waiting - 1) {
-      const int owner = lane_of_bit(waiting, 0);
+      const int owner = lowest(waiting);
       const Segment segment(__shfl_sync(ALL_LANES, mine.begin, owner), __shfl_sync(ALL_LANES, mine.length, owner));
       ExpSum* const own = states + segment.slot();
       const std::size_t runs = segment.runs(), groups = (runs + GROUP - 1) / GROUP;
