@@ -70,16 +70,27 @@ def factor_analysis(z: Floats, sample: Floats | None, n_factors: int, start: tup
     unique = np.clip(1.0 - (loading**2).sum(1), _LEAST_NOISE, None)
     for _ in range(_EM_STEPS):
         scaled = loading / unique[:, None]
-        posterior = np.linalg.inv(identity + loading.T @ scaled)
+        posterior = _inverse(identity + loading.T @ scaled)
         back = scaled @ posterior
         cross = sample @ back if sample is not None else z.T @ (z @ back) / len(z)
-        loading = np.linalg.solve(posterior + back.T @ cross, cross.T).T
+        loading = _solution(posterior + back.T @ cross, cross.T).T
         fresh = np.clip(1.0 - (loading * cross).sum(1), _LEAST_NOISE, None)
         step = float(np.abs(fresh - unique).max())
         unique = fresh
         if step < 1e-3:
             break
     return loading, unique
+
+
+def _inverse(matrix: Floats) -> Floats:
+    """Of a few factors' matrix. One on a device goes to the host and back, which takes less time than cuSOLVER on so small a one."""
+    inverse: Floats = _device.beside(np.linalg.inv(_device.to_host(matrix)), matrix)
+    return inverse
+
+
+def _solution(matrix: Floats, right: Floats) -> Floats:
+    """np.linalg.solve of a few factors' matrix (q, q) and many right sides (q, d)."""
+    return _inverse(matrix) @ right if _device.is_on_device(matrix) else np.linalg.solve(matrix, right)
 
 
 @dataclass(frozen=True)
