@@ -17,7 +17,20 @@ INF = np.inf
 # in units in the last place of the larger of |result| and the smaller of 1 and mean |exp f - 1|, as log_mean_exp states
 UNITS = {np.float32: 2, np.float64: 4}
 WEIGHTED_UNITS = {np.float32: 2, np.float64: 16}
-SHAPES = [(1, 1, 1), (2, 3, 1), (5, 16, 1), (3, 17, 1), (70, 4, 1), (9, 33, 1), (3, 65, 1), (2, 128, 1), (3, 130, 1), (2, 300, 1), (2, 2048, 1), (2, 2051, 1)]
+SHAPES = [
+    (1, 1, 1),
+    (2, 3, 1),
+    (5, 16, 1),
+    (3, 17, 1),
+    (70, 4, 1),
+    (9, 33, 1),
+    (3, 65, 1),
+    (2, 128, 1),
+    (3, 130, 1),
+    (2, 300, 1),
+    (2, 2048, 1),
+    (2, 2051, 1),
+]
 SHAPES += [(1, 9000, 1), (1, 16384, 1), (1, 16385, 1), (2, 20_000, 1), (1, 70_001, 1)]
 SHAPES += [(1, 1, 2), (2, 5, 3), (1, 33, 40), (1, 1000, 3), (3, 70, 7), (1, 2500, 2)]
 one_device = settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
