@@ -162,6 +162,7 @@ def test_without_a_gpu_the_command_says_why(monkeypatch: pytest.MonkeyPatch, cap
     assert main(["--quick"]) == 2
     assert "no CUDA driver is installed" in capsys.readouterr().err
     assert main(["--list"]) == 0
-    cases = [some_case(), some_case(size="4 numbers", quick=True)]
+    cases = [some_case(goals={}), some_case(size="4 numbers", quick=True)]
+    assert chosen(cases, "", False) == cases[::-1]
     assert chosen(cases, "", True) == cases[1:]
     assert chosen(cases, "3 Numbers, absent", False) == cases[:1]
