@@ -29,6 +29,7 @@ void permute_job(const py::object& x, const py::object& block, std::uint32_t ope
   for (const std::uintptr_t part : {reinterpret_cast<std::uintptr_t>(job.x), static_cast<std::uintptr_t>(job.row_stride),
                                     static_cast<std::uintptr_t>(job.outer_stride), static_cast<std::uintptr_t>(job.inner_stride)})
     expect(part % item == 0, "x must be aligned to its items (pass a copy of it)");
+  expect(reinterpret_cast<std::uintptr_t>(to.raw()) % item == 0, "out must be aligned to its items");
   job.n_inner = static_cast<std::size_t>(n_inner);
   job.block = Array(block, "block").read<std::int32_t>(n_columns);
   job.out = static_cast<char*>(to.write_raw());

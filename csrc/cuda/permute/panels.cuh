@@ -6,7 +6,8 @@
 
 namespace dualwalk::cuda {
 
-constexpr std::size_t SECTOR = 32;  // bytes that memory moves together
+constexpr std::size_t SECTOR = 32;            // bytes that memory moves together
+constexpr std::size_t RESERVED_BYTES = 1024;  // of shared memory, that the system keeps of every block's
 
 struct Panels {
   unsigned width_bits;      // 2^width_bits columns each
@@ -34,12 +35,6 @@ inline unsigned widest_bits(const Permutation& job) {
 // Whether narrower panels would read and write less than memory moves.
 inline bool fills_sectors(const Permutation& job, unsigned width_bits) {
   return job.item_size << width_bits >= SECTOR || width_bits == widest_bits(job);
-}
-
-// A grid over all panels, its blocks sharing the `n_units` of a panel's work in n_parts parts; loops take what a grid cannot hold.
-inline dim3 grid_of(std::size_t n_panels, std::size_t n_parts) {
-  constexpr std::size_t most = 0x7FFFFFFF;
-  return dim3(static_cast<unsigned>(n_panels < most ? n_panels : most), static_cast<unsigned>(n_parts));
 }
 
 // In how many parts a panel's units are divided: one, unless there are few panels; never less than a turn of its warps each.

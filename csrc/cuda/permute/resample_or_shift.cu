@@ -10,13 +10,13 @@ constexpr unsigned WARPS = 8;
 constexpr std::size_t PIECE = 64;  // rows
 
 template <class Item, bool STAGED>
-__global__ void __launch_bounds__(WARP* WARPS) rearrange_kernel(Permutation job, Panels panels, std::size_t units_a_block) {
+__global__ void __launch_bounds__(WARP * WARPS, 4) rearrange_kernel(Permutation job, Panels panels, std::size_t units_a_block) {
   const unsigned lane = threadIdx.x % WARP, groups = WARP >> panels.width_bits, group = lane >> panels.width_bits;
   const std::size_t n_panels = panels.count(job), pieces = (job.n_rows + PIECE - 1) / PIECE;
-  const std::size_t begin = blockIdx.y * units_a_block, all = pieces * job.n_copies;
+  const std::size_t begin = blockIdx.x * units_a_block, all = pieces * job.n_copies;
   const std::size_t end = begin + units_a_block < all ? begin + units_a_block : all;
   const auto n_rows = static_cast<std::uint32_t>(job.n_rows);
-  for (std::size_t panel = blockIdx.x; panel < n_panels; panel += gridDim.x) {
+  for (std::size_t panel = blockIdx.y; panel < n_panels; panel += gridDim.y) {
     const std::size_t column = (panel << panels.width_bits) + (lane & (panels.width() - 1));
     const bool inside = column < job.n_columns;
     const Column<Item, STAGED> x(job, panels, column);
@@ -48,19 +48,24 @@ __global__ void __launch_bounds__(WARP* WARPS) rearrange_kernel(Permutation job,
         Item* const to = result_at<Item>(job, copy, row, column);
 #pragma unroll
         for (unsigned k = 0; k < 4; ++k)
-          if (row + k < n_rows) __stcs(to + k * job.n_columns, item[k]);
+          if (row + k < n_rows) to[k * job.n_columns] = item[k];
       }
     }
     if (STAGED) __syncthreads();
   }
 }
 
-// The widest panels of which two fit a multiprocessor, so that one comes while the other goes; else one; else none.
+// The widest panels of which two fit a multiprocessor, so that one comes while the other goes; else one. What fits neither is read
+// where it lies, by narrow panels: the parts of a panel run together, and what is read again is still in the cache.
 Panels panels_for(const Permutation& job, const Device& device) {
+  unsigned bits = widest_bits(job);
   for (std::size_t blocks = 2; blocks > 0; --blocks)
-    for (unsigned bits = widest_bits(job) + 1; bits-- > 0 && fills_sectors(job, bits);)
-      if (blocks * (staged_bytes(job, bits) + 1024) <= device.shared_block + 1024) return {bits, true, WARPS, staged_bytes(job, bits), 0};
-  return {widest_bits(job), false, WARPS, 0, 0};
+    for (bits = widest_bits(job);; --bits) {
+      const std::size_t bytes = staged_bytes(job, bits);
+      if (bytes <= device.shared_block && blocks * (bytes + RESERVED_BYTES) <= device.shared_multiprocessor) return {bits, true, WARPS, bytes, 0};
+      if (bits == 0 || !fills_sectors(job, bits - 1)) break;
+    }
+  return {bits, false, WARPS, 0, 0};
 }
 
 }  // namespace
@@ -68,9 +73,10 @@ Panels panels_for(const Permutation& job, const Device& device) {
 void resample_or_shift(const Permutation& job, const Device& device, cudaStream_t stream) {
   const Panels panels = panels_for(job, device);
   const std::size_t n_panels = panels.count(job), units = (job.n_rows + PIECE - 1) / PIECE * job.n_copies;
-  const std::size_t parts = parts_of(n_panels, units, panels, device);
-  std::size_t each = (units + parts - 1) / parts;
-  const Shape shape{grid_of(n_panels, (units + each - 1) / each), WARP * WARPS, panels.shared_bytes()};
+  const std::size_t parts = panels.staged ? parts_of(n_panels, units, panels, device) : units / WARPS;
+  const std::size_t each = parts > 1 ? (units + parts - 1) / parts : units;
+  const dim3 grid(static_cast<unsigned>((units + each - 1) / each), static_cast<unsigned>(n_panels < 65535 ? n_panels : 65535));
+  const Shape shape{grid, WARP * WARPS, panels.shared_bytes()};
   with_item(job, [&](auto item) {
     using Item = decltype(item);
     launch(JOB, panels.staged ? rearrange_kernel<Item, true> : rearrange_kernel<Item, false>, shape, stream, job, panels, each);

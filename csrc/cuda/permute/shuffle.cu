@@ -1,12 +1,12 @@
-// The shuffle of columns whose chains fit shared memory. A warp takes 32 neighbouring columns of a copy, a lane each: it draws
-// all partners, follows the chains of row numbers, then writes the rows of the result, whose items it picks from the panel of x
-// that all warps of the block share.
+// The shuffle of columns whose chains fit shared memory. A warp takes 32 neighbouring columns of a copy, a lane each: it follows
+// their chains of row numbers, drawing ahead, then writes the rows of the result, whose items it picks from the panel of x that all
+// warps of the block share. Where a column has too many rows for that, panels are narrower, and in the end x is read where it lies.
 //
-// What 64 copies of 512 x 16384 float32 should take on an H200 (132 multiprocessors at about 1.75 GHz): 127,000 rows of 32
-// columns a multiprocessor. The panel is 64 KiB and a warp's chains are 32 KiB, so five warps run. A row of a warp costs about 28
-// issue slots (draws 13, chain 9, result 6): 127,000 * 28 / 4 schedulers = 0.9 M cycles, 0.5 ms. Alone a warp would take some 48
-// cycles a row (draws 14, half of a turn of the chain 27, result 7), a fifth of which is 1.2 M cycles, 0.7 ms. To write 2.1 GB at
-// 4 TB/s takes 0.54 ms.
+// What 64 copies of 512 x 16384 float32 should take on an H200 (132 multiprocessors at 1.75 GHz or more): 127,000 rows of 32 columns
+// a multiprocessor. The panel is 64 KiB and the chains of a warp are 32 KiB, so five warps run. By the compiled code a row of a warp
+// takes 26 issue slots of drawing and following and 8 of writing: 127,000 * 34 / 4 schedulers = 1.1 M cycles, 0.6 ms. By latency a
+// warp takes some 28 cycles a row (half of two loads, two selections and the stores behind them), then 12 to write one; a fifth of
+// that is 1.0 M cycles. Writing 2.1 GB at 4 TB/s takes 0.54 ms.
 #include "permute/chains.cuh"
 #include "permute/panels.cuh"
 
@@ -14,7 +14,8 @@ namespace dualwalk::cuda {
 namespace {
 
 constexpr unsigned MOST_WARPS = 8;
-constexpr std::size_t WARPS_WANTED = 3;  // of a multiprocessor: fewer leave it idle while their chains wait
+constexpr std::size_t WARPS_WANTED = 2;  // of a multiprocessor: one alone leaves it idle while its chains wait
+constexpr std::size_t MOST_BLOCKS = 0x7FFFFFFF;  // along x; a loop takes the rest
 
 // Pairs of rows of the result, every groups()-th of a column: all are read before the first is written.
 template <unsigned PAIRS, class Item, bool STAGED>
@@ -29,8 +30,8 @@ __device__ __forceinline__ void write_pairs(const ushort2* sources, const Column
   }
 #pragma unroll
   for (unsigned i = 0; i < PAIRS; ++i, to += to_pair) {
-    __stcs(to, first[i]);
-    __stcs(to + to_row, second[i]);
+    *to = first[i];
+    to[to_row] = second[i];
   }
 }
 
@@ -38,7 +39,7 @@ __device__ __forceinline__ void write_pairs(const ushort2* sources, const Column
 template <class Item, bool STAGED>
 __device__ __forceinline__ void write_rows(const Permutation& job, const Chains& chains, const Column<Item, STAGED>& x, std::size_t copy,
                                            std::size_t column) {
-  constexpr unsigned PAIRS = 4;
+  constexpr unsigned PAIRS = sizeof(Item) <= 8 ? 8 : 4;
   const unsigned n_rows = static_cast<unsigned>(job.n_rows), step = 2 * chains.groups();  // WARP pairs of all columns
   const std::size_t to_pair = step * job.n_columns;
   unsigned row = 2 * chains.group();
@@ -47,11 +48,11 @@ __device__ __forceinline__ void write_rows(const Permutation& job, const Chains&
   for (; row + (PAIRS - 1) * step + 1 < n_rows; row += PAIRS * step, sources += PAIRS * WARP, to += PAIRS * to_pair)
     write_pairs<PAIRS>(sources, x, to, job.n_columns, to_pair);
   for (; row + 1 < n_rows; row += step, sources += WARP, to += to_pair) write_pairs<1>(sources, x, to, job.n_columns, to_pair);
-  if (row < n_rows) __stcs(to, x[sources->x]);
+  if (row < n_rows) *to = x[sources->x];
 }
 
 template <class Item, bool STAGED>
-__global__ void __launch_bounds__(WARP* MOST_WARPS, 2) shuffle_kernel(Permutation job, Panels panels, std::size_t copies_a_block) {
+__global__ void __launch_bounds__(WARP * MOST_WARPS, 2) shuffle_kernel(Permutation job, Panels panels, std::size_t copies_a_block) {
   const unsigned warp = threadIdx.x / WARP;
   const Chains chains(reinterpret_cast<ushort2*>(shared<unsigned char>(panels.staged_bytes + warp * panels.store_bytes)),
                       static_cast<unsigned>(panels.width()), static_cast<unsigned>(job.n_rows));
@@ -94,8 +95,8 @@ Panels panels_for(const Permutation& job, const Device& device) {
   Panels panels{0, false, 1, 0, Chains::bytes(job.n_rows, 1)};
   const auto fits = [&](unsigned bits, bool staged) {
     const std::size_t x = staged ? staged_bytes(job, bits) : 0, store = Chains::bytes(job.n_rows, std::size_t{1} << bits);
-    if (blocks * (x + copies * store) > device.shared_multiprocessor - blocks * 1024 || x + copies * store > device.shared_block)
-      return false;
+    if (Chains::places(job.n_rows, std::size_t{1} << bits) > Chains::MOST_PLACES || x + copies * store > device.shared_block) return false;
+    if (blocks * (x + copies * store + RESERVED_BYTES) > device.shared_multiprocessor) return false;
     panels = {bits, staged, 1, x, store};
     return true;
   };
@@ -115,7 +116,8 @@ void shuffle(const Permutation& job, const Device& device, cudaStream_t stream) 
   const std::size_t n_panels = panels.count(job), parts = parts_of(n_panels, job.n_copies, panels, device);
   std::size_t copies = (job.n_copies + parts - 1) / parts;
   copies = (copies + panels.n_warps - 1) / panels.n_warps * panels.n_warps;
-  const Shape shape{grid_of(n_panels, (job.n_copies + copies - 1) / copies), WARP * panels.n_warps, panels.shared_bytes()};
+  const dim3 grid(static_cast<unsigned>(n_panels < MOST_BLOCKS ? n_panels : MOST_BLOCKS), static_cast<unsigned>((job.n_copies + copies - 1) / copies));
+  const Shape shape{grid, WARP * panels.n_warps, panels.shared_bytes()};
   with_item(job, [&](auto item) {
     using Item = decltype(item);
     launch(JOB, panels.staged ? shuffle_kernel<Item, true> : shuffle_kernel<Item, false>, shape, stream, job, panels, copies);

@@ -31,7 +31,7 @@ __device__ Stream stream_of_list(const Permutation& job, const Lists& lists, std
 
 // A warp deals a chunk of a list: counts its rows a bucket, or writes them where they belong, in their order.
 template <bool WRITE>
-__global__ void __launch_bounds__(WARP* DEAL_WARPS) deal_kernel(Permutation job, Lists lists) {
+__global__ void __launch_bounds__(WARP * DEAL_WARPS) deal_kernel(Permutation job, Lists lists) {
   const unsigned lane = threadIdx.x % WARP, warp = threadIdx.x / WARP, lower = (1u << lane) - 1;
   const std::size_t task = std::size_t{blockIdx.x} * DEAL_WARPS + warp, list = task / lists.n_chunks;
   if (list >= lists.count) return;
@@ -98,6 +98,7 @@ __global__ void __launch_bounds__(WARP) buckets_kernel(Permutation job, Lists li
   const unsigned bucket = blockIdx.x % lists.n_buckets, lane = threadIdx.x;
   const std::uint32_t* const starts = lists.starts + list * (lists.n_buckets + 1) + bucket;
   const std::uint32_t start = starts[0], size = starts[1] - start;
+  if (size == 0) return;
   const std::uint32_t* const dealt = lists.dealt + list * job.n_rows + start;
   std::uint32_t* const source = lists.source + list * job.n_rows + start;
   const Stream stream = stream_of_list(job, lists, list);
@@ -130,7 +131,7 @@ __global__ void __launch_bounds__(WARP) buckets_kernel(Permutation job, Lists li
 
 // Picks the items. Lists are read along their rows and written along the rows of the result, through a tile of row numbers.
 template <class Item>
-__global__ void __launch_bounds__(WARP* TILE_WARPS) pick_kernel(Permutation job, Lists lists, Panels panels) {
+__global__ void __launch_bounds__(WARP * TILE_WARPS) pick_kernel(Permutation job, Lists lists, Panels panels) {
   const unsigned lane = threadIdx.x % WARP, warp = threadIdx.x / WARP;
   const std::size_t first = std::size_t{blockIdx.y} * TILE, own = lists.first + first + lane;
   const bool inside = first + lane < lists.count;
@@ -142,7 +143,7 @@ __global__ void __launch_bounds__(WARP* TILE_WARPS) pick_kernel(Permutation job,
       if (row + lane < job.n_rows) tile[k * (TILE + 1) + lane] = lists.source[(first + k) * job.n_rows + row + lane];
     __syncthreads();
     for (unsigned k = warp; k < TILE && row + k < job.n_rows; k += TILE_WARPS)
-      if (inside) __stcs(result_at<Item>(job, copy, row + k, column), x[tile[lane * (TILE + 1) + k]]);
+      if (inside) *result_at<Item>(job, copy, row + k, column) = x[tile[lane * (TILE + 1) + k]];
     __syncthreads();
   }
 }
