@@ -26,7 +26,8 @@ def setup(shape: tuple[int, int], n_copies: int | None, block: int) -> Any:
 
 def ours(method: str) -> Any:
     def prepare(inputs: dict[str, Any]) -> Call:
-        return lambda: dw.permute_marginals(**inputs, method=method, seed=SEED)
+        x, blocks, n_copies = inputs["x"], inputs["blocks"], inputs["n_copies"]
+        return lambda: dw.permute_marginals(x, n_copies=n_copies, blocks=blocks, method=method, seed=SEED)
 
     return prepare
 

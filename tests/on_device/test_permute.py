@@ -113,6 +113,8 @@ def test_panels_of_any_width(device: Device, method: str, shared: int, n_copies:
 def test_rows_that_do_not_fit_beside_their_chains(device: Device, n_rows: int) -> None:
     for method in METHODS:
         check(device, some((n_rows, 9)), np.arange(9), method, 2)
+    if n_rows == 1700:  # bytes alone: 32 columns a warp, and x read where it lies
+        check(device, some((n_rows, 33), "u1"), np.arange(33), "shuffle", 1, layout="F")
 
 
 @pytest.mark.parametrize("longest", [1, 2, 7, 64, 400])

@@ -15,9 +15,9 @@ class Chains {
   static std::size_t places(std::size_t n_rows, std::size_t width) { return (n_rows + 3) / 4 * 4 * width; }
   static std::size_t bytes(std::size_t n_rows, std::size_t width) { return places(n_rows, width) * sizeof(unsigned short); }
 
-  // `width` columns, a power of two up to 32; this lane has the column lane % width, and with width < 32 shares it with others.
+  // For `width` columns, a power of two up to 32; this lane has column lane % width, which it may share with others.
   __device__ Chains(ushort2* store, unsigned width, unsigned n_rows)
-      : n_rows_(n_rows), width_(width), group_(threadIdx.x % 32 / width), groups_(32 / width), pairs_(store + threadIdx.x % width) {}
+      : n_rows_(n_rows), width_(width), group_(threadIdx.x % WARP / width), groups_(WARP / width), pairs_(store + (threadIdx.x & (width - 1))) {}
 
   __device__ unsigned group() const { return group_; }  // which of the lanes that share a column
   __device__ unsigned groups() const { return groups_; }
@@ -53,7 +53,8 @@ class Chains {
     if (row < n_rows_) take(row, next & 0xFFFF, own);
   }
 
-  // Both at once where every lane has a column of its own: the next partners are drawn while the chain waits for memory.
+  // draw and follow at once, where every lane has a column of its own: partners stay in registers, and the next eight are drawn
+  // while the chain waits for memory.
   __device__ void draw_and_follow(const Stream& stream) const {
     constexpr unsigned N = 2, ROWS = 4 * N;
     Draws<N> partner = draw_rows<N>(stream, 0, 4, 1, 1);

@@ -15,7 +15,7 @@ namespace {
 
 constexpr unsigned MOST_WARPS = 8;
 constexpr std::size_t WARPS_WANTED = 2;  // of a multiprocessor: one alone leaves it idle while its chains wait
-constexpr std::size_t MOST_BLOCKS = 0x7FFFFFFF;  // along x; a loop takes the rest
+constexpr std::size_t MOST_BLOCKS = 0x7FFFFFFF;  // along x; a loop takes what is left
 
 // Pairs of rows of the result, every groups()-th of a column: all are read before the first is written.
 template <unsigned PAIRS, class Item, bool STAGED>
@@ -59,7 +59,7 @@ __global__ void __launch_bounds__(WARP * MOST_WARPS, 2) shuffle_kernel(Permutati
   const std::size_t begin = blockIdx.y * copies_a_block, n_panels = panels.count(job);
   const std::size_t end = begin + copies_a_block < job.n_copies ? begin + copies_a_block : job.n_copies;
   for (std::size_t panel = blockIdx.x; panel < n_panels; panel += gridDim.x) {
-    const std::size_t column = (panel << panels.width_bits) + threadIdx.x % panels.width();
+    const std::size_t column = (panel << panels.width_bits) + (threadIdx.x & (panels.width() - 1));
     const bool inside = column < job.n_columns;
     const Column<Item, STAGED> x(job, panels, column);
     if (STAGED && inside) x.stage(threadIdx.x >> panels.width_bits, blockDim.x >> panels.width_bits, job.n_rows);
@@ -90,7 +90,7 @@ __global__ void __launch_bounds__(WARP * MOST_WARPS, 2) shuffle_kernel(Permutati
 
 // The widest panels of which enough chains run at once, in shared memory where x fits beside them.
 Panels panels_for(const Permutation& job, const Device& device) {
-  const std::size_t copies = job.n_copies < WARPS_WANTED ? job.n_copies : WARPS_WANTED;  // one block works on
+  const std::size_t copies = job.n_copies < WARPS_WANTED ? job.n_copies : WARPS_WANTED;  // that a block can work on at once
   const std::size_t blocks = (WARPS_WANTED + copies - 1) / copies;
   Panels panels{0, false, 1, 0, Chains::bytes(job.n_rows, 1)};
   const auto fits = [&](unsigned bits, bool staged) {
