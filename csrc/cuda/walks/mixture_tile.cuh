@@ -37,6 +37,8 @@ template <class T, unsigned SIZE_, unsigned ROWS_, unsigned COLUMNS_>
 struct TileForm {
   static constexpr unsigned SIZE = SIZE_, ROWS = ROWS_, COLUMNS = COLUMNS_, STEP = SIZE + 16 / sizeof(T);
   static constexpr unsigned MOST_THREADS = 384, FEWEST_THREADS = 64;
+  // Features of a product whose loads are under way together: few threads have to wait seldom.
+  static constexpr int AHEAD = SIZE > 8 ? 4 : 16;
   // Sums over features go by so many parts in every tile: a walk has the same bits in any batch.
   static constexpr unsigned PARTS = 16;
 
@@ -86,7 +88,7 @@ __device__ __forceinline__ void product(const T* in, const T* matrix, std::size_
 #pragma unroll
     for (unsigned q = 0; q < COLUMNS; ++q) at[q] = matrix + (first + q * groups < n ? first + q * groups : n - 1);
     const T* rows_at = in + row;
-#pragma unroll 4
+#pragma unroll Form::AHEAD
     for (std::size_t j = 0; j < n; ++j) {
       T rows[ROWS];
       load_rows(rows_at, rows);
