@@ -88,7 +88,7 @@ def _inverse(matrix: Floats) -> Floats:
     return inverse
 
 
-def _solution(matrix: Floats, right: Floats) -> Floats:
+def _solution(matrix: Floats, right: Floats) -> NDArray:
     """np.linalg.solve of a few factors' matrix (q, q) and many right sides (q, d)."""
     return _inverse(matrix) @ right if _device.is_on_device(matrix) else np.linalg.solve(matrix, right)
 
