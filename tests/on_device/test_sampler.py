@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dualwalk import _device
+from dualwalk import _device, _surroundings
+from dualwalk._ladder import criterion, marginals, neighborhoods, rung
 from dualwalk._ladder.marginals import SMOOTHINGS, Marginals, observed_levels
 from dualwalk._ladder.rung import Rung, Shared, Walker
+from dualwalk._sampler import novelty
 from dualwalk.backends import cuda, reference
 from dualwalk.sampler import DualSampler
 from on_device.kit import Device
@@ -88,6 +90,38 @@ def test_the_cpus_choice_and_rows(device: Device, case: str) -> None:
     new = host.sample(20, min_novelty=0.4)
     np.testing.assert_allclose(device.get(there.sample(20, min_novelty=0.4)), new, atol=TOLERANCE)
     assert there.n_rejected_ == host.n_rejected_
+
+
+def test_in_small_blocks(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    X = device.put(series(30))
+    whole = DualSampler(random_state=0).fit(X)
+    made, info = whole.sample(40, return_info=True)
+    for module, name, size in (
+        (criterion, "ROWS_ON_DEVICE", 7),
+        (criterion, "NUMBERS_ON_DEVICE", 0),
+        (rung, "ROWS_ON_DEVICE", 7),
+        (marginals, "NUMBERS_ON_DEVICE", 100),
+        (_surroundings, "BLOCK_ON_DEVICE", 7),
+        (neighborhoods, "BLOCK", 100),
+        (novelty, "BLOCK", 100),
+    ):
+        monkeypatch.setattr(module, name, size)
+    parts = DualSampler(random_state=0).fit(X)
+    assert [str(tried) for tried in parts.criteria_] == [str(tried) for tried in whole.criteria_]
+    again, told = parts.sample(40, return_info=True)
+    np.testing.assert_allclose(device.get(again), device.get(made), atol=TOLERANCE)
+    np.testing.assert_allclose(device.get(told.f), device.get(info.f), atol=1e-6)
+
+
+@pytest.mark.parametrize("at_once", [4000, 1000])
+def test_many_rows(device: Device, at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One fold of a part of the rows; of more than `at_once`, neighbours only of the rows that walks start from."""
+    monkeypatch.setattr(neighborhoods, "ALL_AT_ONCE", at_once)
+    X = np.random.default_rng(4).standard_normal((1600, 2)).cumsum(axis=1)
+    groups = np.arange(1600) // 2 if at_once == 4000 else None
+    host, there = (DualSampler(random_state=0).fit(rows, groups=groups) for rows in (X, device.put(X)))
+    assert str(there.choice_) == str(host.choice_)
+    np.testing.assert_allclose(device.get(there.sample(9)), host.sample(9), atol=TOLERANCE)
 
 
 @pytest.mark.parametrize("walk", ["local", "mixture", "gradient", "renoised", "langevin"])
@@ -209,7 +243,7 @@ def test_what_crosses_between_the_memories_is_small(device: Device, monkeypatch:
             there = DualSampler(random_state=0).fit(X)
             there.sample(64, min_novelty=0.1)
         crossed[n_features] = len(sizes)
-        assert max(sizes) <= 1024  # a table of scores, or noise for the ranks of a pool of rows
+        assert max(sizes) <= 1024  # which rows are in which fold
     assert crossed[60] <= 1.2 * crossed[30]
 
 

@@ -24,6 +24,7 @@ ENERGY_WEIGHT, ENERGY_CAP = 0.27, 3.4
 SMALL_DATA, LARGE_DATA = 1e5, 2e5  # fewer numbers than this: two partitions into folds; more: three folds of one
 MANY_ROWS, N_HELD = 1500, 400  # more rows than this: one fold, so many rows of it held out
 ROWS_AT_A_TIME, ROWS_ON_DEVICE = 256, 2048  # compared with all others
+NUMBERS_ON_DEVICE = 2**27  # distances of all folds together, there
 
 
 @dataclass(frozen=True)
@@ -159,25 +160,20 @@ class Criterion:
         fit = self._rows[fitted]
         logs = np.empty_like(rows, shape=(len(rows), len(ranks)))
         for part in _blocks(rows):
-            ordered = np.partition(squared_distances(rows[part], fit), sorted(set(ranks)), axis=1)
-            nearest = np.stack([ordered[:, rank] for rank in ranks], axis=1)
-            logs[part] = np.log(np.sqrt(nearest) + self._floor)
+            logs[part] = self._logs(squared_distances(rows[part], fit), ranks)
+        return logs
+
+    def _logs(self, squares: Float, ranks: Sequence[int]) -> Float:
+        """Logs of the distances of these ranks, by row, from squared distances."""
+        ordered = np.partition(squares, sorted(set(ranks)), axis=1)
+        logs: Float = np.log(np.sqrt(np.stack([ordered[:, rank] for rank in ranks], axis=1)) + self._floor)
         return logs
 
     def __call__(self, generated: Sequence[Float]) -> Score:
         """`generated`: for every fold, rows made from its fit rows alone."""
-        features: list[Float] = []
-        covered: list[Any] = []
         # About twice as many vectors as rows in all: the energy distance needs no more.
         share = max(1, 2 * len(self._rows) // len(self.folds))
-        for (fit, held), made in zip(self._places, generated, strict=True):
-            if len(made) == 0:
-                covered.append(0.0)
-                continue
-            scaled = (made - self._center) / self._scale
-            features.append(self._features(scaled[:share], fit))
-            nearest = squared_distances(self._rows[held], scaled).min(axis=1)
-            covered.append((np.sqrt(nearest) < self._radius[held]).mean())
+        features, covered = (self._together if self._can_go_together(generated) else self._one_by_one)(generated, share)
         if not features:
             return Score(np.inf, np.inf, 0.0, 0.0)
         seen = np.concatenate(features)
@@ -189,6 +185,48 @@ class Criterion:
         authenticity = float(np.exp(nearness - self._reference_nearness))
         criterion = ENERGY_WEIGHT * np.sqrt(min(energy, ENERGY_CAP)) + (1 - coverage) / 2 + abs(authenticity - 1) / 2
         return Score(float(criterion), energy, coverage, authenticity)
+
+    def _one_by_one(self, generated: Sequence[Float], share: int) -> tuple[list[Float], list[Any]]:
+        """Features of the first `share` rows of every fold, and what part of its held-out rows is covered."""
+        features: list[Float] = []
+        covered: list[Any] = []
+        for (fit, held), made in zip(self._places, generated, strict=True):
+            if len(made) == 0:
+                covered.append(0.0)
+                continue
+            scaled = (made - self._center) / self._scale
+            features.append(self._features(scaled[:share], fit))
+            nearest = squared_distances(self._rows[held], scaled).min(axis=1)
+            covered.append((np.sqrt(nearest) < self._radius[held]).mean())
+        return features, covered
+
+    def _can_go_together(self, generated: Sequence[Float]) -> bool:
+        sizes = {len(made) for made in generated}
+        return (
+            _device.is_on_device(self._rows)
+            and len(sizes) == 1
+            and 0 < len(generated) * max(sizes) * len(self._rows) <= NUMBERS_ON_DEVICE
+            and min(len(fold.fit) for fold in self.folds) > max(RANKS)
+        )
+
+    def _together(self, generated: Sequence[Float], share: int) -> tuple[list[Float], list[Any]]:
+        """`_one_by_one` of folds of like size, by one matrix product: on a device a launch costs more than a fold."""
+        scaled = (np.concatenate(generated) - self._center) / self._scale
+        squares = squared_distances(scaled, self._rows).reshape(len(generated), -1, len(self._rows))
+        fitted, held = self._masks
+        near = np.where(fitted[:, None], squares[:, :share], np.inf)
+        features = self._logs(near.reshape(-1, len(self._rows)), RANKS)
+        covered = (np.sqrt(squares.min(axis=1)) < self._radius) & held
+        return [features], list(covered.sum(axis=1) / held.sum(axis=1))
+
+    @cached_property
+    def _masks(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Which rows (n_folds, n) are fitted on and which are held out."""
+        masks = np.zeros((2, len(self.folds), len(self._rows)), dtype=np.bool_)
+        for k, fold in enumerate(self.folds):
+            masks[0, k, fold.fit], masks[1, k, fold.held] = True, True
+        fitted, held = _device.beside(masks, self._rows)
+        return fitted, held
 
 
 def _blocks(rows: Any) -> list[slice]:
