@@ -105,7 +105,9 @@ def many(device: Device, n: int) -> int:
     return n if device.emulated else 150 * n
 
 
-@pytest.mark.parametrize("settings", [{}, {"target": 0.5, "step_size": 0.3}], ids=str)
+@pytest.mark.parametrize(
+    "settings", [{}, {"target": 0.5, "step_size": 0.3}, {"noise": 1.0}, {"noise": 0.2, "target": 0.5}], ids=str
+)
 @pytest.mark.parametrize("n", [24, 150])
 @pytest.mark.parametrize("widths", [(9, 7), (40, 33, 20), (70, 70, 9, 33)], ids=str)
 def test_many_walks_on_tensor_cores(

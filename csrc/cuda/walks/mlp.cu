@@ -14,12 +14,12 @@ constexpr std::size_t MANY_WALKS = 16;
 template <class T>
 void walk_mlp(const Walk<T>& walk, const MlpDual<T>& dual, Precision precision, Workspace& workspace, cudaStream_t stream) {
   const Device device = Device::current("walk_mlp");
-  const bool projected = dual.gram && !walk.low && !walk.trajectory && walk.noise_scale == T{0};
+  const bool free = dual.gram && !walk.low && !walk.trajectory, silent = walk.noise_scale == T{0};
   if constexpr (std::is_same<T, float>::value) {
     const bool many = walk.n_walks > MANY_WALKS * static_cast<std::size_t>(device.multiprocessors);
-    if (projected && many && tensor_cores_take(dual, device)) return walk_mlp_tensor(walk, dual, precision, device, stream);
+    if (free && many && tensor_cores_take(dual, device)) return walk_mlp_tensor(walk, dual, precision, device, stream);
   }
-  walk_mlp_tile(walk, dual, projected, device, workspace, stream);
+  walk_mlp_tile(walk, dual, free && silent, device, workspace, stream);
 }
 
 template void walk_mlp(const Walk<float>&, const MlpDual<float>&, Precision, Workspace&, cudaStream_t);

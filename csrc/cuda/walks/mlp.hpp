@@ -6,7 +6,7 @@
 // of 187 thousand, and its matrices fit into the shared memory of one multiprocessor.
 //
 // Two kernels: mlp_tile.cu takes any sizes, float and double, with plain multiply-adds; mlp_tensor.cu projected walks in float,
-// many at a time, on tensor cores.
+// many at a time, on tensor cores. There noise may move x as well, as W_1 times it moves z.
 #pragma once
 
 #include "dualwalk/config.hpp"
@@ -46,7 +46,7 @@ template <class T>
 void walk_mlp_tile(const Walk<T>& walk, const MlpDual<T>& dual, bool projected, const Device& device, Workspace& workspace,
                    cudaStream_t stream);
 
-// Projected walks only, for up to 128 units a layer whose matrices fit into shared memory.
+// Without bounds and frames, for up to 128 units a layer whose matrices fit into shared memory.
 bool tensor_cores_take(const MlpDual<float>& dual, const Device& device);
 void walk_mlp_tensor(const Walk<float>& walk, const MlpDual<float>& dual, Precision precision, const Device& device, cudaStream_t stream);
 

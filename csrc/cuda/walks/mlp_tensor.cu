@@ -1,4 +1,4 @@
-// Projected walks in float, many at a time: a block of eight warps walks a tile, its products on tensor cores.
+// Walks in float in the space of the first layer, many at a time: a block of eight warps walks a tile, on tensor cores.
 //
 // A warp owns 32 units of every layer and 8 TILES walks, the other warps the rest: eight warps side by side where a layer has up
 // to 32 units, two by four up to 64, four by two up to 128. What it owns of z and of the walk's path stays in its registers; the
@@ -109,6 +109,7 @@ class TensorTile {
       evaluate(step < walk_.n_steps || walk_.target);
       if (!decide(step)) break;
       move();
+      if (walk_.noise_scale != 0.0f) move_by_noise(step);
     }
     end();
     __syncthreads();  // the next tile writes where this one is read
@@ -173,30 +174,74 @@ class TensorTile {
 
   // ---- one tile
 
-  // z = W_1 x_0 + b_1, by parts of x_0 that the values' memory holds.
+  // sum += W_1 times rows of n_features numbers, by parts that the values' memory holds: put(first) writes one part there.
+  template <class Put>
+  __device__ __forceinline__ void add_first_product(Own& sum, Put put) {
+    const MlpLayer<float>& layer = dual_.layer[0];
+    const std::size_t length = whole_fours(layer.n_out);
+    for (unsigned first = 0; first < layer.n_in; first += part()) {
+      __syncthreads();
+      put(first);
+      __syncthreads();
+      const unsigned n_k = min(layer.n_in - first, part());
+      multiply<Precision::full, false>(sum, {layer.forward + first * length, 1, length, layer.n_out, n_k}, first_unit_, n_k,
+                                       shared<float>() + plan_.values + first_walk_, plan_.values_length);
+    }
+    __syncthreads();
+  }
+  __device__ __forceinline__ unsigned part() const { return OWN_UNITS * plan_.unit_warps; }
+
+  // z = W_1 x_0 + b_1.
   __device__ void begin() {
     const MlpLayer<float>& layer = dual_.layer[0];
-    const unsigned part = OWN_UNITS * plan_.unit_warps, d = layer.n_in;
     clear(z_);
     clear(path_);
-    for (unsigned first = 0; first < d; first += part) {
-      for (unsigned i = threadIdx.x; i < part * plan_.walks; i += THREADS) {
-        const unsigned feature = first + i % part, column = i / part;
-        const bool there = feature < d && first_ + column < walk_.n_walks;
-        value(i % part, column) = there ? walk_.x[(first_ + column) * d + feature] : 0.0f;
+    add_first_product(z_, [&](unsigned first) {
+      for (unsigned i = threadIdx.x; i < part() * plan_.walks; i += THREADS) {
+        const unsigned feature = first + i % part(), column = i / part();
+        const bool there = feature < layer.n_in && first_ + column < walk_.n_walks;
+        value(i % part(), column) = there ? walk_.x[(first_ + column) * layer.n_in + feature] : 0.0f;
       }
-      __syncthreads();
-      const unsigned n_k = d - first < part ? d - first : part;
-      const std::size_t length = whole_fours(layer.n_out);
-      multiply<Precision::full, false>(z_, {layer.forward + first * length, 1, length, layer.n_out, n_k}, first_unit_, n_k,
-                                       shared<float>() + plan_.values + first_walk_, plan_.values_length);
-      __syncthreads();
-    }
+    });
     each_own([&](unsigned unit, unsigned, int slab, int tile, int i) {
       if (unit < layer.n_out) z_[slab][tile][i] += layer.bias[unit];
     });
     for (unsigned w = threadIdx.x; w < plan_.walks; w += THREADS) moving(w) = first_ + w < walk_.n_walks;
     __syncthreads();
+  }
+
+  // x moves by the step's noise at once, z by W_1 times it.
+  __device__ void move_by_noise(std::size_t step) {
+    clear(change_);
+    add_first_product(change_, [&](unsigned first) {
+      const unsigned groups = part() / 4;
+      for (unsigned i = threadIdx.x; i < groups * plan_.walks; i += THREADS) {
+        const unsigned feature = first + i % groups * 4, column = i / groups;
+        float noise[4] = {};
+        if (moving(column) && feature < dual_.layer[0].n_in) {
+          step_noise(walk_, first_ + column, step, feature / 4, noise);
+          for (float& number : noise) number *= walk_.noise_scale;
+          add_to_x(first_ + column, feature, noise);
+        }
+        for (unsigned k = 0; k < 4; ++k) value(feature - first + k, column) = noise[k];
+      }
+    });
+    each_own([&](unsigned, unsigned, int slab, int tile, int i) { z_[slab][tile][i] += change_[slab][tile][i]; });
+  }
+  // Four features, in one piece where rows begin at a multiple of 16 bytes.
+  __device__ __forceinline__ void add_to_x(std::size_t number, unsigned feature, const float (&by)[4]) const {
+    const unsigned d = dual_.layer[0].n_in;
+    float* const x = walk_.x + number * d + feature;
+    if (d % 4 == 0 && reinterpret_cast<std::uintptr_t>(walk_.x) % 16 == 0) {
+      float4 four = *reinterpret_cast<float4*>(x);
+      four.x += by[0];
+      four.y += by[1];
+      four.z += by[2];
+      four.w += by[3];
+      *reinterpret_cast<float4*>(x) = four;
+    } else {
+      for (unsigned k = 0; k < 4 && feature + k < d; ++k) x[k] += by[k];
+    }
   }
 
   // Whether a walk goes on, and the factor of its step.
@@ -307,7 +352,7 @@ class TensorTile {
       each_own([&](unsigned unit, unsigned column, int slab, int tile, int i) { value(unit, column) = path_[slab][tile][i]; });
     __syncthreads();
     const std::size_t length = whole_fours(layer.n_in);
-    for (unsigned first = first_unit_; first < layer.n_in; first += OWN_UNITS * plan_.unit_warps) {
+    for (unsigned first = first_unit_; first < layer.n_in; first += part()) {
       clear(change_);
       multiply<Precision::full, false>(change_, {layer.backward, 1, length, layer.n_in, layer.n_out}, first, layer.n_out,
                                        shared<float>() + plan_.values + first_walk_, plan_.values_length);
