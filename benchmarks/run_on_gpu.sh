@@ -132,7 +132,7 @@ tests_of() { # tests_of TOOL SECONDS MARKS COMMAND...: all files at once; sets `
 }
 
 begin=$SECONDS
-tests_of tests 100 gpu "$python"
+tests_of tests 130 gpu "$python"
 row tests $? "$counts in $((SECONDS - begin)) s"
 
 # ---- the same under compute-sanitizer, without CuPy's pool, so that every array's end is known
@@ -141,7 +141,7 @@ sanitize() { # sanitize TOOL
   local tool=$1 filter=()
   if compute-sanitizer --help 2>&1 | grep -q -- --kernel-regex; then filter=(--kernel-regex kns=dualwalk); fi
   local command=(compute-sanitizer --tool "$tool" --error-exitcode 9 --target-processes all --print-limit 20)
-  DUALWALK_GPU_POOL=off tests_of "$tool" 90 "gpu and not large" "${command[@]}" "${filter[@]}" "$python"
+  DUALWALK_GPU_POOL=off tests_of "$tool" 80 "gpu and not large" "${command[@]}" "${filter[@]}" "$python"
   local status=$?
   if [[ -z $counts ]]; then # the filter was not understood, perhaps
     DUALWALK_GPU_POOL=off tests_of "$tool" 60 "gpu and not large" "${command[@]}" "$python"

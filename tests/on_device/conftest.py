@@ -13,6 +13,15 @@ import pytest
 from dualwalk import _device, backends
 from on_device.kit import Device
 
+LARGE = {"test_bench_cases", "test_divergence", "test_independence", "test_sampler"}  # whole fits
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.parent == Path(__file__).parent and item.path.stem in LARGE:
+            item.add_marker("large")
+
 
 @pytest.fixture(scope="session")
 def host_kernels(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
