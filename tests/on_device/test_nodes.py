@@ -119,8 +119,8 @@ def fit(kind: str, train: NodeData, validation: NodeData, plan: TrainingPlan, **
     return train_nodes(train, validation, seed=1, kind=job, plan=plan, **how)
 
 
-def two_sets(rng: np.random.Generator, dtype: type = np.float64) -> tuple[NodeData, NodeData]:
-    return chain_data(rng, 40, 0.5, n_nodes=5, dtype=dtype), chain_data(rng, 20, 0.5, n_nodes=5, dtype=dtype)
+def two_sets(rng: np.random.Generator, dtype: type = np.float64, n_rows: int = 40) -> tuple[NodeData, NodeData]:
+    return chain_data(rng, n_rows, 0.5, n_nodes=5, dtype=dtype), chain_data(rng, n_rows // 2, 0.5, n_nodes=5, dtype=dtype)
 
 
 @kinds
@@ -146,30 +146,55 @@ def test_training_stops_where_the_cpu_stops(device: Device, rng: np.random.Gener
     np.testing.assert_allclose(device.get(ours.weights), theirs.weights, rtol=1e-7, atol=1e-8)
 
 
+def tasks_on_device(device: Device, rng: np.random.Generator) -> list[Task]:
+    """Two configurations whose steps have different numbers of pairs, and one that sees the second's batches."""
+    sets = [[on_device(device, data) for data in two_sets(rng, np.float32, n_rows)] for n_rows in (40, 80)]
+    return [Task(*sets[0], 1, ("a",)), Task(*sets[1], 2, ("b",)), Task(*sets[1], 1, ("b",), unseen=(2,))]
+
+
 @pytest.mark.parametrize("kind", ["density", "contrastive"])
 def test_tasks_at_once_are_what_they_are_alone(device: Device, rng: np.random.Generator, kind: Kind) -> None:
-    plan = TrainingPlan(n_steps=5, n_rows=24, n_nodes=3, check_every=2, n_shifts=2)
-    tasks = []
-    for k, unseen in enumerate(((), (2,))):
-        train, validation = two_sets(rng, np.float32)
-        sets = (on_device(device, data) for data in (train, validation))
-        tasks.append(Task(*sets, n_members=1 + k, path=("task", k), unseen=unseen))
-    shares: list[float] = []
+    plan = TrainingPlan(n_steps=5, n_rows=70, n_nodes=4, check_every=2, n_shifts=2)
+    tasks, shares = tasks_on_device(device, rng), []
     together = train_many(tasks, seed=5, kind=kind, plan=plan, report=shares.append, n_threads=2)
     for task, found in zip(tasks, together, strict=True):
-        alone = train_nodes(
-            *(task.train, task.validation),
-            n_members=task.n_members,
-            seed=5,
-            path=task.path,
-            kind=kind,
-            plan=plan,
-            unseen=task.unseen,
-        )
+        how = {"path": task.path, "unseen": task.unseen, "n_members": task.n_members}
+        alone = train_nodes(task.train, task.validation, seed=5, kind=kind, plan=plan, **how)
         np.testing.assert_array_equal(device.get(found.weights), device.get(alone.weights))
         np.testing.assert_array_equal(found.validation, alone.validation)
-        assert (device.get(found.weights)[:, 0] != 0).all()
     assert shares[-1] == 1.0
+
+
+def test_training_is_the_same_in_any_order_and_on_any_device(device: Device, any_order: str) -> None:
+    plan = TrainingPlan(n_steps=4, n_rows=70, n_nodes=4, check_every=2)
+    tasks = tasks_on_device(device, np.random.default_rng(8))
+    found = [train_many(tasks, seed=5, plan=plan)]
+    if device.emulated:
+        device.kernels.set_order("forward")
+        device.kernels.set_device(multiprocessors=1)  # three blocks at once: one network after the other, groups in turns
+    found.append(train_many(tasks, seed=5, plan=plan))
+    for first, second in zip(*found, strict=True):
+        np.testing.assert_array_equal(device.get(first.weights), device.get(second.weights))
+        np.testing.assert_array_equal(first.validation, second.validation)
+
+
+def test_one_row_is_its_own_negative(device: Device, rng: np.random.Generator) -> None:
+    train, validation = (
+        replace(part, child=part.child[:, :n].copy(), context=part.context[..., :n].copy())
+        for part, n in zip(two_sets(rng), (9, 1), strict=True)
+    )
+    plan = TrainingPlan(n_steps=3, check_every=2)
+    theirs = fit("contrastive", train, validation, plan, n_members=1, backend="reference")
+    ours = fit("contrastive", on_device(device, train), on_device(device, validation), plan, n_members=1)
+    np.testing.assert_allclose(device.get(ours.weights), theirs.weights, rtol=1e-7, atol=1e-8)
+
+
+def test_no_steps_leave_the_start(device: Device, rng: np.random.Generator) -> None:
+    sets = [on_device(device, data) for data in two_sets(rng)]
+    found = train_nodes(*sets, n_members=2, seed=1, plan=TrainingPlan(n_steps=0))
+    assert found.n_steps == 0
+    assert (found.validation == -np.inf).all()
+    assert np.isfinite(device.get(found.weights)).all()
 
 
 def test_many_tasks_on_the_cpu_are_one_after_the_other(rng: np.random.Generator) -> None:
@@ -221,6 +246,20 @@ def test_slopes_are_those_of_the_reference(device: Device, rng: np.random.Genera
         np.testing.assert_allclose(device.get(found), part, rtol=TOLERANCES[dtype], atol=TOLERANCES[dtype] * np.abs(part).max())
 
 
+@kinds
+def test_slopes_are_the_same_in_any_order(device: Device, any_order: str, kind: str) -> None:
+    rng = np.random.default_rng(4)
+    data = some_data(rng, 3, 15, np.float32)
+    weights = some_weights(rng, kind.split()[0], 2, n_hidden=16).astype(np.float32)
+    arrays = device.put(weights), on_device(device, data), device.put(rng.standard_normal((3, 9)).astype(np.float32))
+    slopes = getattr(cuda, f"{kind.split()[0]}_slopes")
+    found = slopes(*arrays, 0.8, *extra_of(kind), 1)
+    if device.emulated:
+        device.kernels.set_order("forward")
+    for ours, forward in zip(found, slopes(*arrays, 0.8, *extra_of(kind), 1), strict=True):
+        np.testing.assert_array_equal(device.get(ours), device.get(forward))
+
+
 def test_a_child_out_of_reach_of_the_grid_is_capped(device: Device, rng: np.random.Generator) -> None:
     data = some_data(rng, 2, 5, np.float32)
     data.context[:, 1] = 200.0  # every component that is tied sits far away
@@ -244,3 +283,12 @@ def test_a_wrong_call_does_not_touch_memory(device: Device, rng: np.random.Gener
         cuda.score_density(weights[0], replace(data, context=data.context[:, :, :4]), 5, 1)
     with pytest.raises(ValueError, match="grid must be"):
         cuda.density_terms(weights, data, device.put(np.zeros((1, 3))), np.ones(1), 1)
+
+
+def test_a_network_too_large_for_the_device_is_told(device: Device, rng: np.random.Generator) -> None:
+    data = on_device(device, some_data(rng, 2, 5))
+    weights = device.put(some_weights(rng, "density", 1, n_hidden=512))
+    with pytest.raises(
+        RuntimeError, match=r"score_density: the network needs \d+ bytes of shared memory, .*take fewer hidden units"
+    ):
+        cuda.score_density(weights[0], data, 5, 1)

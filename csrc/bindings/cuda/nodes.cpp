@@ -55,7 +55,7 @@ NodeRun<T> node_run(const py::tuple& parts, NodeSteps<T>& steps) {
   run.batch_rows = static_cast<unsigned>(rows.shape(1));
   run.n_shifts = parts[11].cast<unsigned>();
   expect((run.n_shifts > 0) == steps.contrastive, "the networks of one call must be of one kind");
-  expect(run.n_shifts == 0 || run.n_shifts < run.batch_rows, "there must be fewer shifts than rows");
+  expect(run.n_shifts <= run.batch_rows, "there must be no more shifts than rows");
   expect(run.n_shifts < 65536 && nodes.shape(1) * rows.shape(1) * (1 + std::int64_t{run.n_shifts}) < MOST_BATCH, "a step has too many pairs");
   sizes.hidden = hidden_width(weights.size(), sizes, steps.contrastive);
   expect(steps.sizes.hidden == 0 || (steps.sizes.hidden == sizes.hidden && steps.sizes.context == sizes.context &&
@@ -66,8 +66,8 @@ NodeRun<T> node_run(const py::tuple& parts, NodeSteps<T>& steps) {
   run.validation = node_data<T>(parts[1], held_out);
   expect(held_out.context == sizes.context && held_out.statistics == sizes.statistics, "validation must have the inputs of train");
   run.shown = parts[10].cast<unsigned>();
-  expect(run.shown > run.n_shifts && run.shown <= run.validation.n_rows && run.validation.n_nodes > 0,
-         "shown must be rows of the validation, more than shifts");
+  expect(run.shown > 0 && run.shown >= run.n_shifts && run.shown <= run.validation.n_rows && run.validation.n_nodes > 0,
+         "shown must be rows of the validation, no fewer than shifts");
   run.best = Array(parts[5], "best").write<T>(weights.size());
   run.progress = Array(parts[6], "progress").write<double>(4);
   return run;
@@ -96,7 +96,7 @@ void score_nodes_job(const py::object& weights, const py::tuple& data, std::int6
     const NodeData<T> arrays = node_data<T>(data, sizes);
     sizes.hidden = hidden_width(flat.size(), sizes, n_shifts > 0);
     expect(n_rows > 0 && static_cast<std::size_t>(n_rows) <= arrays.n_rows && arrays.n_nodes > 0, "n_rows must be rows of the data");
-    expect(static_cast<std::int64_t>(n_shifts) < n_rows, "there must be fewer shifts than rows");
+    expect(static_cast<std::int64_t>(n_shifts) <= n_rows, "there must be no more shifts than rows");
     Here workspace(here);
     score_nodes(arrays, sizes, flat.read<T>(), static_cast<std::size_t>(n_rows), n_shifts, base, Array(out, "out").write<double>(1),
                 workspace, workspace.stream);

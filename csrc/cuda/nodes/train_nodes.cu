@@ -94,23 +94,30 @@ __device__ void add_products(const NodeShape& shape, const Room<T>& room, bool f
 // AdamW on the sum of the groups' gradients, by every block alike.
 template <class T>
 __device__ void descend(const NodeShape& shape, const Desk<T>& desk, const T* partial, unsigned n_groups, const T* move, double longest) {
-  constexpr unsigned N = VECTOR<T>;
+  constexpr unsigned N = VECTOR<T>, APART = THREADS<T> * N;
   double square = 0;
-  for (unsigned at = threadIdx.x * N; at < shape.size(); at += THREADS<T> * N) {
-    T total[N] = {};
-#pragma unroll 8
-    for (unsigned group = 0; group < n_groups; ++group) {
-      // not from the cache of this multiprocessor, which does not see what others write
-      const uint4 bits = __ldcg(reinterpret_cast<const uint4*>(partial + std::size_t{group} * shape.size() + at));
-      T part[N];
-      std::memcpy(part, &bits, 16);
+  for (unsigned at = threadIdx.x * N; at < shape.size(); at += 2 * APART) {  // two vectors at a time: many loads under way
+    const unsigned places[2] = {at, at + APART < shape.size() ? at + APART : at};
+    T total[2][N] = {};
+#pragma unroll 12
+    for (unsigned group = 0; group < n_groups; ++group)
 #pragma unroll
-      for (unsigned k = 0; k < N; ++k) total[k] += part[k];
-    }
+      for (unsigned v = 0; v < 2; ++v) {
+        // not from the cache of this multiprocessor, which does not see what others write
+        const uint4 bits = __ldcg(reinterpret_cast<const uint4*>(partial + std::size_t{group} * shape.size() + places[v]));
+        T part[N];
+        std::memcpy(part, &bits, 16);
 #pragma unroll
-    for (unsigned k = 0; k < N; ++k) {
-      desk.gradient[at + k] = total[k];
-      square += static_cast<double>(total[k]) * static_cast<double>(total[k]);
+        for (unsigned k = 0; k < N; ++k) total[v][k] += part[k];
+      }
+#pragma unroll
+    for (unsigned v = 0; v < 2; ++v) {
+      if (v == 1 && places[1] == at) continue;
+#pragma unroll
+      for (unsigned k = 0; k < N; ++k) {
+        desk.gradient[places[v] + k] = total[v][k];
+        square += static_cast<double>(total[v][k]) * static_cast<double>(total[v][k]);
+      }
     }
   }
   const double cut = longest / (sqrt(block_sum(square, desk.scratch)) + 1e-12);
@@ -131,7 +138,7 @@ __host__ __device__ unsigned groups_of(const NodeRun<T>& run) {
 }
 
 template <class T, bool Contrastive>
-__global__ void __launch_bounds__(THREADS<T>, 2) train_kernel(const __grid_constant__ Runs<T> runs, const __grid_constant__ Common<T> common) {
+__global__ void __launch_bounds__(THREADS<T>, 3) train_kernel(const __grid_constant__ Runs<T> runs, const __grid_constant__ Common<T> common) {
   const unsigned number = blockIdx.x / common.n_blocks, rank = blockIdx.x % common.n_blocks;
   const NodeRun<T>& run = runs.run[number];
   const NodeShape& shape = common.shape;
