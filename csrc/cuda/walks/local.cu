@@ -184,16 +184,15 @@ void walk_local(const Walk<T>& walk, const LocalDual<T>& dual, Workspace& worksp
   const Device device = Device::current("walk_local");
   const Room room = room_of(walk, dual);
   const std::size_t sums = 2 * (MOST_THREADS / 32), d = walk.n_features;
-  // few blocks fit beside large factors: they get more threads
-  const std::size_t wanted = room.factors * sizeof(T) > 48 * 1024 ? MOST_THREADS : 128;
-  const std::size_t whole = (d + 31) / 32 * 32;
-  const auto n_threads = static_cast<unsigned>(whole < wanted ? whole : wanted);
+  // a warp for every 32 columns of the factor, or every four of its rows: idle ones cost little, and few walks end sooner
+  const std::size_t columns = (d + 31) / 32, rows = (dual.n_factors + 3) / 4, warps = columns > rows ? columns : rows;
+  const auto n_threads = static_cast<unsigned>(32 * warps < MOST_THREADS ? 32 * warps : MOST_THREADS);
   if ((sums + room.vectors + room.factors) * sizeof(T) <= device.shared_block)
     launch_local<T, Near::ALL>(walk, dual, room, n_threads, device, workspace, stream);
   else if ((sums + room.vectors) * sizeof(T) <= device.shared_block)
-    launch_local<T, Near::VECTORS>(walk, dual, room, MOST_THREADS, device, workspace, stream);
+    launch_local<T, Near::VECTORS>(walk, dual, room, n_threads, device, workspace, stream);
   else
-    launch_local<T, Near::NOTHING>(walk, dual, room, MOST_THREADS, device, workspace, stream);
+    launch_local<T, Near::NOTHING>(walk, dual, room, n_threads, device, workspace, stream);
 }
 
 template void walk_local(const Walk<float>&, const LocalDual<float>&, Workspace&, cudaStream_t);
