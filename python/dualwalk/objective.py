@@ -200,7 +200,7 @@ def donsker_varadhan(
     Returns
     -------
     Objective
-        `.value` (float), `.grad_joint` (1 / n everywhere), `.grad_marginal` (minus the softmax of f_marginal).
+        `.value` (float; CuPy's on a device), `.grad_joint` (1 / n everywhere), `.grad_marginal` (minus f_marginal's softmax).
 
     Notes
     -----
@@ -236,7 +236,7 @@ def logistic(
     Returns
     -------
     Objective
-        `.value` (float, nats), `.grad_joint`, `.grad_marginal`.
+        `.value` (float, nats; CuPy's on a device), `.grad_joint`, `.grad_marginal`.
 
     Notes
     -----

@@ -1,7 +1,7 @@
 // log-mean-exp along an axis that is not the last in memory: neighbouring threads take neighbouring columns.
 //
-// A thread adds up to `rows` elements of a column; their sums are combined 64 at a time until a column has one. Columns of one such piece get
-// their gradient at once, while the caches hold them.
+// A thread adds up to `rows` elements of a column; their sums are combined 64 at a time until a column has one. Columns of one
+// such piece get their gradient at once, while the caches hold them.
 #include "objective/forms.cuh"
 
 namespace dualwalk::cuda {
@@ -37,7 +37,8 @@ struct Piece {
 
 // Elements from `from` on, those from n on being zeros of weight zero.
 template <class T, bool WEIGHTED>
-__device__ __forceinline__ void load_some(const T* f, const T* weights, int from, int n, std::size_t stride, T (&x)[AHEAD], T (&w)[AHEAD]) {
+__device__ __forceinline__ void load_some(const T* f, const T* weights, int from, int n, std::size_t stride, T (&x)[AHEAD],
+                                          T (&w)[AHEAD]) {
 #pragma unroll
   for (int i = 0; i < AHEAD; ++i) {
     const bool within = from + i < n;
@@ -84,7 +85,8 @@ __device__ std::size_t all_threads() { return std::size_t{gridDim.x} * THREADS; 
 
 // States of pieces; or, where a column is one piece, its value and gradient.
 template <class T, bool WEIGHTED>
-__global__ void __launch_bounds__(THREADS) sum_columns(LogMeanExp<T> job, std::size_t pieces, std::size_t rows, ExpSum* states) {
+__global__ void __launch_bounds__(THREADS)
+    sum_columns(LogMeanExp<T> job, std::size_t pieces, std::size_t rows, ExpSum* states) {
   for (std::size_t item = first_item(); item < job.n_outer * pieces * job.n_inner; item += all_threads()) {
     const Piece<T> piece(job, item, pieces, rows);
     const T *const f = job.f + piece.at, *const weights = WEIGHTED ? job.weights + piece.at : nullptr;
@@ -108,30 +110,34 @@ __device__ ExpSum combine_column(const ExpSum* states, std::size_t n, std::size_
 }
 
 // From (n_outer, n, n_inner) states to (n_outer, n / FAN, n_inner).
-__global__ void __launch_bounds__(THREADS) combine_columns(const ExpSum* states, std::size_t n_outer, std::size_t n, std::size_t n_inner, ExpSum* out) {
+__global__ void __launch_bounds__(THREADS)
+    combine_columns(const ExpSum* states, std::size_t n_outer, std::size_t n, std::size_t n_inner, ExpSum* out) {
   const std::size_t groups = (n + FAN - 1) / FAN;
   for (std::size_t item = first_item(); item < n_outer * groups * n_inner; item += all_threads()) {
-    const std::size_t above = item / n_inner, column = item - above * n_inner, outer = above / groups, from = (above - outer * groups) * FAN;
+    const std::size_t above = item / n_inner, column = item - above * n_inner, outer = above / groups;
+    const std::size_t from = (above - outer * groups) * FAN;
     out[item] = combine_column(states + (outer * n + from) * n_inner + column, n - from < FAN ? n - from : FAN, n_inner);
   }
 }
 
 template <class T>
-__global__ void __launch_bounds__(THREADS) finish_columns(const ExpSum* states, std::size_t n_outer, std::size_t n, std::size_t n_inner,
-                                                          bool weighted, T* value, Shares* shares) {
+__global__ void __launch_bounds__(THREADS) finish_columns(const ExpSum* states, std::size_t n_outer, std::size_t n,
+                                                          std::size_t n_inner, bool weighted, T* value, Shares* shares) {
   for (std::size_t item = first_item(); item < n_outer * n_inner; item += all_threads()) {
     const std::size_t outer = item / n_inner, column = item - outer * n_inner;
-    finish(combine_column(states + outer * n * n_inner + column, n, n_inner), weighted, value + item, shares ? shares + item : nullptr);
+    const ExpSum sum = combine_column(states + outer * n * n_inner + column, n, n_inner);
+    finish(sum, weighted, value + item, shares ? shares + item : nullptr);
   }
 }
 
 template <class T, bool WEIGHTED>
-__global__ void __launch_bounds__(THREADS) share_columns(LogMeanExp<T> job, std::size_t pieces, std::size_t rows, const Shares* shares) {
+__global__ void __launch_bounds__(THREADS)
+    share_columns(LogMeanExp<T> job, std::size_t pieces, std::size_t rows, const Shares* shares) {
   const std::size_t items = job.n_outer * pieces * job.n_inner;
   for (std::size_t back = first_item(); back < items; back += all_threads()) {
     const Piece<T> piece(job, items - 1 - back, pieces, rows);  // backwards: the end is still in the caches
-    share_column<T, WEIGHTED>(job.f + piece.at, WEIGHTED ? job.weights + piece.at : nullptr, job.gradient + piece.at, piece.n, job.n_inner,
-                              shares[piece.outer * job.n_inner + piece.column]);
+    share_column<T, WEIGHTED>(job.f + piece.at, WEIGHTED ? job.weights + piece.at : nullptr, job.gradient + piece.at, piece.n,
+                              job.n_inner, shares[piece.outer * job.n_inner + piece.column]);
   }
 }
 
@@ -141,21 +147,20 @@ void columns(const LogMeanExp<T>& job, Workspace& memory, cudaStream_t stream) {
   const std::size_t items = job.n_outer * all_pieces * job.n_inner, columns = job.n_outer * job.n_inner;
   const bool whole = all_pieces == 1;
   ExpSum* states = whole ? nullptr : memory.take<ExpSum>(items);
-  launch(JOB, sum_columns<T, WEIGHTED>, {blocks_for(JOB, sum_columns<T, WEIGHTED>, items, THREADS), THREADS}, stream, job, all_pieces, rows, states);
+  launch_over(JOB, sum_columns<T, WEIGHTED>, {items, THREADS}, stream, job, all_pieces, rows, states);
   if (whole) return;
   std::size_t pieces = all_pieces;
   while (pieces > FAN) {
-    const std::size_t groups = (pieces + FAN - 1) / FAN, left = job.n_outer * groups * job.n_inner;
+    const std::size_t groups = (pieces + FAN - 1) / FAN, left = columns * groups;
     ExpSum* const combined = memory.take<ExpSum>(left);
-    launch(JOB, combine_columns, {blocks_for(JOB, combine_columns, left, THREADS), THREADS}, stream, states, job.n_outer, pieces, job.n_inner, combined);
+    launch_over(JOB, combine_columns, {left, THREADS}, stream, states, job.n_outer, pieces, job.n_inner, combined);
     states = combined;
     pieces = groups;
   }
   Shares* const shares = job.gradient ? memory.take<Shares>(columns) : nullptr;
-  launch(JOB, finish_columns<T>, {blocks_for(JOB, finish_columns<T>, columns, THREADS), THREADS}, stream, states, job.n_outer, pieces, job.n_inner,
-         WEIGHTED, job.value, shares);
-  if (!job.gradient) return;
-  launch(JOB, share_columns<T, WEIGHTED>, {blocks_for(JOB, share_columns<T, WEIGHTED>, items, THREADS), THREADS}, stream, job, all_pieces, rows, shares);
+  launch_over(JOB, finish_columns<T>, {columns, THREADS}, stream, states, job.n_outer, pieces, job.n_inner, WEIGHTED, job.value,
+              shares);
+  if (job.gradient) launch_over(JOB, share_columns<T, WEIGHTED>, {items, THREADS}, stream, job, all_pieces, rows, shares);
 }
 
 }  // namespace

@@ -23,6 +23,8 @@ __device__ __forceinline__ ExpSum sum_stretch(const Team& team, const T* f, cons
   return team.width == 32 ? sum_run<T, WEIGHTED>(team, f, weights, n) : sum_part<T, WEIGHTED>(team, f, weights, n);
 }
 
-__device__ __forceinline__ int size_of_run(std::size_t n, std::size_t from) { return static_cast<int>(n - from < RUN ? n - from : RUN); }
+__device__ __forceinline__ int size_of_run(std::size_t n, std::size_t from) {
+  return static_cast<int>(n - from < RUN ? n - from : RUN);
+}
 
 }  // namespace dualwalk::cuda

@@ -57,7 +57,8 @@ __global__ void __launch_bounds__(THREADS) sum_runs(MeanLogSigmoid<T> job, doubl
   const T sign = static_cast<T>(job.sign), scale = static_cast<T>(job.sign / static_cast<double>(job.n));
   for (std::size_t run = first_warp(); run * RUN < job.n; run += all_warps()) {
     const std::size_t at = run * RUN;
-    const double sum = warp.sum(sum_of_lane(job.f + at, job.gradient ? job.gradient + at : nullptr, size_of_run(job.n, at), sign, scale));
+    T* const out = job.gradient ? job.gradient + at : nullptr;
+    const double sum = warp.sum(sum_of_lane(job.f + at, out, size_of_run(job.n, at), sign, scale));
     if (warp.rank == 0) sums[run] = sum;
   }
 }
@@ -84,8 +85,9 @@ void mean_log_sigmoid(const MeanLogSigmoid<T>& job, Workspace& memory, cudaStrea
   if (job.n == 0) return;
   const std::size_t runs = (job.n + RUN - 1) / RUN;
   double* const sums = memory.take<double>(runs);
-  launch(JOB, sum_runs<T>, {blocks_for(JOB, sum_runs<T>, runs, WARPS), THREADS}, stream, job, sums);
-  launch(JOB, add_runs, {1, FINISHING, sizeof(double) * FINISHING / 32}, stream, sums, runs, static_cast<double>(job.n), job.value);
+  launch_over(JOB, sum_runs<T>, {runs, WARPS}, stream, job, sums);
+  const std::size_t bytes = sizeof(double) * FINISHING / 32;
+  launch(JOB, add_runs, {1, FINISHING, bytes}, stream, sums, runs, static_cast<double>(job.n), job.value);
 }
 template void mean_log_sigmoid(const MeanLogSigmoid<float>&, Workspace&, cudaStream_t);
 template void mean_log_sigmoid(const MeanLogSigmoid<double>&, Workspace&, cudaStream_t);

@@ -19,8 +19,8 @@ struct LogMeanExp {
 template <class T>
 void log_mean_exp(const LogMeanExp<T>& job, Workspace& memory, cudaStream_t stream);
 
-// Of segments f[offsets[k]] ... f[offsets[k + 1] - 1] of n values. The host does not know the offsets: where they do not go from
-// 0 to n, values are left as they are; a segment that is empty gives NaN.
+// Of segments f[offsets[k]] ... f[offsets[k + 1] - 1] of n values. The host does not know the offsets: where they do not go
+// from 0 to n, values are left as they are; a segment that is empty gives NaN.
 template <class T>
 struct LogMeanExpSegments {
   const T *f, *weights;

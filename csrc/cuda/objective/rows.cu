@@ -1,8 +1,8 @@
 // log-mean-exp of rows, which lie one after the other in memory; all of an array is one row.
 //
-// Short rows: a team of lanes each, and the gradient while the row is in the caches. Rows of a few chunks: a block each, likewise.
-// Long rows: runs of 8192 elements by warps that stay, then the tree over runs; the gradient reads f once more, from the end,
-// where the caches still have it.
+// Short rows: a team of lanes each, and the gradient while the row is in the caches. Rows of a few chunks: a block each,
+// likewise. Long rows: runs of 8192 elements by warps that stay, then the tree over runs; the gradient reads f once more, from
+// the end, where the caches still have it.
 #include "objective/forms.cuh"
 
 namespace dualwalk::cuda {
@@ -43,7 +43,8 @@ __global__ void __launch_bounds__(32 * BLOCK_CHUNKS, AT_ONCE<T, WEIGHTED>) block
     if (warp.rank == 0) of_chunk[chunk] = sum;
     __syncthreads();
     sum = nothing();  // every lane a run, as where runs have warps of their own
-    for (int c = warp.rank * CHUNKS_A_RUN; c < min(chunks, (warp.rank + 1) * CHUNKS_A_RUN); ++c) sum = combined(sum, of_chunk[c]);
+    const int first = warp.rank * CHUNKS_A_RUN, end = min(chunks, first + CHUNKS_A_RUN);
+    for (int c = first; c < end; ++c) sum = combined(sum, of_chunk[c]);
     sum = combine_lanes(sum);
     if (threadIdx.x == 0) job.value[row] = static_cast<T>(value_of(sum));
     if (job.gradient) write_shares<T, WEIGHTED>(warp, job.f + at, weights, job.gradient + at, n, shares_of<T>(sum, WEIGHTED));
@@ -62,7 +63,8 @@ __global__ void __launch_bounds__(THREADS, AT_ONCE<T, WEIGHTED>) sum_runs(LogMea
 }
 
 // From `runs` states of every row to one of every GROUP of them.
-__global__ void __launch_bounds__(THREADS, 2) combine_groups(const ExpSum* states, std::size_t n_rows, std::size_t runs, std::size_t groups, ExpSum* out) {
+__global__ void __launch_bounds__(THREADS, 2)
+    combine_groups(const ExpSum* states, std::size_t n_rows, std::size_t runs, std::size_t groups, ExpSum* out) {
   for (std::size_t item = first_warp(); item < n_rows * groups; item += all_warps()) {
     const std::size_t row = item / groups, from = (item - row * groups) * GROUP;
     const ExpSum sum = combine_group(states + row * runs + from, runs - from < GROUP ? runs - from : GROUP, 1);
@@ -71,7 +73,8 @@ __global__ void __launch_bounds__(THREADS, 2) combine_groups(const ExpSum* state
 }
 
 template <class T>
-__global__ void __launch_bounds__(THREADS, 2) finish_rows(const ExpSum* states, std::size_t n_rows, std::size_t runs, bool weighted, T* value, Shares* shares) {
+__global__ void __launch_bounds__(THREADS, 2)
+    finish_rows(const ExpSum* states, std::size_t n_rows, std::size_t runs, bool weighted, T* value, Shares* shares) {
   for (std::size_t row = first_warp(); row < n_rows; row += all_warps()) {
     const ExpSum sum = combine_group(states + row * runs, runs, 1);
     if (first_lane()) finish(sum, weighted, value + row, shares ? shares + row : nullptr);
@@ -84,7 +87,8 @@ __global__ void __launch_bounds__(THREADS) share_runs(LogMeanExp<T> job, std::si
   const std::size_t items = job.n_outer * runs;
   for (std::size_t back = first_warp(); back < items; back += all_warps()) {
     const std::size_t item = items - 1 - back, row = item / runs, from = (item - row * runs) * RUN, at = row * job.n + from;
-    write_shares<T, WEIGHTED>(warp, job.f + at, WEIGHTED ? job.weights + at : nullptr, job.gradient + at, size_of_run(job.n, from), shares[row]);
+    const T* const weights = WEIGHTED ? job.weights + at : nullptr;
+    write_shares<T, WEIGHTED>(warp, job.f + at, weights, job.gradient + at, size_of_run(job.n, from), shares[row]);
   }
 }
 
@@ -93,20 +97,17 @@ void long_rows(const LogMeanExp<T>& job, Workspace& memory, cudaStream_t stream)
   const std::size_t all_runs = (job.n + RUN - 1) / RUN;
   ExpSum* states = memory.take<ExpSum>(job.n_outer * all_runs);
   Shares* const shares = job.gradient ? memory.take<Shares>(job.n_outer) : nullptr;
-  const unsigned blocks = blocks_for(JOB, sum_runs<T, WEIGHTED>, job.n_outer * all_runs, WARPS);
-  launch(JOB, sum_runs<T, WEIGHTED>, {blocks, THREADS}, stream, job, all_runs, states);
+  launch_over(JOB, sum_runs<T, WEIGHTED>, {job.n_outer * all_runs, WARPS}, stream, job, all_runs, states);
   std::size_t runs = all_runs;
   while (runs > GROUP) {
     const std::size_t groups = (runs + GROUP - 1) / GROUP;
     ExpSum* const combined = memory.take<ExpSum>(job.n_outer * groups);
-    launch(JOB, combine_groups, {blocks_for(JOB, combine_groups, job.n_outer * groups, WARPS), THREADS}, stream, states, job.n_outer, runs, groups, combined);
+    launch_over(JOB, combine_groups, {job.n_outer * groups, WARPS}, stream, states, job.n_outer, runs, groups, combined);
     states = combined;
     runs = groups;
   }
-  launch(JOB, finish_rows<T>, {blocks_for(JOB, finish_rows<T>, job.n_outer, WARPS), THREADS}, stream, states, job.n_outer, runs, WEIGHTED, job.value, shares);
-  if (!job.gradient) return;
-  const unsigned sharing = blocks_for(JOB, share_runs<T, WEIGHTED>, job.n_outer * all_runs, WARPS);
-  launch(JOB, share_runs<T, WEIGHTED>, {sharing, THREADS}, stream, job, all_runs, shares);
+  launch_over(JOB, finish_rows<T>, {job.n_outer, WARPS}, stream, states, job.n_outer, runs, WEIGHTED, job.value, shares);
+  if (job.gradient) launch_over(JOB, share_runs<T, WEIGHTED>, {job.n_outer * all_runs, WARPS}, stream, job, all_runs, shares);
 }
 
 template <class T, bool WEIGHTED>
@@ -114,13 +115,10 @@ void rows(const LogMeanExp<T>& job, Workspace& memory, cudaStream_t stream) {
   const std::size_t chunks = (job.n + CHUNK - 1) / CHUNK;
   if (chunks == 1) {
     const int width = width_for(job.n);
-    const unsigned blocks = blocks_for(JOB, short_rows<T, WEIGHTED>, job.n_outer, THREADS / width);
-    launch(JOB, short_rows<T, WEIGHTED>, {blocks, THREADS}, stream, job, width);
+    launch_over(JOB, short_rows<T, WEIGHTED>, {job.n_outer, THREADS / width}, stream, job, width);
   } else if (chunks <= BLOCK_CHUNKS) {
     const unsigned threads = 32 * static_cast<unsigned>(chunks);
-    const std::size_t bytes = sizeof(ExpSum) * chunks;
-    const unsigned blocks = blocks_for(JOB, block_rows<T, WEIGHTED>, job.n_outer, 1, threads, bytes);
-    launch(JOB, block_rows<T, WEIGHTED>, {blocks, threads, bytes}, stream, job);
+    launch_over(JOB, block_rows<T, WEIGHTED>, {job.n_outer, 1, threads, sizeof(ExpSum) * chunks}, stream, job);
   } else {
     long_rows<T, WEIGHTED>(job, memory, stream);
   }

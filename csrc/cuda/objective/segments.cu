@@ -1,7 +1,8 @@
 // log-mean-exp of segments, whose offsets only the device knows.
 //
-// The elements are cut into tasks. A segment of at most a chunk belongs to the task it begins in; a longer one is cut into runs,
-// each of which belongs to the task it begins in. Teams of lanes as for rows of the same length, so their bits are the same.
+// The elements are cut into tasks. A segment of at most a chunk belongs to the task it begins in; a longer one is cut into
+// runs, each of which belongs to the task it begins in. Teams of lanes as for rows of the same length, so their bits are the
+// same.
 #include "objective/forms.cuh"
 
 namespace dualwalk::cuda {
@@ -44,7 +45,8 @@ struct Segment {
   }
   __device__ Segment(std::int64_t begin, std::int64_t length) : begin(begin), length(length) {}
   __device__ bool is_long() const { return length > CHUNK; }
-  // The states of runs: long segments begin more than a chunk apart and have no more runs than chunks, so these are nobody else's.
+  // The states of runs: long segments begin more than a chunk apart and have no more runs than chunks, so these are nobody
+  // else's.
   __device__ std::size_t slot() const { return static_cast<std::size_t>(begin) / CHUNK; }
   __device__ std::size_t runs() const { return (static_cast<std::size_t>(length) + RUN - 1) / RUN; }
   // The first run that begins at `element` or later, which may be beyond the last.
@@ -56,7 +58,8 @@ struct Segment {
 // Calls what(segment, run) for the runs of long segments that begin in a task, and short(k, segment, begins), unless it is
 // null, for the others of it; for 32 segments at once, one a lane. All lanes of a warp come along.
 template <class Short, class Long>
-__device__ void each_of_task(const std::int64_t* offsets, std::size_t count, std::size_t n, std::int64_t task, Short short_ones, Long what) {
+__device__ void each_of_task(const std::int64_t* offsets, std::size_t count, std::size_t n, std::int64_t task, Short short_ones,
+                             Long what) {
   const std::int64_t begin = task * TASK, end = min(begin + TASK, static_cast<std::int64_t>(n));
   std::size_t first = first_from(offsets, count, begin);
   if (first > 0) --first;  // it may reach into the task
@@ -84,11 +87,12 @@ __device__ void whole_segment(const LogMeanExpSegments<T>& job, const Team& team
   const ExpSum sum = sum_stretch<T, WEIGHTED>(team, job.f + begin, weights, n);
   if (n == 0) return;
   if (team.rank == 0) job.value[k] = static_cast<T>(value_of(sum));
-  if (job.gradient) write_shares<T, WEIGHTED>(team, job.f + begin, weights, job.gradient + begin, n, shares_of<T>(sum, WEIGHTED));
+  if (!job.gradient) return;
+  write_shares<T, WEIGHTED>(team, job.f + begin, weights, job.gradient + begin, n, shares_of<T>(sum, WEIGHTED));
 }
 
 template <class T, bool WEIGHTED>
-__global__ void __launch_bounds__(THREADS, 2) sum_segments(LogMeanExpSegments<T> job, ExpSum* states) {
+__global__ void __launch_bounds__(THREADS, WEIGHTED ? 1 : 2) sum_segments(LogMeanExpSegments<T> job, ExpSum* states) {
   if (!offsets_reach_from_end_to_end(job)) return;
   const Team warp(32);
   const std::size_t tasks = (job.n + TASK - 1) / TASK;
@@ -102,7 +106,8 @@ __global__ void __launch_bounds__(THREADS, 2) sum_segments(LogMeanExpSegments<T>
           for (int width = 1; width <= 32; width *= 2) {  // so many at once as have lanes
             const Team team(width);
             const int lane = static_cast<int>(threadIdx.x & 31), at_once = 32 / width;
-            for (unsigned waiting = __ballot_sync(ALL_LANES, own_width == width); waiting; waiting = without_lowest(waiting, at_once)) {
+            unsigned waiting = __ballot_sync(ALL_LANES, own_width == width);
+            for (; waiting; waiting = without_lowest(waiting, at_once)) {
               const int owner = width == 1 ? (waiting >> lane & 1 ? lane : -1) : lowest(without_lowest(waiting, lane / width));
               const std::size_t number = __shfl_sync(ALL_LANES, k, max(owner, 0));
               const std::int64_t from = __shfl_sync(ALL_LANES, segment.begin, max(owner, 0));
@@ -113,13 +118,14 @@ __global__ void __launch_bounds__(THREADS, 2) sum_segments(LogMeanExpSegments<T>
         },
         [&](const Segment& segment, std::int64_t run) {
           const std::int64_t from = run * static_cast<std::int64_t>(RUN), at = segment.begin + from;
-          const ExpSum sum = sum_run<T, WEIGHTED>(warp, job.f + at, WEIGHTED ? job.weights + at : nullptr, size_of_run(segment.length, from));
+          const T* const weights = WEIGHTED ? job.weights + at : nullptr;
+          const ExpSum sum = sum_run<T, WEIGHTED>(warp, job.f + at, weights, size_of_run(segment.length, from));
           if (warp.rank == 0) states[segment.slot() + run] = sum;
         });
 }
 
-// Values of long segments from their runs. A block takes 32 segments at a time: one of few runs goes to a warp, one of more than
-// a group of them to all warps.
+// Values of long segments from their runs. A block takes 32 segments at a time: one of few runs goes to a warp, one of more
+// than a group of them to all warps.
 template <class T>
 __global__ void __launch_bounds__(THREADS, 2) finish_segments(LogMeanExpSegments<T> job, ExpSum* states, Shares* shares) {
   if (!offsets_reach_from_end_to_end(job)) return;
@@ -166,12 +172,11 @@ template <class T, bool WEIGHTED>
 void segments(const LogMeanExpSegments<T>& job, Workspace& memory, cudaStream_t stream) {
   const std::size_t tasks = (job.n + TASK - 1) / TASK, slots = job.n / CHUNK + 1;
   ExpSum* const states = memory.take<ExpSum>(slots);
-  launch(JOB, sum_segments<T, WEIGHTED>, {blocks_for(JOB, sum_segments<T, WEIGHTED>, tasks, WARPS), THREADS}, stream, job, states);
+  launch_over(JOB, sum_segments<T, WEIGHTED>, {tasks, WARPS}, stream, job, states);
   if (job.n <= CHUNK) return;  // no segment is long
   Shares* const shares = job.gradient ? memory.take<Shares>(slots) : nullptr;
-  launch(JOB, finish_segments<T>, {blocks_for(JOB, finish_segments<T>, job.count, 32), THREADS}, stream, job, states, shares);
-  if (!job.gradient) return;
-  launch(JOB, share_segments<T, WEIGHTED>, {blocks_for(JOB, share_segments<T, WEIGHTED>, tasks, WARPS), THREADS}, stream, job, shares);
+  launch_over(JOB, finish_segments<T>, {job.count, 32}, stream, job, states, shares);
+  if (job.gradient) launch_over(JOB, share_segments<T, WEIGHTED>, {tasks, WARPS}, stream, job, shares);
 }
 
 }  // namespace

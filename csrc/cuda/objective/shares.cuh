@@ -25,7 +25,8 @@ __device__ __forceinline__ Shares shares_of(const ExpSum& sum, bool weighted) {
 template <class T, bool WEIGHTED>
 class FiniteShare {
  public:
-  __device__ explicit FiniteShare(const Shares& of) : centre_(of.centre), divisor_(of.divisor), near_(of.centre), scale_(1 / of.divisor) {}
+  __device__ explicit FiniteShare(const Shares& of)
+      : centre_(of.centre), divisor_(of.divisor), near_(static_cast<T>(of.centre)), scale_(static_cast<T>(1 / of.divisor)) {}
 
   __device__ T operator()(T x, T w) const {
     if constexpr (WEIGHTED) return weighted(x, w);

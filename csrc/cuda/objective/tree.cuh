@@ -22,12 +22,19 @@ __device__ __forceinline__ void finish(const ExpSum& sum, bool weighted, T* valu
   if (shares) *shares = shares_of<T>(sum, weighted);
 }
 
-// Blocks for n warps' items, as many as run at once or fewer; loops take the rest.
-template <class... Parameters>
-unsigned blocks_for(const char* job, void (*kernel)(Parameters...), std::size_t n, unsigned items_a_block, unsigned threads = THREADS,
-                    std::size_t shared = 0) {
-  const std::size_t blocks = (n + items_a_block - 1) / items_a_block, most = resident_blocks(job, kernel, Device::current(job), threads, shared);
-  return static_cast<unsigned>(blocks < most ? blocks : most);
+// Launches blocks for n items, as many as run at once or fewer; the kernel's loops take the rest.
+struct Items {
+  std::size_t n;
+  unsigned a_block, threads = THREADS;
+  std::size_t shared = 0;  // bytes a block
+};
+template <class... Parameters, class... Arguments>
+void launch_over(const char* job, void (*kernel)(Parameters...), const Items& items, cudaStream_t stream,
+                 Arguments... arguments) {
+  const std::size_t blocks = (items.n + items.a_block - 1) / items.a_block;
+  const std::size_t most = resident_blocks(job, kernel, Device::current(job), items.threads, items.shared);
+  const unsigned grid = static_cast<unsigned>(blocks < most ? blocks : most);
+  launch(job, kernel, {grid, items.threads, items.shared}, stream, arguments...);
 }
 
 __device__ __forceinline__ std::size_t first_warp() { return (std::size_t{blockIdx.x} * blockDim.x + threadIdx.x) / 32; }
