@@ -93,6 +93,11 @@ def train_together(inputs: Inputs) -> Callable[[], Any]:
     return call
 
 
+def as_numpy(result: Any) -> np.ndarray:
+    """Ours or torch's, in float64."""
+    return np.asarray(result.get() if hasattr(result, "get") else result.cpu().numpy(), np.float64)
+
+
 def training_error(kind: str, inputs: Inputs, result: Any) -> float:
     """By how many nats what was learned scores apart from what float64 steps learn."""
     data, batches = on_host(inputs.data), [part.get() for part in inputs.batches]
@@ -101,10 +106,7 @@ def training_error(kind: str, inputs: Inputs, result: Any) -> float:
     getattr(reference, f"train_{kind}")(exact, np.zeros_like(exact), np.zeros_like(exact), 0, data, *batches, plan, 1)
     few = on_host(inputs.data, slice(0, 64))
     extra = () if kind == "density" else (plan,)
-    scores = [
-        getattr(reference, f"score_{kind}")(w, few, min(100, few.n_rows), *extra, 1)
-        for w in (result.get().astype(np.float64), exact)
-    ]
+    scores = [getattr(reference, f"score_{kind}")(w, few, min(100, few.n_rows), *extra, 1) for w in (as_numpy(result), exact)]
     return abs(scores[0] - scores[1])
 
 

@@ -189,6 +189,12 @@ def test_one_row_is_its_own_negative(device: Device, rng: np.random.Generator) -
     np.testing.assert_allclose(device.get(ours.weights), theirs.weights, rtol=1e-7, atol=1e-8)
 
 
+def test_a_backend_of_the_host_is_refused(device: Device, rng: np.random.Generator) -> None:
+    sets = [on_device(device, data) for data in two_sets(rng)]
+    with pytest.raises(ValueError, match="backend='reference' works in the host's memory"):
+        train_nodes(*sets, n_members=1, seed=1, backend="reference")
+
+
 def test_no_steps_leave_the_start(device: Device, rng: np.random.Generator) -> None:
     sets = [on_device(device, data) for data in two_sets(rng)]
     found = train_nodes(*sets, n_members=2, seed=1, plan=TrainingPlan(n_steps=0))

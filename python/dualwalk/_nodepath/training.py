@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from .. import _device, _random
 from .._threads import parallel_ranges
-from ..backends import job
+from ..backends import CUDA, choose, job
 from ..backends._reference_nodes import N_OUTPUTS, StepPlan, layers
 from .network import N_HIDDEN, NodeData, initial_contrastive, initial_density
 
@@ -92,7 +92,7 @@ def train_nodes(
     """
     plan = plan or TrainingPlan()
     task = Task(train, validation, n_members, path, unseen)
-    if _device.is_on_device(train.child):
+    if choose(backend, train.child) == CUDA:
         return _train_on_device([task], kind, plan, seed, report, n_threads)[0]
     task, fitted = task.told(), []
     for member in range(n_members):
@@ -118,7 +118,7 @@ def train_many(
 ) -> list[TrainedNodes]:
     """`train_nodes` of every task: on a CUDA device all members of all tasks at once, elsewhere one after the other."""
     plan = plan or TrainingPlan()
-    if any(_device.is_on_device(task.train.child) for task in tasks):
+    if any(choose(backend, task.train.child) == CUDA for task in tasks):
         return _train_on_device(tasks, kind, plan, seed, report, n_threads)
 
     def part(k: int) -> Callable[[float], None] | None:
