@@ -10,11 +10,15 @@ import numpy as np
 import pytest
 
 from dualwalk import _device, _surroundings
+from dualwalk._estimator import SmallSampleWarning
 from dualwalk._ladder import criterion, marginals, neighborhoods, rung
 from dualwalk._ladder.marginals import SMOOTHINGS, Marginals, observed_levels
 from dualwalk._ladder.rung import Rung, Shared, Walker
 from dualwalk._sampler import novelty
+from dualwalk._sampler.grouped import GroupedDataWarning
 from dualwalk.backends import cuda, reference
+from dualwalk.duals.mixture import MixtureDual
+from dualwalk.normal_scores import NormalScores
 from dualwalk.sampler import DualSampler
 from on_device.kit import Device
 
@@ -50,7 +54,15 @@ def real_jobs() -> None:
 def table(n: int = 40, d: int = 6) -> np.ndarray:
     rng = np.random.default_rng(0)
     X = rng.standard_normal((n, 1)) + 0.5 * rng.standard_normal((n, d))
-    X[:, 1], X[:, 2] = np.round(X[:, 1]), 3.0
+    X[:, 2] = 3.0
+    return X
+
+
+def levels(X: np.ndarray, column: int) -> np.ndarray:
+    """X with a column of few levels. What neighbours of one level give has equal ranks but for rounding, which a GPU does its
+    own way: only the emulated device, which rounds as the CPU does, gives the CPU's rows.
+    """
+    X[:, column] = np.round(X[:, column])
     return X
 
 
@@ -65,8 +77,11 @@ def walkers(n: int = 70) -> np.ndarray:
 
 CASES: dict[str, tuple[np.ndarray, dict[str, Any]]] = {
     "table": (table(), {}),
+    "levels": (levels(table(), 1), {}),
     "groups": (table(), {"groups": np.arange(40) // 2}),
     "classes": (table(), {"y": np.array(["quiet", "loud"])[np.arange(40) % 2]}),
+    "small classes": (table(), {"y": np.repeat([0, 1, 2], [30, 2, 8])}),
+    "constant": (np.full((12, 3), 7.0), {}),
     "clusters": (table(72), {}),
     "series": (series(), {}),
     "apart": (walkers(), {}),
@@ -76,6 +91,10 @@ CASES: dict[str, tuple[np.ndarray, dict[str, Any]]] = {
 @pytest.mark.parametrize("case", CASES)
 def test_the_cpus_choice_and_rows(device: Device, case: str) -> None:
     X, others = CASES[case]
+    if case == "levels" and not device.emulated:
+        made = device.get(DualSampler(random_state=0).fit(device.put(X)).sample(50))
+        assert np.isin(made[:, 1], X[:, 1]).all()
+        return
     host, there = DualSampler(random_state=0).fit(X, **others), DualSampler(random_state=0).fit(device.put(X), **others)
     assert there.choice_.why.splitlines()[:2] == host.choice_.why.splitlines()[:2]
     assert list(map(str, there.choices_.values())) == list(map(str, host.choices_.values()))
@@ -87,6 +106,12 @@ def test_the_cpus_choice_and_rows(device: Device, case: str) -> None:
         np.testing.assert_allclose(device.get(getattr(told, name)), getattr(info, name), rtol=1e-6, err_msg=name)
     assert told.label is None if info.label is None else (told.label == info.label).all()
     np.testing.assert_allclose(device.get(there.sample(20, balanced=False)), host.sample(20, balanced=False), atol=TOLERANCE)
+    for label in host.classes_ if "y" in others else ():
+        of_class = host.sample(9, y=label, balanced=case == "classes")
+        found = device.get(there.sample(9, y=label, balanced=case == "classes"))
+        np.testing.assert_allclose(found, of_class, atol=TOLERANCE)
+    if case == "constant":
+        return  # where nothing is new
     new = host.sample(20, min_novelty=0.4)
     np.testing.assert_allclose(device.get(there.sample(20, min_novelty=0.4)), new, atol=TOLERANCE)
     assert there.n_rejected_ == host.n_rejected_
@@ -132,6 +157,34 @@ def test_every_walk(device: Device, walk: str) -> None:
         host, there = (DualSampler(walk, random_state=0).fit(rows, y) for rows in (X, device.put(X)))
         for asked in ({}, {"y": 1}):
             np.testing.assert_allclose(device.get(there.sample(12, **asked)), host.sample(12, **asked), atol=1e-6)
+
+
+@pytest.mark.parametrize("walk", ["mixture", "langevin"])
+def test_a_dual_of_the_users(device: Device, walk: str) -> None:
+    X = table(40, 4)
+    z = NormalScores().fit_transform(X)
+    made = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for rows, points in ((X, z), (device.put(X), device.put(z))):
+            dual = MixtureDual.fit(points, n_components=2, shrinkage=0.5)
+            sampler = DualSampler(walk, dual=dual, random_state=0).fit(rows)
+            made += [sampler.sample(5), sampler.walk(rows[:3], n_steps=5).x] if walk == "langevin" else [sampler.sample(5)]
+    for found, expected in zip(made[len(made) // 2 :], made, strict=False):
+        np.testing.assert_allclose(device.get(found), expected, atol=1e-6)
+
+
+def test_what_fit_and_sample_say_about_the_rows(device: Device) -> None:
+    rng = np.random.default_rng(0)
+    sampler = DualSampler("local", random_state=0)
+    with pytest.warns(GroupedDataWarning, match="20 of 40 rows are exact copies of others"):
+        sampler.fit(device.put(np.repeat(rng.standard_normal((20, 5)), 2, axis=0)))
+    with pytest.warns(SmallSampleWarning, match="10 samples are few for 100 features"):
+        sampler.fit(device.put(rng.standard_normal((10, 100))))
+    with pytest.raises(ValueError, match="X must hold numbers below 1e100 in size; got 3e"):
+        sampler.fit(device.put(1e150 * table()))
+    with pytest.raises(ValueError, match="min_novelty must be within the sampler's reach; got 50"):
+        sampler.fit(device.put(table())).sample(5, min_novelty=50.0)
 
 
 def test_walks_and_explanations(device: Device) -> None:
@@ -281,7 +334,9 @@ def test_values_half_way_between_two_levels_go_to_the_lower(device: Device) -> N
 def test_rungs(device: Device, rung: Rung | None, space: str) -> None:
     """Every kind of rung in both spaces; None: a class too small for a ladder."""
     rows = series(20).reshape(20, -1)
-    rows[:, 3], rows[:, 4] = np.round(rows[:, 3]), 2.0
+    rows[:, 4] = 2.0
+    if device.emulated:
+        rows = levels(rows, 3)
     rung = rung or Rung("standard", 19, balanced=False)
     made = []
     for some in (rows, device.put(rows)):
