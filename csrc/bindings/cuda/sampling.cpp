@@ -9,10 +9,11 @@ namespace {
 
 constexpr std::int64_t MOST_ROWS = (std::int64_t{1} << 32) - 1;
 
-void relax_local_job(const py::object& points, const py::object& neighbors, double decay, std::uint64_t seed, const py::object& out,
-                     const py::tuple& here) {
+void relax_local_job(const py::object& points, const py::object& neighbors, double decay, std::uint64_t seed,
+                     const py::object& out, const py::tuple& here) {
   const Array rows(points, "points"), index(neighbors, "neighbors");
-  expect(rows.ndim() == 2 && index.ndim() == 2 && index.shape(1) > 0, "points and neighbors must be 2-D, neighbors with at least one column");
+  expect(rows.ndim() == 2 && index.ndim() == 2 && index.shape(1) > 0,
+         "points and neighbors must be 2-D, neighbors with at least one column");
   expect(index.shape(0) < MOST_ROWS, "rows are limited to 2^32 - 2");
   with_float(rows, [&](auto zero) {
     using T = decltype(zero);
@@ -57,7 +58,8 @@ void balance_columns_job(const py::object& points, const py::object& place, cons
 void bind_sampling(py::module_& m) {
   using py::arg;
   m.def("relax_local", &relax_local_job, arg("points"), arg("neighbors"), arg("decay"), arg("seed"), arg("out"), arg("here"));
-  m.def("balance_columns", &balance_columns_job, arg("points"), arg("place"), arg("table"), arg("tied"), arg("values"), arg("here"));
+  m.def("balance_columns", &balance_columns_job, arg("points"), arg("place"), arg("table"), arg("tied"), arg("values"),
+        arg("here"));
 }
 
 }  // namespace dualwalk::cuda

@@ -7,7 +7,8 @@ namespace dualwalk::cuda {
 namespace {
 
 void walk_local_job(const py::object& x, const py::object& mean, const py::object& curvature, const py::object& factor,
-                    const py::object& constant, const py::object& plan, const py::object& shape, const py::tuple& ends, const py::tuple& here) {
+                    const py::object& constant, const py::object& plan, const py::object& shape, const py::tuple& ends,
+                    const py::tuple& here) {
   const Array points(x, "x"), rows(factor, "factor");
   with_float(points, [&](auto zero) {
     using T = decltype(zero);
@@ -32,8 +33,8 @@ void walk_local_job(const py::object& x, const py::object& mean, const py::objec
 
 void bind_walk_local(py::module_& m) {
   using py::arg;
-  m.def("walk_local", &walk_local_job, arg("x"), arg("mean"), arg("curvature"), arg("factor"), arg("constant"), arg("plan"), arg("shape"),
-        arg("ends"), arg("here"));
+  m.def("walk_local", &walk_local_job, arg("x"), arg("mean"), arg("curvature"), arg("factor"), arg("constant"), arg("plan"),
+        arg("shape"), arg("ends"), arg("here"));
 }
 
 }  // namespace dualwalk::cuda

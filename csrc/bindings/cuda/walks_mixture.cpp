@@ -26,8 +26,8 @@ MixtureDual<T> mixture_of(const py::tuple& parts, std::int64_t n_features, std::
   return dual;
 }
 
-void walk_mixture_job(const py::object& x, const py::tuple& parts, const py::object& plan, const py::object& shape, const py::tuple& ends,
-                      const py::tuple& here) {
+void walk_mixture_job(const py::object& x, const py::tuple& parts, const py::object& plan, const py::object& shape,
+                      const py::tuple& ends, const py::tuple& here) {
   const Array points(x, "x");
   with_float(points, [&](auto zero) {
     using T = decltype(zero);
@@ -38,8 +38,8 @@ void walk_mixture_job(const py::object& x, const py::tuple& parts, const py::obj
 }
 
 // `turns` (n_steps, 4) are the plan's moves.
-void anneal_mixture_job(const py::object& x, const py::tuple& parts, const py::object& turns, const py::object& plan, const py::tuple& ends,
-                        const py::tuple& here) {
+void anneal_mixture_job(const py::object& x, const py::tuple& parts, const py::object& turns, const py::object& plan,
+                        const py::tuple& ends, const py::tuple& here) {
   const Array points(x, "x"), moves(turns, "turns");
   expect(points.ndim() == 2 && points.shape(0) > 0 && points.shape(1) > 0, "x must be 2-D and not empty");
   expect(moves.ndim() == 2 && moves.shape(1) == 4, "turns must be (n_steps, 4)");

@@ -1,6 +1,6 @@
-// Columns brought to their marginals: a block sorts a column in shared memory (a bitonic network on entries that carry their row),
-// and every rank takes its quantile. Longer columns are sorted in pieces, and pieces merged in pairs: an entry's place is its
-// rank in its own piece plus that in the other, by bisection. No two entries are equal, so every right sort gives the same.
+// Columns brought to their marginals: a block sorts a column in shared memory (a bitonic network on entries that carry their
+// row), and every rank takes its quantile. Longer columns are sorted in pieces, and pieces merged in pairs: an entry's place is
+// its rank in its own piece plus that in the other, by bisection. No two entries are equal, so every right sort gives the same.
 #include "device.hpp"
 #include "sampling/sampling.hpp"
 
@@ -28,7 +28,9 @@ struct Entry;
 template <>
 struct Entry<float> {
   std::uint64_t both;
-  static __device__ __forceinline__ Entry of(float value, std::size_t row) { return {std::uint64_t{ordered(value)} << 32 | row}; }
+  static __device__ __forceinline__ Entry of(float value, std::size_t row) {
+    return {std::uint64_t{ordered(value)} << 32 | row};
+  }
   static __device__ __forceinline__ Entry none() { return {~std::uint64_t{0}}; }
   __device__ __forceinline__ std::size_t row() const { return both & 0xFFFFFFFFu; }
   __device__ __forceinline__ bool operator<(const Entry& other) const { return both < other.both; }
@@ -39,7 +41,9 @@ struct Entry<double> {
   static __device__ __forceinline__ Entry of(double value, std::size_t row) { return {ordered(value), row}; }
   static __device__ __forceinline__ Entry none() { return {~std::uint64_t{0}, ~std::uint64_t{0}}; }
   __device__ __forceinline__ std::size_t row() const { return place; }
-  __device__ __forceinline__ bool operator<(const Entry& other) const { return key < other.key || (key == other.key && place < other.place); }
+  __device__ __forceinline__ bool operator<(const Entry& other) const {
+    return key < other.key || (key == other.key && place < other.place);
+  }
 };
 
 // `size`, a power of two, entries in shared memory.
@@ -66,7 +70,8 @@ __device__ __forceinline__ void take_quantile(const Balance<T>& job, std::size_t
   double position = __dsub_rn(__dmul_rn(share_of_rows, static_cast<double>(job.n_quantiles)), 0.5);
   position = position < 0.0 ? 0.0 : position;
   position = position > static_cast<double>(last) ? static_cast<double>(last) : position;
-  std::size_t lower = position >= 0.0 ? static_cast<std::size_t>(position) : 0;  // a place that is no number reads nothing outside
+  // a place that is no number reads nothing outside
+  std::size_t lower = position >= 0.0 ? static_cast<std::size_t>(position) : 0;
   lower = lower < steps ? lower : steps;
   const double share = __dsub_rn(position, static_cast<double>(lower));
   const T low = job.table[lower * job.n_columns + column];
@@ -75,9 +80,11 @@ __device__ __forceinline__ void take_quantile(const Balance<T>& job, std::size_t
   job.values[row * job.n_columns + column] = job.tied[column] ? (share >= 0.5 ? high : low) : static_cast<T>(between);
 }
 
-// Piece after piece of `size` entries: to `sorted` (n_columns, n_rows), or where that is null, a column being one piece, to values.
+// Piece after piece of `size` entries: to `sorted` (n_columns, n_rows), or where that is null, a column being one piece, to
+// values.
 template <class T>
-__global__ void __launch_bounds__(MOST_THREADS, 1) sort_kernel(Balance<T> job, std::size_t size, std::size_t n_pieces, Entry<T>* sorted) {
+__global__ void __launch_bounds__(MOST_THREADS, 1) sort_kernel(Balance<T> job, std::size_t size, std::size_t n_pieces,
+                                                               Entry<T>* sorted) {
   Entry<T>* const entries = shared<Entry<T>>();
   for (std::size_t task = blockIdx.x; task < job.n_columns * n_pieces; task += gridDim.x) {
     const std::size_t column = task / n_pieces, first = task % n_pieces * size, left = job.n_rows - first;
@@ -97,7 +104,8 @@ __global__ void __launch_bounds__(MOST_THREADS, 1) sort_kernel(Balance<T> job, s
 
 // Pairs of pieces of `size` entries into one.
 template <class T>
-__global__ void __launch_bounds__(ITEM_THREADS, 1) merge_kernel(Balance<T> job, std::size_t size, const Entry<T>* from, Entry<T>* to) {
+__global__ void __launch_bounds__(ITEM_THREADS, 1) merge_kernel(Balance<T> job, std::size_t size, const Entry<T>* from,
+                                                                Entry<T>* to) {
   const std::size_t m = job.n_rows, stride = std::size_t{gridDim.x} * ITEM_THREADS;
   for (std::size_t item = std::size_t{blockIdx.x} * ITEM_THREADS + threadIdx.x; item < job.n_columns * m; item += stride) {
     const std::size_t at = item % m, begin = at / size * size;
@@ -121,7 +129,8 @@ __global__ void __launch_bounds__(ITEM_THREADS, 1) merge_kernel(Balance<T> job, 
 template <class T>
 __global__ void __launch_bounds__(ITEM_THREADS, 1) quantile_kernel(Balance<T> job, const Entry<T>* sorted) {
   const std::size_t stride = std::size_t{gridDim.x} * ITEM_THREADS;
-  for (std::size_t item = std::size_t{blockIdx.x} * ITEM_THREADS + threadIdx.x; item < job.n_columns * job.n_rows; item += stride)
+  const std::size_t n = job.n_columns * job.n_rows;
+  for (std::size_t item = std::size_t{blockIdx.x} * ITEM_THREADS + threadIdx.x; item < n; item += stride)
     take_quantile(job, item / job.n_rows, item % job.n_rows, sorted[item].row());
 }
 

@@ -1,6 +1,6 @@
-// The exact walk of local Gaussian duals: a new row is a weighted sum of its neighbourhood's rows, start and noise alike. A block
-// a row: threads draw the weights, then each sums a few features over the neighbours. All but the first time a point's row comes
-// from the second-level cache, whose bandwidth is the limit.
+// The exact walk of local Gaussian duals: a new row is a weighted sum of its neighbourhood's rows, start and noise alike. A
+// block a row: threads draw the weights, then each sums a few features over the neighbours. All but the first time a point's
+// row comes from the second-level cache, whose bandwidth is the limit.
 #include <cmath>
 
 #include "device.hpp"
@@ -53,7 +53,8 @@ __global__ void __launch_bounds__(THREADS, 1) relax_kernel(Relaxation<T> job, Sc
 }
 
 template <class T, bool near>
-void launch_relax(const Relaxation<T>& job, const Scales& scales, const Device& device, Workspace& workspace, cudaStream_t stream) {
+void launch_relax(const Relaxation<T>& job, const Scales& scales, const Device& device, Workspace& workspace,
+                  cudaStream_t stream) {
   const std::size_t bytes = near ? job.n_members * sizeof(T) : 0;
   std::size_t most = 0x7FFFFFFF;
   if (!near) most = resident_blocks("relax_local", relax_kernel<T, near>, device, THREADS, bytes);

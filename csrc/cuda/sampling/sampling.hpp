@@ -5,7 +5,8 @@
 
 namespace dualwalk::cuda {
 
-// out[r] = mean + decay (start - mean) + sqrt(1 - decay^2) noise in the neighbourhood of row r, whose first member is the start.
+// out[r] = mean + decay (start - mean) + sqrt(1 - decay^2) noise in the neighbourhood of row r, whose first member is the
+// start.
 template <class T>
 struct Relaxation {
   const T* points;                // (n_points, n_features)

@@ -1,4 +1,5 @@
-// Annealing along a mixture's path, a tile of points a block: the tile of walks on mixtures, with tables of its own at every step.
+// Annealing along a mixture's path, a tile of points a block: the tile of walks on mixtures, with tables of its own at every
+// step.
 #include "walks/mixture_tile.cuh"
 
 namespace dualwalk::cuda {
@@ -25,8 +26,8 @@ __device__ __forceinline__ void renoise(const Anneal<T>& anneal, const TileRoom<
 
 // `foreseen` (n_features, SIZE) is the block's; a thread comes back to the same entries at every step.
 template <class Form, class T>
-__device__ __forceinline__ void anneal_tile(const Anneal<T>& anneal, const MixtureDual<T>& dual, const TileRoom<T, Form>& room, T* foreseen,
-                                            std::size_t first, unsigned n) {
+__device__ __forceinline__ void anneal_tile(const Anneal<T>& anneal, const MixtureDual<T>& dual, const TileRoom<T, Form>& room,
+                                            T* foreseen, std::size_t first, unsigned n) {
   const std::size_t d = anneal.n_features, frames = anneal.n_steps + 1;
   const bool row_thread = threadIdx.x < n;
   bool open = row_thread;  // of this thread's row
@@ -74,7 +75,8 @@ __device__ __forceinline__ void anneal_tile(const Anneal<T>& anneal, const Mixtu
 }
 
 template <class T, class Form, bool near>
-__global__ void __launch_bounds__(Form::MOST_THREADS, 1) anneal_kernel(Anneal<T> anneal, MixtureDual<T> dual, T* foreseen, T* workspace) {
+__global__ void __launch_bounds__(Form::MOST_THREADS, 1) anneal_kernel(Anneal<T> anneal, MixtureDual<T> dual, T* foreseen,
+                                                                       T* workspace) {
   const std::size_t d = anneal.n_features;
   const TileRoom<T, Form> room = room_of_block<T, Form, near>(workspace, d, 0);
   const std::size_t n_tiles = (anneal.n_walks + Form::SIZE - 1) / Form::SIZE;
@@ -97,7 +99,8 @@ void anneal_mixture(const Anneal<T>& anneal, const MixtureDual<T>& dual, Workspa
     constexpr bool NEAR = decltype(near)::value;
     const auto kernel = anneal_kernel<T, Form, NEAR>;
     const std::size_t more = anneal.n_features * Form::SIZE;
-    const auto to = TileLaunch::of("anneal_mixture", kernel, shape, T{}, NEAR, more, device, anneal.n_walks, anneal.n_features, 0);
+    const auto to = TileLaunch::of("anneal_mixture", kernel, shape, T{}, NEAR, more, device, anneal.n_walks, anneal.n_features,
+                                   0);
     T* const foreseen = workspace.take<T>(to.shape.grid.x * more);
     T* const rest = workspace.take<T>(to.workspace - to.shape.grid.x * more);
     launch("anneal_mixture", kernel, to.shape, stream, anneal, dual, foreseen, rest);

@@ -1,6 +1,6 @@
-// One walk a block: its neighbourhood's factor in shared memory for all steps, read twice a step, once by warps that take its rows
-// (projections of y = x - mean) and once by threads that take its columns (the gradient). Several blocks share a multiprocessor, so
-// that one computes while another waits at a barrier.
+// One walk a block: its neighbourhood's factor in shared memory for all steps, read twice a step, once by warps that take its
+// rows (projections of y = x - mean) and once by threads that take its columns (the gradient). Several blocks share a
+// multiprocessor, so that one computes while another waits at a barrier.
 #include "walks/local.hpp"
 
 #include "walks/precondition.cuh"
@@ -64,7 +64,8 @@ __device__ __forceinline__ void advance(const Walk<T>& walk, const One<T>& one, 
 }
 
 template <class T>
-__device__ __forceinline__ void walk_one(const Walk<T>& walk, const LocalDual<T>& dual, const Shaper<T>& shaper, const One<T>& one, T* sums) {
+__device__ __forceinline__ void walk_one(const Walk<T>& walk, const LocalDual<T>& dual, const Shaper<T>& shaper,
+                                         const One<T>& one, T* sums) {
   const std::size_t d = walk.n_features;
   const Tile<T> x{one.x, 1, 0}, gradient{one.gradient, 1, 0}, shape_weight{one.shape_weight, 1, 0};
   const bool shaped = shaper.factor != nullptr;

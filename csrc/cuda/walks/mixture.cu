@@ -7,7 +7,8 @@ namespace {
 
 // To the next points; `room.size` holds every row's step, 0 where a walk has ended.
 template <class Form, class T>
-__device__ __forceinline__ void advance(const Walk<T>& walk, const TileRoom<T, Form>& room, std::size_t first, std::size_t step, unsigned going) {
+__device__ __forceinline__ void advance(const Walk<T>& walk, const TileRoom<T, Form>& room, std::size_t first, std::size_t step,
+                                        unsigned going) {
   const std::size_t d = walk.n_features;
   if (walk.noise_scale != T{0}) {
     for (std::size_t item = threadIdx.x; item < (d + 3) / 4 * Form::SIZE; item += blockDim.x) {
@@ -34,8 +35,8 @@ __device__ __forceinline__ void advance(const Walk<T>& walk, const TileRoom<T, F
 
 // The same with a preconditioner, whose projections of the gradients are in z.
 template <class Form, class T>
-__device__ __forceinline__ void advance_shaped(const Walk<T>& walk, const Shaper<T>& shaper, const TileRoom<T, Form>& room, std::size_t first,
-                                               std::size_t step, unsigned going) {
+__device__ __forceinline__ void advance_shaped(const Walk<T>& walk, const Shaper<T>& shaper, const TileRoom<T, Form>& room,
+                                               std::size_t first, std::size_t step, unsigned going) {
   const Tile<T> x{room.x, Form::STEP, 1}, gradient{room.gradient, Form::STEP, 1}, weight{room.z, Form::STEP, 1};
   for (unsigned m = warp_of_block(); m < Form::SIZE; m += warps_of_block())
     if (going >> m & 1u) weigh(walk, shaper, first + m, m, step, room.size[m], weight, x, lane_of_warp(), 32);
@@ -125,7 +126,8 @@ void walk_mixture(const Walk<T>& walk, const MixtureDual<T>& dual, Workspace& wo
     using Form = decltype(shape);
     constexpr bool NEAR = decltype(near)::value;
     const auto kernel = walk_kernel<T, Form, NEAR>;
-    const auto to = TileLaunch::of("walk_mixture", kernel, shape, T{}, NEAR, 0, device, walk.n_walks, walk.n_features, walk.shape.n_factors);
+    const auto to = TileLaunch::of("walk_mixture", kernel, shape, T{}, NEAR, 0, device, walk.n_walks, walk.n_features,
+                                   walk.shape.n_factors);
     launch("walk_mixture", kernel, to.shape, stream, walk, dual, workspace.take<T>(to.workspace));
   });
 }

@@ -5,8 +5,8 @@
 
 namespace dualwalk::cuda {
 
-// f(x) = log sum_k exp(log_scale_k - z_k . precision_k z_k / 2) + pull |x|^2 / 2 + constant with z_k = V_k^T x + start_k; the tables
-// hold as many times as a call needs: one for walks, n_steps + 1 for annealing.
+// f(x) = log sum_k exp(log_scale_k - z_k . precision_k z_k / 2) + pull |x|^2 / 2 + constant with z_k = V_k^T x + start_k; the
+// tables hold as many times as a call needs: one for walks, n_steps + 1 for annealing.
 template <class T>
 struct MixtureDual {
   const T* axes;        // (n_components, n_features, n_features): V_k, an eigenvector a column

@@ -1,9 +1,10 @@
 // f and its gradient of a mixture dual at a tile of points, by one block.
 //
-// Components come one after the other: a product of the tile with the axes, the component's log density, and a product back that is
-// added to the gradient; what was added before shrinks when a component with a larger density comes. So a component's axes are
-// read twice, for all rows of the tile, and nothing is kept of it. A thread holds a few rows times four columns of a product in
-// registers; points come from shared memory, axes from the second-level cache by way of the first, whole lines at a time.
+// Components come one after the other: a product of the tile with the axes, the component's log density, and a product back
+// that is added to the gradient; what was added before shrinks when a component with a larger density comes. So a component's
+// axes are read twice, for all rows of the tile, and nothing is kept of it. A thread holds a few rows times a few columns of a
+// product in registers; points come from shared memory, axes from the second-level cache by way of the first, whole lines at a
+// time.
 #pragma once
 
 #include <type_traits>
@@ -31,8 +32,8 @@ __device__ __forceinline__ void load_rows(const double* at, double (&rows)[2]) {
   rows[0] = a.x, rows[1] = a.y;
 }
 
-// A tile of SIZE points, of which a thread takes ROWS and COLUMNS in a product. Feature j of point m lies at [j STEP + m]: the sixteen bytes more
-// keep the stores of neighbouring threads in different banks.
+// A tile of SIZE points, of which a thread takes ROWS and COLUMNS in a product. Feature j of point m lies at [j STEP + m]: the
+// sixteen bytes more keep the stores of neighbouring threads in different banks.
 template <class T, unsigned SIZE_, unsigned ROWS_, unsigned COLUMNS_>
 struct TileForm {
   static constexpr unsigned SIZE = SIZE_, ROWS = ROWS_, COLUMNS = COLUMNS_, STEP = SIZE + 16 / sizeof(T);
@@ -126,10 +127,11 @@ __device__ __forceinline__ T row_sum(std::size_t n, T* partial, Term term) {
 __device__ __forceinline__ float natural_log(float x) { return logf(x); }
 __device__ __forceinline__ double natural_log(double x) { return log(x); }
 
-// f of every row at one of the times in the tables, and with `slopes` its gradient and |gradient|^2, into the room; x is seen by all
-// when this is called, and what it wrote is when it returns.
+// f of every row at one of the times in the tables, and with `slopes` its gradient and |gradient|^2, into the room; x is seen
+// by all when this is called, and what it wrote is when it returns.
 template <class Form, class T>
-__device__ __forceinline__ void evaluate(const MixtureDual<T>& dual, std::size_t time, const TileRoom<T, Form>& room, bool slopes) {
+__device__ __forceinline__ void evaluate(const MixtureDual<T>& dual, std::size_t time, const TileRoom<T, Form>& room,
+                                         bool slopes) {
   constexpr unsigned STEP = Form::STEP;
   const std::size_t d = dual.n_features;
   const bool row_thread = threadIdx.x < Form::SIZE;
@@ -226,8 +228,8 @@ struct TileLaunch {
   std::size_t workspace = 0;  // numbers
 
   template <class T, class Form, class... Parameters>
-  static TileLaunch of(const char* job, void (*kernel)(Parameters...), Form, T, bool near, std::size_t more, const Device& device,
-                       std::size_t n_walks, std::size_t n_features, std::size_t n_factors) {
+  static TileLaunch of(const char* job, void (*kernel)(Parameters...), Form, T, bool near, std::size_t more,
+                       const Device& device, std::size_t n_walks, std::size_t n_features, std::size_t n_factors) {
     TileLaunch to;
     const std::size_t numbers = Form::numbers(n_features, n_factors), n_tiles = (n_walks + Form::SIZE - 1) / Form::SIZE;
     const std::size_t bytes = (Form::SMALL + (near ? numbers : 0)) * sizeof(T), each = (near ? 0 : numbers) + more;
@@ -241,8 +243,8 @@ struct TileLaunch {
   }
 };
 
-// Calls run(shape, whether all of it is in shared memory) with the tile for this many walks: the large one where it fills the device, whose axes are read for more
-// rows at a time.
+// Calls run(shape, whether all of it is in shared memory) with the tile for this many walks: the large one where it fills the
+// device, whose axes are read for more rows at a time.
 template <class T, class Run>
 void with_tile(const Device& device, std::size_t n_walks, std::size_t n_features, std::size_t n_factors, Run run) {
   using Large = LargeTile<T>;
@@ -253,7 +255,8 @@ void with_tile(const Device& device, std::size_t n_walks, std::size_t n_features
   };
   const std::size_t threads = (n_walks + Large::SIZE - 1) / Large::SIZE * Large::threads(n_features);
   if (!fits(Small{})) return run(Large{}, std::false_type{});
-  if (fits(Large{}) && threads >= std::size_t{256} * static_cast<std::size_t>(device.multiprocessors)) return run(Large{}, std::true_type{});
+  const std::size_t enough = std::size_t{256} * static_cast<std::size_t>(device.multiprocessors);
+  if (fits(Large{}) && threads >= enough) return run(Large{}, std::true_type{});
   return run(Small{}, std::true_type{});
 }
 

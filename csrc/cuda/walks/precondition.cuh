@@ -1,5 +1,5 @@
-// Steps along C g with noise of covariance C = factor^T factor + diag(diagonal), for a tile of walks that one block takes side by
-// side. All threads of the block call, and `weight` (n_factors, n) is theirs:
+// Steps along C g with noise of covariance C = factor^T factor + diag(diagonal), for a tile of walks that one block takes side
+// by side. All threads of the block call, and `weight` (n_factors, n) is theirs:
 //
 //   project_gradient    weight = factor g
 //   barrier
@@ -47,7 +47,8 @@ __host__ __device__ Shaper<T> shaper_of(const Walk<T>& walk) {
 
 // Walks first .. first + n. Rows of the factor are shared out among the warps, walk after walk.
 template <class T>
-__device__ __forceinline__ void project_gradient(const Shaper<T>& shaper, std::size_t first, unsigned n, Tile<T> gradient, Tile<T> weight) {
+__device__ __forceinline__ void project_gradient(const Shaper<T>& shaper, std::size_t first, unsigned n, Tile<T> gradient,
+                                                 Tile<T> weight) {
   for (unsigned m = 0; m < n; ++m)
     project(shaper.factor_of(first + m), shaper.n_factors, shaper.n_features, &gradient(0, m), gradient.feature, &weight(0, m),
             weight.feature, (warp_of_block() + m) % warps_of_block(), warps_of_block());
@@ -55,7 +56,8 @@ __device__ __forceinline__ void project_gradient(const Shaper<T>& shaper, std::s
 
 // g . C g of one walk, by a whole warp: the same bits in every lane.
 template <class T>
-__device__ __forceinline__ T shaped_square(const Shaper<T>& shaper, std::size_t number, unsigned m, Tile<T> gradient, Tile<T> weight) {
+__device__ __forceinline__ T shaped_square(const Shaper<T>& shaper, std::size_t number, unsigned m, Tile<T> gradient,
+                                           Tile<T> weight) {
   T sum{0};
   for (std::size_t r = lane_of_warp(); r < shaper.n_factors; r += 32) sum += weight(r, m) * weight(r, m);
   if (shaper.diagonal) {
@@ -67,7 +69,8 @@ __device__ __forceinline__ T shaped_square(const Shaper<T>& shaper, std::size_t 
 
 // For one walk, by threads `thread` of `n_threads` (a block or a warp).
 template <class T>
-__device__ __forceinline__ void weigh(const Walk<T>& walk, const Shaper<T>& shaper, std::size_t number, unsigned m, std::size_t step, T size,
+__device__ __forceinline__ void weigh(const Walk<T>& walk, const Shaper<T>& shaper, std::size_t number, unsigned m,
+                                      std::size_t step, T size,
                                       Tile<T> weight, Tile<T> x, unsigned thread, unsigned n_threads) {
   if (walk.noise_scale == T{0}) {
     for (std::size_t r = thread; r < shaper.n_factors; r += n_threads) weight(r, m) *= size;
@@ -93,8 +96,8 @@ __device__ __forceinline__ void weigh(const Walk<T>& walk, const Shaper<T>& shap
 }
 
 template <class T>
-__device__ __forceinline__ T shaped_step(const Shaper<T>& shaper, std::size_t number, unsigned m, std::size_t j, T size, Tile<T> gradient,
-                                         Tile<T> weight) {
+__device__ __forceinline__ T shaped_step(const Shaper<T>& shaper, std::size_t number, unsigned m, std::size_t j, T size,
+                                         Tile<T> gradient, Tile<T> weight) {
   T sum = shaper.diagonal ? size * shaper.diagonal_of(number)[j] * gradient(j, m) : T{0};
   const T* const column = shaper.factor_of(number) + j;
   for (std::size_t r = 0; r < shaper.n_factors; ++r) sum += weight(r, m) * column[r * shaper.n_features];
