@@ -39,7 +39,7 @@ struct TileForm {
   static constexpr unsigned SIZE = SIZE_, ROWS = ROWS_, COLUMNS = COLUMNS_, STEP = SIZE + 16 / sizeof(T);
   static constexpr unsigned MOST_THREADS = 384, FEWEST_THREADS = 64;
   // Features of a product whose loads are under way together: few threads have to wait seldom.
-  static constexpr int AHEAD = SIZE > 8 ? 4 : 16;
+  static constexpr int AHEAD = SIZE > 8 ? 4 : 8;
   // Sums over features go by so many parts in every tile: a walk has the same bits in any batch.
   static constexpr unsigned PARTS = 16;
 
