@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cuda_host import cupy_on_host
 
 from dualwalk.backends import cuda, reference
 from dualwalk.duals.local_covariance import LocalCovariance
@@ -76,3 +77,24 @@ def test_a_walk_does_not_depend_on_the_others(device: Device, dtype: Any, rng: n
     cuda.walk_mixture(here, many, plan)
     cuda.walk_mixture(here, few, plan)
     np.testing.assert_array_equal(device.get(many)[:9], device.get(few))
+
+
+@pytest.mark.parametrize("kind", ["noise in a box", "preconditioned", "preconditioned to a target"])
+@pytest.mark.parametrize("size", [(9, 21, 2), (75, 50, 2)])  # a small tile, a large one
+def test_no_barrier_is_missing(device: Device, any_order: str, kind: str, size: Any, rng: np.random.Generator) -> None:
+    if device.emulated:
+        device.kernels.set_device(multiprocessors=1)
+    check(device, size, kind, np.float64, rng)
+
+
+def test_launches_and_transfers(device: Device, rng: np.random.Generator) -> None:
+    """A walk is one launch, and copies nothing."""
+    if not device.emulated:
+        pytest.skip("counted on the emulated device")
+    weights, means, factors = numbers(2, 9, rng)
+    here = MixtureDual(*(device.put(part) for part in (weights, means)), factors=device.put(factors))
+    x = device.put(rng.standard_normal((5, 9)))
+    launches, transfers = device.kernels.n_launches(), cupy_on_host.n_transfers
+    cuda.walk_mixture(here, x, reference.WalkPlan(4, 0.05, 0.3, 1e-3, None, None, None, 3, None, 1))
+    assert device.kernels.n_launches() == launches + 1
+    assert cupy_on_host.n_transfers == transfers
