@@ -96,8 +96,8 @@ class DualSampler(Views):
 
     On a CUDA device (X a CuPy array, or device="cuda") rows and what is made of them stay there: ranks, distances, noise, walks
     and the comparison of rungs. The host keeps the book: labels, groups, folds, starts and random seeds, and reads back a few
-    numbers a rung, one a row where rows are put into clusters, looked at for copies (`min_novelty`, near-copies) or walk to a
-    target. Samples come back as arrays of X's kind, and what a method makes of an array as that array's kind; labels as given.
+    numbers a rung, a flag a column (is it tied?), a few numbers a row where rows are put into clusters or looked at for copies
+    (`min_novelty`, near-copies and groups), and f of every row where they walk to a target. Samples come back as arrays of X's kind, and what a method makes of an array as that array's kind; labels as given.
     The draws are the CPU's, so the same seed climbs the same ladder and gives the CPU's rows to rounding, but where rounding
     decides: between two rungs or distances that are equal, and in columns of few levels, where rows whose neighbours have one
     level may change places. `impute`, `sample(given=)` and `interpolate` work in the host's memory: on `to_host()`, a copy of
