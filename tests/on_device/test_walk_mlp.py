@@ -15,6 +15,9 @@ from on_device.kit import Device
 WIDTHS = [(5, 3), (12, 8, 8), (7, 13, 6), (30, 16, 20, 9), (3, 40), (4,), (1, 1, 1)]
 
 
+FEW_AND_MANY = [24, pytest.param(150, marks=pytest.mark.large)]  # narrow tiles on tensor cores, and wide ones
+
+
 def mlp(*widths: int, seed: int = 0) -> dw.MLPDual:
     rng = np.random.default_rng(seed)
     shapes = list(zip((*widths[1:], 1), widths, strict=True))
@@ -102,13 +105,13 @@ def many(device: Device, n: int) -> int:
     """So many walks go to tensor cores: n on an emulated device of one multiprocessor, and enough for a whole one."""
     if device.emulated:
         device.kernels.set_device(multiprocessors=1)
-    return n if device.emulated else 150 * n
+    return n if device.emulated else 120 * n
 
 
 @pytest.mark.parametrize(
     "settings", [{}, {"target": 0.5, "step_size": 0.3}, {"noise": 1.0}, {"noise": 0.2, "target": 0.5}], ids=str
 )
-@pytest.mark.parametrize("n", [24, 150])
+@pytest.mark.parametrize("n", FEW_AND_MANY)
 @pytest.mark.parametrize("widths", [(9, 7), (40, 33, 20), (70, 70, 9, 33)], ids=str)
 def test_many_walks_on_tensor_cores(
     device: Device, any_order: str, widths: tuple[int, ...], n: int, settings: dict[str, Any]
@@ -117,7 +120,7 @@ def test_many_walks_on_tensor_cores(
     check(device, mlp(*widths), starts(n, widths[0], np.float32), 3, **settings)
 
 
-@pytest.mark.parametrize("n", [24, 150])
+@pytest.mark.parametrize("n", FEW_AND_MANY)
 def test_precision_is_what_it_says(device: Device, n: int) -> None:
     dual, n = mlp(50, 48, 40), many(device, n)
     x0, error = starts(n, 50, np.float32), {}
@@ -166,7 +169,7 @@ def test_a_walk_that_is_lost_stops_alone(device: Device) -> None:
         assert np.isinf(device.get(x)[2]).all()
 
 
-@pytest.mark.parametrize("n", [13, 70])
+@pytest.mark.parametrize("n", [13, pytest.param(70, marks=pytest.mark.large)])
 @pytest.mark.parametrize("settings", [{}, {"noise": 1.0}], ids=["projected", "with noise"])
 def test_same_bits_in_every_run(device: Device, n: int, settings: dict[str, Any]) -> None:
     n = many(device, n)

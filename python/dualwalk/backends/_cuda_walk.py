@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -58,7 +59,7 @@ def walk_any(dual: Any, x: Array, plan: WalkPlan) -> WalkState:
             moved = x + size * gradient
             if plan.noise:
                 white = step_noise(plan.seed, step, (n_walks, n_features if shape is None else shape.n_normals), x.dtype)
-                moved += plan.noise * np.sqrt(2 * plan.step_size) * (white if shape is None else shape.color(white))
+                moved += plan.noise * math.sqrt(2 * plan.step_size) * (white if shape is None else shape.color(white))
             if plan.low is not None:
                 moved = xp.clip(moved, plan.low, plan.high)
             x[...] = xp.where(going[:, None], moved, x)
