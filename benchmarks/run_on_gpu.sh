@@ -5,8 +5,8 @@
 #
 #   DUALWALK_GPU_RESULTS=FOLDER benchmarks/run_on_gpu.sh
 #
-# Logs and results go to FOLDER (./gpu-results where it is not set); the last thing printed is summary.md. A step that fails, or is
-# stopped at its limit, does not keep the next ones from running; the exit status is then 1. It is 2 where there is no GPU.
+# Logs and results go to FOLDER (./gpu-results where it is not set); the last thing printed is summary.md. A step that fails, or
+# is stopped at its limit, does not keep the next ones from running; the exit status is then 1. It is 2 where there is no GPU.
 # PYTHON names the interpreter, CUDAARCHS the architectures to build where all take too long.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 2
@@ -51,7 +51,8 @@ row() { # row STEP STATUS WHAT-CAME-OF-IT
 if ! device=$("$python" -c '
 import cupy
 facts = cupy.cuda.runtime.getDeviceProperties(0)
-print("{}, capability {}.{}, CuPy {}".format(facts["name"].decode(), facts["major"], facts["minor"], cupy.__version__))' 2>"$work/error"); then
+name, capability = facts["name"].decode(), "{major}.{minor}".format(**facts)
+print(f"{name}, capability {capability}, CuPy {cupy.__version__}")' 2>"$work/error"); then
   echo "run_on_gpu.sh: no GPU that CuPy can use here: $(tail -n 1 "$work/error")" | tee "$results/summary.md"
   exit 2
 fi
@@ -59,7 +60,8 @@ driver=$(nvidia-smi --query-gpu=driver_version --format=csv,noheader 2>/dev/null
 {
   echo "# $device, driver ${driver:-unknown}"
   echo
-  echo "Commit $DUALWALK_COMMIT, $(date -u '+%Y-%m-%d %H:%M UTC'), $("$python" --version), $(nvcc --version 2>/dev/null | grep -o 'release [0-9.]*')"
+  nvcc=$(nvcc --version 2>/dev/null | grep -o 'release [0-9.]*')
+  echo "Commit $DUALWALK_COMMIT, $(date -u '+%Y-%m-%d %H:%M UTC'), $("$python" --version), nvcc ${nvcc:-not on PATH}"
   echo
   echo "| step | status | what came of it |"
   echo "| --- | --- | --- |"
@@ -83,7 +85,8 @@ if ((status == 124 || status == 137)); then
   status=$?
   what="for $CUDAARCHS alone, since all took more than 190 s"
 fi
-sizes=$(cd "$work/site/dualwalk" 2>/dev/null && du -k --apparent-size ./*.so | awk '{sub(".*/", "", $2); sub("[.].*", "", $2); printf "%s %d KiB, ", $2, $1}')
+sizes=$(cd "$work/site/dualwalk" 2>/dev/null && du -k --apparent-size ./*.so |
+  awk '{sub(".*/", "", $2); sub("[.].*", "", $2); printf "%s %d KiB, ", $2, $1}')
 wheel=$(grep -o 'size=[0-9]*' "$results/build.log" | head -n 1 | cut -d= -f2)
 row build $status "$((SECONDS - begin)) s $what; ${sizes}wheel $((${wheel:-0} / 1024)) KiB"
 export PYTHONPATH="$work/site${PYTHONPATH:+:$PYTHONPATH}"
@@ -126,7 +129,8 @@ tests_of() { # tests_of TOOL SECONDS MARKS COMMAND...: all files at once; sets `
     printf '==== %s\n' "$(basename "$file" .log)"
     tail -c 500000 "$file"
   done >"$log"
-  counts=$(grep -hE ' in [0-9.]+s' "$log" | grep -oE '[0-9]+ (passed|failed|skipped|error)' | awk '{n[$2] += $1} END {for (k in n) printf "%d %s, ", n[k], k}')
+  counts=$(grep -hE ' in [0-9.]+s' "$log" | grep -oE '[0-9]+ (passed|failed|skipped|error)' |
+    awk '{n[$2] += $1} END {for (k in n) printf "%d %s, ", n[k], k}')
   counts="${counts%, }${unfinished:+; not finished:$unfinished}"
   return "$worst"
 }

@@ -1,12 +1,13 @@
-# Configures and builds csrc/cuda for the top CMakeLists.txt. A failure ends the whole build, or, where `wanted` is AUTO, leaves the
-# CUDA kernels out.
+# Configures and builds csrc/cuda for the top CMakeLists.txt. A failure ends the whole build, or, where `wanted` is AUTO, leaves
+# the CUDA kernels out.
 set(parallel "")
 if(NOT DEFINED ENV{CMAKE_BUILD_PARALLEL_LEVEL})
   cmake_host_system_information(RESULT n_cores QUERY NUMBER_OF_LOGICAL_CORES)
   set(parallel --parallel ${n_cores})
 endif()
 
-execute_process(COMMAND "${CMAKE_COMMAND}" -S "${source}" -B "${build}" -G "${generator}" -C "${build}/settings.cmake" RESULT_VARIABLE failed)
+execute_process(COMMAND "${CMAKE_COMMAND}" -S "${source}" -B "${build}" -G "${generator}" -C "${build}/settings.cmake"
+                RESULT_VARIABLE failed)
 if(NOT failed)
   execute_process(COMMAND "${CMAKE_COMMAND}" --build "${build}" ${parallel} RESULT_VARIABLE failed)
 endif()
