@@ -251,10 +251,9 @@ struct LaneSums {
   __device__ bool holds() const { return range.near() && rest == rest; }
 };
 
-struct Exp {
-  __device__ double operator()(double x) const { return exp(x); }
-};
-__device__ __forceinline__ ExpSum combined(const ExpSum& a, const ExpSum& b) { return combine(a, b, Exp{}); }
+__device__ __forceinline__ ExpSum combined(const ExpSum& a, const ExpSum& b) {
+  return combine(a, b, [](double x) { return small_exponential(x); });
+}
 __device__ __forceinline__ ExpSum nothing() { return {-infinity<double>(), 0, 0, 0}; }
 // The sums with base 0; those that nothing counts in have no base.
 __device__ __forceinline__ ExpSum near_sum(double steps, double rest, double weight) {
@@ -307,38 +306,35 @@ __device__ ExpSum close(const Team& team, const LaneSums<T, WEIGHTED>& sums, con
   return sum;
 }
 
-// The sum of less than a chunk. All lanes of the warp call it, with another n for another team.
+// The sum of a chunk or less. All lanes of the warp call it, with another n for another team. While one warp adds, other warps'
+// loads are on their way.
 template <class T, bool WEIGHTED>
-__device__ ExpSum sum_part(const Team& team, const T* f, const T* weights, int n) {
+__device__ ExpSum sum_chunk(const Team& team, const T* f, const T* weights, int n) {
   const bool aligned = is_aligned(f) && is_aligned(weights);
   const int step = team.width * VECTOR<T>;
   LaneSums<T, WEIGHTED> sums;
 #pragma unroll 1
   for (int at = team.rank * VECTOR<T>; at < n; at += LOADS * step) {
     Batch<T, WEIGHTED> batch;
-    batch.load_part(f, weights, aligned, at, step, n);
-    sums.template add<true>(batch, at, step, n);
+    if (at + (LOADS - 1) * step + VECTOR<T> <= n) {
+      batch.load(f, weights, aligned, at, step);
+      sums.template add<false>(batch, 0, 0, 0);
+    } else {
+      batch.load_part(f, weights, aligned, at, step, n);
+      sums.template add<true>(batch, at, step, n);
+    }
   }
   return close(team, sums, f, weights, n);
 }
 
-// The sum of a run or less, by a warp: its chunks, one after the other. Other warps' loads are on their way meanwhile.
+// The sum of a run or less, by a warp: its chunks, one after the other.
 template <class T, bool WEIGHTED>
 __device__ ExpSum sum_run(const Team& warp, const T* f, const T* weights, int n) {
-  constexpr int step = 32 * VECTOR<T>;
-  const bool aligned = is_aligned(f) && is_aligned(weights);
   ExpSum sum = nothing();
-  for (; n >= CHUNK; n -= CHUNK, f += CHUNK, weights += WEIGHTED ? CHUNK : 0) {
-    LaneSums<T, WEIGHTED> sums;
 #pragma unroll 1
-    for (int at = warp.rank * VECTOR<T>; at < CHUNK; at += LOADS * step) {
-      Batch<T, WEIGHTED> batch;
-      batch.load(f, weights, aligned, at, step);
-      sums.template add<false>(batch, 0, 0, 0);
-    }
-    sum = combined(sum, close(warp, sums, f, weights, CHUNK));
-  }
-  return n > 0 ? combined(sum, sum_part<T, WEIGHTED>(warp, f, weights, n)) : sum;
+  for (; n > 0; n -= CHUNK, f += CHUNK, weights += WEIGHTED ? CHUNK : 0)
+    sum = combined(sum, sum_chunk<T, WEIGHTED>(warp, f, weights, min(n, CHUNK)));
+  return sum;
 }
 
 // The combined state of a warp's lanes, told to all of them.

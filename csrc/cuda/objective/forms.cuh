@@ -18,11 +18,6 @@ DUALWALK_FN int width_for(std::size_t n) {
   return width;
 }
 
-template <class T, bool WEIGHTED>
-__device__ __forceinline__ ExpSum sum_stretch(const Team& team, const T* f, const T* weights, int n) {
-  return team.width == 32 ? sum_run<T, WEIGHTED>(team, f, weights, n) : sum_part<T, WEIGHTED>(team, f, weights, n);
-}
-
 __device__ __forceinline__ int size_of_run(std::size_t n, std::size_t from) {
   return static_cast<int>(n - from < RUN ? n - from : RUN);
 }

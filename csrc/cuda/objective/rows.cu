@@ -24,7 +24,7 @@ __global__ void __launch_bounds__(THREADS, AT_ONCE<T, WEIGHTED>) short_rows(LogM
     const int n = here ? static_cast<int>(job.n) : 0;
     const std::size_t at = here ? row * job.n : 0;
     const T* const weights = WEIGHTED ? job.weights + at : nullptr;
-    const ExpSum sum = sum_stretch<T, WEIGHTED>(team, job.f + at, weights, n);
+    const ExpSum sum = sum_chunk<T, WEIGHTED>(team, job.f + at, weights, n);
     if (here && team.rank == 0) job.value[row] = static_cast<T>(value_of(sum));
     if (job.gradient) write_shares<T, WEIGHTED>(team, job.f + at, weights, job.gradient + at, n, shares_of<T>(sum, WEIGHTED));
   }
@@ -39,7 +39,7 @@ __global__ void __launch_bounds__(32 * BLOCK_CHUNKS, AT_ONCE<T, WEIGHTED>) block
   for (std::size_t row = blockIdx.x; row < job.n_outer; row += gridDim.x) {
     const std::size_t at = row * job.n + from;
     const T* const weights = WEIGHTED ? job.weights + at : nullptr;
-    ExpSum sum = sum_run<T, WEIGHTED>(warp, job.f + at, weights, n);
+    ExpSum sum = sum_chunk<T, WEIGHTED>(warp, job.f + at, weights, n);
     if (warp.rank == 0) of_chunk[chunk] = sum;
     __syncthreads();
     sum = nothing();  // every lane a run, as where runs have warps of their own

@@ -84,7 +84,7 @@ __device__ void each_of_task(const std::int64_t* offsets, std::size_t count, std
 template <class T, bool WEIGHTED>
 __device__ void whole_segment(const LogMeanExpSegments<T>& job, const Team& team, std::size_t k, std::int64_t begin, int n) {
   const T* const weights = WEIGHTED ? job.weights + begin : nullptr;
-  const ExpSum sum = sum_stretch<T, WEIGHTED>(team, job.f + begin, weights, n);
+  const ExpSum sum = sum_chunk<T, WEIGHTED>(team, job.f + begin, weights, n);
   if (n == 0) return;
   if (team.rank == 0) job.value[k] = static_cast<T>(value_of(sum));
   if (!job.gradient) return;
