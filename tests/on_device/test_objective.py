@@ -20,7 +20,7 @@ WEIGHTED_UNITS = {np.float32: 2, np.float64: 16}
 SHAPES = [(1, 1, 1), (2, 3, 1), (5, 16, 1), (3, 17, 1), (70, 4, 1), (9, 33, 1), (3, 65, 1), (2, 128, 1), (3, 130, 1)]
 SHAPES += [(2, 300, 1), (2, 2048, 1), (2, 2051, 1), (1, 9000, 1), (1, 16384, 1), (1, 16385, 1), (2, 20_000, 1), (1, 70_001, 1)]
 SHAPES += [(1, 1, 2), (2, 5, 3), (1, 33, 40), (1, 1000, 3), (3, 70, 7), (1, 2500, 2)]
-one_device = settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+one_device = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def exactly(f: np.ndarray, weights: np.ndarray | None, axis: int = 1) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -153,6 +153,7 @@ def test_segments_in_any_order(device: Device, any_order: str, rng: np.random.Ge
         check(value[None, k], gradient[None, start:stop], f[None, start:stop], None)
 
 
+@pytest.mark.large
 def test_more_runs_than_a_warp_combines(device: Device, rng: np.random.Generator) -> None:
     """The tree's upper levels: of a row, and of a segment whose groups go to the warps of a block."""
     n = 512 * 8192 + 100_000
