@@ -1,9 +1,9 @@
 // Walks on an MLP dual, many steps in one launch: f(x) = w . silu(... silu(W_1 x + b_1) ...) + b.
 //
 // A step moves x along W_1^T d, d being the slopes of f by W_1 x + b_1. Without noise, bounds and frames nobody needs x before
-// the walk ends: z = W_1 x + b_1 moves along (W_1 W_1^T) d, |grad f|^2 is d . (W_1 W_1^T) d, and x is x_0 + W_1^T (sum of what d
-// was multiplied by), once. Such a walk is called projected: for 600-128-128-1 a step takes 49 thousand multiply-adds in place
-// of 187 thousand, and its matrices fit into the shared memory of one multiprocessor.
+// the walk ends: z = W_1 x + b_1 moves along (W_1 W_1^T) d, |grad f|^2 is d . (W_1 W_1^T) d, and x is x_0 + W_1^T times the sum
+// of the d, each by its step's size. Such a walk is called projected: for 600-128-128-1 a step takes 49 thousand multiply-adds
+// in place of 187 thousand, and its matrices fit into the shared memory of one multiprocessor.
 //
 // Two kernels: mlp_tile.cu takes any sizes, float and double, with plain multiply-adds; mlp_tensor.cu projected walks in float,
 // many at a time, on tensor cores. There noise may move x as well, as W_1 times it moves z.
@@ -48,6 +48,7 @@ void walk_mlp_tile(const Walk<T>& walk, const MlpDual<T>& dual, bool projected, 
 
 // Without bounds and frames, for up to 128 units a layer whose matrices fit into shared memory.
 bool tensor_cores_take(const MlpDual<float>& dual, const Device& device);
-void walk_mlp_tensor(const Walk<float>& walk, const MlpDual<float>& dual, Precision precision, const Device& device, cudaStream_t stream);
+void walk_mlp_tensor(const Walk<float>& walk, const MlpDual<float>& dual, Precision precision, const Device& device,
+                     cudaStream_t stream);
 
 }  // namespace dualwalk::cuda

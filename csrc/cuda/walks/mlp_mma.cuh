@@ -1,4 +1,4 @@
-// Products of small matrices on tensor cores, a warp each: c (16 x 8) += a (16 x k) b (k x 8), and what rounds numbers for them.
+// Products of small matrices on tensor cores, a warp each: c (16 x 8) += a (16 x k) b (k x 8); what rounds numbers for them.
 //
 // Fragments lie across a warp's lanes as PTX has it (mma.m16n8k8 for tf32, mma.m16n8k16 for bf16), with g = lane / 4 and
 // t = lane % 4: c is (g, 2t), (g, 2t + 1), (g + 8, 2t), (g + 8, 2t + 1). In tf32 a is (g, t), (g + 8, t), (g, t + 4),
@@ -72,7 +72,8 @@ __device__ __forceinline__ void mma_tf32(float (&c)[4], const unsigned (&a)[4], 
 #if defined(DUALWALK_CUDA_ON_HOST)
   mma_on_host(c, a, b, 1, [](unsigned bits, int) { return __uint_as_float(bits & 0xFFFFE000u); });
 #else
-  asm volatile("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+  asm volatile("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 "
+               "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
                : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
                : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 #endif
@@ -82,7 +83,8 @@ __device__ __forceinline__ void mma_bf16(float (&c)[4], const unsigned (&a)[4], 
 #if defined(DUALWALK_CUDA_ON_HOST)
   mma_on_host(c, a, b, 2, [](unsigned bits, int i) { return __uint_as_float(i ? bits & 0xFFFF0000u : bits << 16); });
 #else
-  asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+  asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 "
+               "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
                : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
                : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 #endif

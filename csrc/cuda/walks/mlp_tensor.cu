@@ -1,8 +1,8 @@
 // Walks in float in the space of the first layer, many at a time: a block of eight warps walks a tile, on tensor cores.
 //
-// A warp owns 32 units of every layer and 8 TILES walks, the other warps the rest: eight warps side by side where a layer has up
-// to 32 units, two by four up to 64, four by two up to 128. What it owns of z and of the walk's path stays in its registers; the
-// values that a product multiplies go through shared memory, where all matrices stay for the launch. Full precision takes three
+// A warp owns 32 units of every layer and 8 TILES walks, the other warps the rest: eight warps side by side where layers have
+// up to 32 units, two by four up to 64, four by two up to 128. What it owns of z and of the walks' paths stays in registers;
+// the values that a product multiplies go through shared memory, where all matrices stay for the launch. Full precision takes three
 // products in tf32, of the numbers rounded to 11 bits and of what that left: the terms left out are below 2^-21 of a product.
 //
 // 600-128-128-1: 49 thousand multiply-adds a step and walk, three times that on tensor cores in full precision.
@@ -31,7 +31,7 @@ struct TensorPlan {
   std::size_t layer[MAX_HIDDEN];  // matrices, from the second hidden layer on
 };
 
-// A matrix as a product reads it, (row, k) at at[row * row_step + k * k_step]; at most `rows` and `ks` where it is not filled up.
+// A matrix as a product reads it, (row, k) at at[row * row_step + k * k_step]; `rows` by `ks` where it is not filled up.
 struct Operand {
   const float* at;
   std::size_t row_step, k_step;
@@ -48,8 +48,8 @@ __device__ __forceinline__ void each_tile(Call call) {
 
 // c[2][TILES] += the warp's 32 rows of a times its walks of b, for k below n_k; b is (k, walk) at b[k * length + walk].
 template <Precision P, bool WHOLE, int TILES>
-__device__ __forceinline__ void multiply(float (&c)[2][TILES][4], const Operand& a, unsigned first_row, unsigned n_k, const float* b,
-                                         unsigned length) {
+__device__ __forceinline__ void multiply(float (&c)[2][TILES][4], const Operand& a, unsigned first_row, unsigned n_k,
+                                         const float* b, unsigned length) {
   constexpr unsigned PER = P == Precision::bf16 ? 2 : 1, DEPTH = 8 * PER;
   using Index = std::conditional_t<WHOLE, unsigned, std::size_t>;
   const unsigned g = threadIdx.x % 32 / 4, t = threadIdx.x % 4;
@@ -93,7 +93,8 @@ class TensorTile {
   using Own = float[2][TILES][4];  // a warp's 32 units and 8 TILES walks, as c of a product
 
  public:
-  __device__ TensorTile(const Walk<float>& walk, const MlpDual<float>& dual, const TensorPlan& plan) : walk_(walk), dual_(dual), plan_(plan) {
+  __device__ TensorTile(const Walk<float>& walk, const MlpDual<float>& dual, const TensorPlan& plan)
+      : walk_(walk), dual_(dual), plan_(plan) {
     const unsigned warp = threadIdx.x / 32, lane = threadIdx.x % 32;
     first_unit_ = warp % plan.unit_warps * OWN_UNITS;
     first_walk_ = warp / plan.unit_warps * 8 * TILES;
@@ -131,11 +132,15 @@ class TensorTile {
   __device__ __forceinline__ float& value(unsigned unit, unsigned column) const {
     return shared<float>()[plan_.values + unit * plan_.values_length + column];
   }
+  // Those of the warp's walks, from unit 0 on.
+  __device__ __forceinline__ const float* values() const { return shared<float>() + plan_.values + first_walk_; }
   // A place of the thread's own for the slope by one of its numbers.
   __device__ __forceinline__ float& slope(unsigned layer, int slab, int tile, int i) const {
     return shared<float>()[plan_.slopes + (8 * TILES * layer + (slab * TILES + tile) * 4 + i) * THREADS + threadIdx.x];
   }
-  __device__ __forceinline__ float* vector(unsigned layer) const { return shared<float>() + plan_.vectors + MOST_UNITS * layer; }
+  __device__ __forceinline__ float* vector(unsigned layer) const {
+    return shared<float>() + plan_.vectors + MOST_UNITS * layer;
+  }
   __device__ static void clear(Own& own) {
     for (auto& slab : own)
       for (auto& tile : slab)
@@ -148,7 +153,8 @@ class TensorTile {
     keep(dual_.gram, first_width(), first_width(), plan_.gram);
     for (unsigned l = 1; l < dual_.n_hidden; ++l) {
       keep(dual_.layer[l].backward, dual_.layer[l].n_out, dual_.layer[l].n_in, plan_.layer[l]);
-      for (unsigned j = threadIdx.x; j < MOST_UNITS; j += THREADS) vector(l)[j] = j < dual_.layer[l].n_out ? dual_.layer[l].bias[j] : 0.0f;
+      for (unsigned j = threadIdx.x; j < MOST_UNITS; j += THREADS)
+        vector(l)[j] = j < dual_.layer[l].n_out ? dual_.layer[l].bias[j] : 0.0f;
     }
     for (unsigned j = threadIdx.x; j < MOST_UNITS; j += THREADS)
       vector(0)[j] = j < dual_.layer[dual_.n_hidden - 1].n_out ? dual_.last[j] : 0.0f;
@@ -162,14 +168,18 @@ class TensorTile {
     }
   }
   // Layer l's weights, or their transpose; without a layer the Gram matrix.
-  __device__ Operand forward(unsigned l) const { return {shared<float>() + plan_.layer[l], row_length(dual_.layer[l].n_in), 1, 0, 0}; }
-  __device__ Operand backward(unsigned l) const { return {shared<float>() + plan_.layer[l], 1, row_length(dual_.layer[l].n_in), 0, 0}; }
+  __device__ Operand forward(unsigned l) const {
+    return {shared<float>() + plan_.layer[l], row_length(dual_.layer[l].n_in), 1, 0, 0};
+  }
+  __device__ Operand backward(unsigned l) const {
+    return {shared<float>() + plan_.layer[l], 1, row_length(dual_.layer[l].n_in), 0, 0};
+  }
   __device__ Operand gram() const { return {shared<float>() + plan_.gram, row_length(first_width()), 1, 0, 0}; }
 
   // sum = a times the values of n_in units, for the warp's units among n_out; nothing may change the values until a barrier.
   __device__ __forceinline__ void product(Own& sum, const Operand& a, unsigned n_out, unsigned n_in) const {
     clear(sum);
-    if (first_unit_ < n_out) multiply<P, true>(sum, a, first_unit_, n_in, shared<float>() + plan_.values + first_walk_, plan_.values_length);
+    if (first_unit_ < n_out) multiply<P, true>(sum, a, first_unit_, n_in, values(), plan_.values_length);
   }
 
   // ---- one tile
@@ -185,7 +195,7 @@ class TensorTile {
       __syncthreads();
       const unsigned n_k = min(layer.n_in - first, part());
       multiply<Precision::full, false>(sum, {layer.forward + first * length, 1, length, layer.n_out, n_k}, first_unit_, n_k,
-                                       shared<float>() + plan_.values + first_walk_, plan_.values_length);
+                                       values(), plan_.values_length);
     }
     __syncthreads();
   }
@@ -355,10 +365,11 @@ class TensorTile {
     for (unsigned first = first_unit_; first < layer.n_in; first += part()) {
       clear(change_);
       multiply<Precision::full, false>(change_, {layer.backward, 1, length, layer.n_in, layer.n_out}, first, layer.n_out,
-                                       shared<float>() + plan_.values + first_walk_, plan_.values_length);
+                                       values(), plan_.values_length);
       each_own([&](unsigned unit, unsigned column, int slab, int tile, int i) {
         const unsigned feature = first + unit - first_unit_;
-        if (feature < layer.n_in && first_ + column < walk_.n_walks) walk_.x[(first_ + column) * layer.n_in + feature] += change_[slab][tile][i];
+        if (feature < layer.n_in && first_ + column < walk_.n_walks)
+          walk_.x[(first_ + column) * layer.n_in + feature] += change_[slab][tile][i];
       });
     }
   }
@@ -375,7 +386,8 @@ class TensorTile {
 
 template <Precision P, int TILES>
 __global__ void __launch_bounds__(THREADS, 1)
-    tensor_kernel(const __grid_constant__ Walk<float> walk, const __grid_constant__ MlpDual<float> dual, const __grid_constant__ TensorPlan plan) {
+    tensor_kernel(const __grid_constant__ Walk<float> walk, const __grid_constant__ MlpDual<float> dual,
+                  const __grid_constant__ TensorPlan plan) {
   TensorTile<P, TILES> tile(walk, dual, plan);
   for (std::size_t t = blockIdx.x; t * plan.walks < walk.n_walks; t += gridDim.x) tile.run(t);
 }
@@ -411,9 +423,11 @@ TensorPlan plan_for(const MlpDual<float>& dual, unsigned tiles) {
 std::size_t bytes_of(const TensorPlan& plan) { return plan.size * sizeof(float) + plan.walks * sizeof(bool); }
 
 template <Precision P>
-void launch_tensor(const Walk<float>& walk, const MlpDual<float>& dual, unsigned tiles, const Device& device, cudaStream_t stream) {
+void launch_tensor(const Walk<float>& walk, const MlpDual<float>& dual, unsigned tiles, const Device& device,
+                   cudaStream_t stream) {
   const TensorPlan plan = plan_for(dual, tiles);
-  const std::size_t count = (walk.n_walks + plan.walks - 1) / plan.walks, most = static_cast<std::size_t>(device.multiprocessors);
+  const std::size_t count = (walk.n_walks + plan.walks - 1) / plan.walks;
+  const auto most = static_cast<std::size_t>(device.multiprocessors);
   const Shape shape{static_cast<unsigned>(count < most ? count : most), THREADS, bytes_of(plan)};
   if (tiles == 2)
     launch("walk_mlp", tensor_kernel<P, 2>, shape, stream, walk, dual, plan);
@@ -429,7 +443,8 @@ bool tensor_cores_take(const MlpDual<float>& dual, const Device& device) {
   return dual.n_hidden > 0 && device.capability >= 80 && bytes_of(plan_for(dual, 2)) <= device.shared_block;
 }
 
-void walk_mlp_tensor(const Walk<float>& walk, const MlpDual<float>& dual, Precision precision, const Device& device, cudaStream_t stream) {
+void walk_mlp_tensor(const Walk<float>& walk, const MlpDual<float>& dual, Precision precision, const Device& device,
+                     cudaStream_t stream) {
   const TensorPlan wide = plan_for(dual, 4);
   const bool fits = bytes_of(wide) <= device.shared_block;
   const std::size_t narrow_tiles = (walk.n_walks + wide.walks / 2 - 1) / (wide.walks / 2);

@@ -64,7 +64,13 @@ template <class T, int ROWS>
 class Tile {
  public:
   __device__ Tile(const Walk<T>& walk, const MlpDual<T>& dual, const TilePlan& plan, T* workspace)
-      : walk_(walk), dual_(dual), plan_(plan), n_(plan.walks), shift_(plan.shift), own_(threadIdx.x % plan.walks), control_(*shared<Control<T>>()) {
+      : walk_(walk),
+        dual_(dual),
+        plan_(plan),
+        n_(plan.walks),
+        shift_(plan.shift),
+        own_(threadIdx.x % plan.walks),
+        control_(*shared<Control<T>>()) {
     T* const room = plan.in_shared ? shared<T>(control_bytes<T>()) : workspace + blockIdx.x * plan.size;
     state_ = room + plan.state;
     path_ = room + plan.path;
@@ -127,8 +133,12 @@ class Tile {
     return found;
   }
   __device__ const T* gram() const { return matrix(0); }
-  __device__ const T* forward(unsigned l) const { return l == 0 ? dual_.layer[0].forward : plan_.resident ? matrix(2 * l - 1) : dual_.layer[l].forward; }
-  __device__ const T* backward(unsigned l) const { return l == 0 ? dual_.layer[0].backward : plan_.resident ? matrix(2 * l) : dual_.layer[l].backward; }
+  __device__ const T* forward(unsigned l) const {
+    return l > 0 && plan_.resident > 0 ? matrix(2 * l - 1) : dual_.layer[l].forward;
+  }
+  __device__ const T* backward(unsigned l) const {
+    return l > 0 && plan_.resident > 0 ? matrix(2 * l) : dual_.layer[l].backward;
+  }
 
   // ---- products
 
@@ -223,7 +233,8 @@ class Tile {
       const MlpLayer<T>& layer = dual_.layer[l];
       slopes -= layer.n_in * std::size_t{n_};
       multiply(backward(l), layer.n_out, layer.n_in, values_);
-      for (std::size_t i = threadIdx.x; i < layer.n_in * std::size_t{n_}; i += THREADS) values_[i] = slopes_[slopes + i] * sum_of(i);
+      for (std::size_t i = threadIdx.x; i < layer.n_in * std::size_t{n_}; i += THREADS)
+        values_[i] = slopes_[slopes + i] * sum_of(i);
       __syncthreads();
     }
     multiply(plan_.projected ? gram() : backward(0), dual_.layer[0].n_out, width(), values_);
@@ -295,7 +306,8 @@ class Tile {
       if (control_.moving[own_] && walk_.noise_scale != T{0}) step_noise(walk_, number, step, group, noise);
       for (std::size_t j = 4 * group, k = 0; k < 4 && j < d; ++j, ++k) {
         T& x = state_[j * n_ + own_];
-        if (control_.moving[own_]) x = into_bounds(walk_, j, x + control_.size[own_] * sums_[j * n_ + own_] + walk_.noise_scale * noise[k]);
+        const T moved = x + control_.size[own_] * sums_[j * n_ + own_] + walk_.noise_scale * noise[k];
+        if (control_.moving[own_]) x = into_bounds(walk_, j, moved);
         if (walk_.trajectory && present(own_)) frame_of(walk_, number, step + 1)[j] = x;
       }
     }
@@ -327,8 +339,9 @@ class Tile {
 };
 
 template <class T, int ROWS>
-__global__ void __launch_bounds__(THREADS, 1) tile_kernel(const __grid_constant__ Walk<T> walk, const __grid_constant__ MlpDual<T> dual,
-                                                       const __grid_constant__ TilePlan plan, T* workspace) {
+__global__ void __launch_bounds__(THREADS, 1)
+    tile_kernel(const __grid_constant__ Walk<T> walk, const __grid_constant__ MlpDual<T> dual,
+                const __grid_constant__ TilePlan plan, T* workspace) {
   Tile<T, ROWS> tile(walk, dual, plan, workspace);
   for (std::size_t t = blockIdx.x; t * plan.walks < walk.n_walks; t += gridDim.x) tile.run(t);
 }
@@ -388,7 +401,8 @@ template <class T, int ROWS>
 void launch_tile(const Walk<T>& walk, const MlpDual<T>& dual, const TilePlan& plan, std::size_t bytes, const Device& device,
                  Workspace& workspace, cudaStream_t stream) {
   const auto kernel = tile_kernel<T, ROWS>;
-  const std::size_t tiles = (walk.n_walks + plan.walks - 1) / plan.walks, most = resident_blocks("walk_mlp", kernel, device, THREADS, bytes);
+  const std::size_t tiles = (walk.n_walks + plan.walks - 1) / plan.walks;
+  const std::size_t most = resident_blocks("walk_mlp", kernel, device, THREADS, bytes);
   const unsigned blocks = static_cast<unsigned>(tiles < most ? tiles : most);
   T* const rooms = plan.in_shared ? nullptr : workspace.take<T>(blocks * plan.size);
   launch("walk_mlp", kernel, {blocks, THREADS, bytes}, stream, walk, dual, plan, rooms);
@@ -399,8 +413,9 @@ void launch_tile(const Walk<T>& walk, const MlpDual<T>& dual, const TilePlan& pl
 template <class T>
 void walk_mlp_tile(const Walk<T>& walk, const MlpDual<T>& dual, bool projected, const Device& device, Workspace& workspace,
                    cudaStream_t stream) {
+  const auto multiprocessors = static_cast<std::size_t>(device.multiprocessors);
   unsigned walks = 1;  // a tile: no more than give every multiprocessor one
-  while (walks < MOST_WALKS && (walk.n_walks + walks - 1) / walks > static_cast<std::size_t>(device.multiprocessors)) walks *= 2;
+  while (walks < MOST_WALKS && (walk.n_walks + walks - 1) / walks > multiprocessors) walks *= 2;
   const std::size_t control = control_bytes<T>();
   TilePlan plan = room_for(walk, dual, projected, walks);
   const auto fits = [&] { return control + plan.size * sizeof(T) <= device.shared_block; };

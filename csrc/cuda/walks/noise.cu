@@ -22,7 +22,8 @@ __global__ void step_noise_kernel(std::uint64_t seed, std::uint32_t step, std::s
 }  // namespace
 
 template <class T>
-void draw_step_noise(std::uint64_t seed, std::uint32_t step, std::size_t n_walks, std::size_t n_normals, T* out, cudaStream_t stream) {
+void draw_step_noise(std::uint64_t seed, std::uint32_t step, std::size_t n_walks, std::size_t n_normals, T* out,
+                     cudaStream_t stream) {
   const std::size_t blocks = (n_walks * ((n_normals + 3) / 4) + THREADS - 1) / THREADS;
   if (blocks == 0) return;
   const unsigned grid = static_cast<unsigned>(blocks < 0x7FFFFFFF ? blocks : 0x7FFFFFFF);

@@ -28,8 +28,10 @@ __device__ __forceinline__ Move<T> next_move(const Walk<T>& walk, std::size_t nu
 
 // Noise of four features 4 group .. of a walk's step, unscaled: the CPU's numbers.
 template <class T>
-__device__ __forceinline__ void step_noise(const Walk<T>& walk, std::size_t number, std::size_t step, std::size_t group, T (&out)[4]) {
-  four_normals(walk.seed, static_cast<std::uint32_t>(number), static_cast<std::uint32_t>(step), static_cast<std::uint32_t>(group), out);
+__device__ __forceinline__ void step_noise(const Walk<T>& walk, std::size_t number, std::size_t step, std::size_t group,
+                                           T (&out)[4]) {
+  const auto word = [](std::size_t n) { return static_cast<std::uint32_t>(n); };
+  four_normals(walk.seed, word(number), word(step), word(group), out);
 }
 
 template <class T>
