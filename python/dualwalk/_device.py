@@ -79,9 +79,8 @@ def as_array(value: Any, what: str) -> Any:
     require(what)
     xp = cupy()
     array = value
-    if not isinstance(
-        value, xp.ndarray
-    ):  # DLPack makes CuPy's stream wait for what still writes the array; the interface may not
+    # DLPack makes CuPy's stream wait for what still writes the array; the interface may not
+    if not isinstance(value, xp.ndarray):
         array = xp.from_dlpack(value) if hasattr(value, "__dlpack__") else xp.asarray(value)
     here, there = xp.cuda.Device().id, array.device.id
     if here != there:

@@ -19,9 +19,8 @@ LARGE = {"test_bench_cases", "test_divergence", "test_independence", "test_sampl
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if item.get_closest_marker(
-            "gpu"
-        ):  # a warning of the real CuPy is no failure; what the library warns of is tested emulated
+        # a warning of the real CuPy is no failure; what the library warns of is tested on the emulated device
+        if item.get_closest_marker("gpu"):
             item.add_marker(pytest.mark.filterwarnings("default"))
         if item.path.parent == Path(__file__).parent and item.path.stem in LARGE:
             item.add_marker("large")
