@@ -113,7 +113,7 @@ tests_of() { # tests_of TOOL SECONDS MARKS COMMAND...: all files at once; sets `
   local running=()
   for test in tests/on_device/test_*.py; do
     {
-      limited "$seconds" "$@" -m pytest -q -rfE --tb=short -W default -p no:cacheprovider -m "$marks" -k "not emulated" "$test"
+      limited "$seconds" "$@" -m pytest -q -rfE --tb=short -W default -p no:cacheprovider -m "$marks" "$test"
       echo $? >"$work/$tool/$(basename "$test" .py).status"
     } >"$work/$tool/$(basename "$test" .py).log" 2>&1 &
     running+=($!)

@@ -66,7 +66,6 @@ def test_columns_longer_than_shared_memory(device: Device, kind: str, dtype: Any
     assert check_balance(device, m, 40, 3, kind, dtype, rng) > 1
 
 
-@pytest.mark.gpu
 def test_long_columns(device: Device, rng: np.random.Generator) -> None:
     if device.emulated:
         pytest.skip("too long for the emulated device")
