@@ -79,13 +79,9 @@ __global__ void __launch_bounds__(Form::MOST_THREADS, 1) anneal_kernel(Anneal<T>
                                                                        T* workspace) {
   const std::size_t d = anneal.n_features;
   const TileRoom<T, Form> room = room_of_block<T, Form, near>(workspace, d, 0);
-  const std::size_t n_tiles = (anneal.n_walks + Form::SIZE - 1) / Form::SIZE;
-  for (std::size_t tile = blockIdx.x; tile < n_tiles; tile += gridDim.x) {
-    const std::size_t first = tile * Form::SIZE, left = anneal.n_walks - first;
-    anneal_tile<Form>(anneal, dual, room, foreseen + blockIdx.x * d * Form::SIZE, first,
-                       static_cast<unsigned>(left < Form::SIZE ? left : Form::SIZE));
-    __syncthreads();  // the next tile has the same memory
-  }
+  each_own_tile<Form>(anneal.n_walks, [&](std::size_t first, unsigned n) {
+    anneal_tile<Form>(anneal, dual, room, foreseen + blockIdx.x * d * Form::SIZE, first, n);
+  });
 }
 
 }  // namespace

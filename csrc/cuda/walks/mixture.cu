@@ -108,12 +108,8 @@ __device__ __forceinline__ void walk_tile(const Walk<T>& walk, const MixtureDual
 template <class T, class Form, bool near>
 __global__ void __launch_bounds__(Form::MOST_THREADS, 1) walk_kernel(Walk<T> walk, MixtureDual<T> dual, T* workspace) {
   const TileRoom<T, Form> room = room_of_block<T, Form, near>(workspace, walk.n_features, walk.shape.n_factors);
-  const std::size_t n_tiles = (walk.n_walks + Form::SIZE - 1) / Form::SIZE;
-  for (std::size_t tile = blockIdx.x; tile < n_tiles; tile += gridDim.x) {
-    const std::size_t first = tile * Form::SIZE, left = walk.n_walks - first;
-    walk_tile<Form>(walk, dual, room, first, static_cast<unsigned>(left < Form::SIZE ? left : Form::SIZE));
-    __syncthreads();  // the next tile has the same memory
-  }
+  each_own_tile<Form>(walk.n_walks,
+                      [&](std::size_t first, unsigned n) { walk_tile<Form>(walk, dual, room, first, n); });
 }
 
 }  // namespace

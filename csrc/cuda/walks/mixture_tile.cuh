@@ -260,4 +260,14 @@ void with_tile(const Device& device, std::size_t n_walks, std::size_t n_features
   return run(Small{}, std::true_type{});
 }
 
+// call(first walk, number of walks) for the tiles that are this block's; all of it is done with one before the next begins.
+template <class Form, class Call>
+__device__ __forceinline__ void each_own_tile(std::size_t n_walks, Call call) {
+  for (std::size_t first = std::size_t{blockIdx.x} * Form::SIZE; first < n_walks; first += std::size_t{gridDim.x} * Form::SIZE) {
+    const std::size_t left = n_walks - first;
+    call(first, static_cast<unsigned>(left < Form::SIZE ? left : Form::SIZE));
+    __syncthreads();  // the next tile has the same memory
+  }
+}
+
 }  // namespace dualwalk::cuda

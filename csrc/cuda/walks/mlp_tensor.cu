@@ -7,8 +7,6 @@
 // product, and 2^-22 as a rule.
 //
 // 600-128-128-1: 49 thousand multiply-adds a step and walk, three times that on tensor cores in full precision.
-#include <type_traits>
-
 #include "walks/mlp.hpp"
 #include "walks/mlp_mma.cuh"
 #include "walks/walk.cuh"
@@ -31,63 +29,6 @@ struct TensorPlan {
   std::size_t size;               // then one bool a walk
   std::size_t layer[MAX_HIDDEN];  // matrices, from the second hidden layer on
 };
-
-// A matrix as a product reads it, (row, k) at at[row * row_step + k * k_step]; `rows` by `ks` where it is not filled up.
-struct Operand {
-  const float* at;
-  std::size_t row_step, k_step;
-  unsigned rows, ks;
-};
-
-template <int TILES, class Call>
-__device__ __forceinline__ void each_tile(Call call) {
-#pragma unroll
-  for (int slab = 0; slab < 2; ++slab)
-#pragma unroll
-    for (int tile = 0; tile < TILES; ++tile) call(slab, tile);
-}
-
-// c[2][TILES] += the warp's 32 rows of a times its walks of b, for k below n_k; b is (k, walk) at b[k * length + walk].
-template <Precision P, bool WHOLE, int TILES>
-__device__ __forceinline__ void multiply(float (&c)[2][TILES][4], const Operand& a, unsigned first_row, unsigned n_k,
-                                         const float* b, unsigned length) {
-  constexpr unsigned PER = P == Precision::bf16 ? 2 : 1, DEPTH = 8 * PER;
-  using Index = std::conditional_t<WHOLE, unsigned, std::size_t>;
-  const unsigned g = threadIdx.x % 32 / 4, t = threadIdx.x % 4;
-  const Index row_step = static_cast<Index>(a.row_step), k_step = static_cast<Index>(a.k_step);
-  const auto entry = [&](unsigned row, unsigned above, unsigned k) {
-    return WHOLE || (row < a.rows && k + above < a.ks) ? a.at[row * row_step + above * k_step + k * k_step] : 0.0f;
-  };
-#pragma unroll 2
-  for (unsigned k = 0; k < n_k; k += DEPTH) {
-    unsigned high[2][4], low[2][4], b_high[TILES][2], b_low[TILES][2];
-    for (int slab = 0; slab < 2; ++slab)
-      for (int i = 0; i < 4; ++i) {
-        const unsigned row = first_row + 16 * slab + g + 8 * (i % 2), above = PER * (t + 4 * (i / 2));
-        const float x = entry(row, above, k);
-        if constexpr (P == Precision::full) split_tf32(x, high[slab][i], low[slab][i]);
-        if constexpr (P == Precision::tf32) high[slab][i] = to_tf32(x);
-        if constexpr (P == Precision::bf16) high[slab][i] = to_bf16_pair(x, entry(row, above + 1, k));
-      }
-    for (int tile = 0; tile < TILES; ++tile)
-      for (int i = 0; i < 2; ++i) {
-        const float* const at = b + (PER * (t + 4 * i) * length + g) + (k * length + 8 * tile);
-        if constexpr (P == Precision::full) split_tf32(at[0], b_high[tile][i], b_low[tile][i]);
-        if constexpr (P == Precision::tf32) b_high[tile][i] = to_tf32(at[0]);
-        if constexpr (P == Precision::bf16) b_high[tile][i] = to_bf16_pair(at[0], at[length]);
-      }
-    if constexpr (P == Precision::bf16) {
-      each_tile<TILES>([&](int slab, int tile) { mma_bf16(c[slab][tile], high[slab], b_high[tile]); });
-    } else {
-      // one kind after the other: a product on the same sums waits for the one before
-      if constexpr (P == Precision::full) {
-        each_tile<TILES>([&](int slab, int tile) { mma_tf32(c[slab][tile], low[slab], b_high[tile]); });
-        each_tile<TILES>([&](int slab, int tile) { mma_tf32(c[slab][tile], high[slab], b_low[tile]); });
-      }
-      each_tile<TILES>([&](int slab, int tile) { mma_tf32(c[slab][tile], high[slab], b_high[tile]); });
-    }
-  }
-}
 
 template <Precision P, int TILES>
 class TensorTile {
