@@ -14,6 +14,7 @@ void bind_controls(pybind11::module_& m) {
   m.def("set_device", [](int multiprocessors, int capability, std::size_t shared) {
     host::device() = {multiprocessors, capability / 10, capability % 10, shared};
   }, pybind11::arg("multiprocessors") = 4, pybind11::arg("capability") = 90, pybind11::arg("shared") = 232448);
+  m.def("fail_next_launch", [](int code) { host::next_launch = code; });
   m.def("n_launches", [] { return host::n_launches; });
 }
 

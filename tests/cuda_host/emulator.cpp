@@ -19,6 +19,7 @@ namespace cuda_host {
 
 int last_error = 0;
 std::uint64_t n_launches = 0;
+int next_launch = 0;
 Order order = Order::forward;
 Device& device() {
   static Device one;
@@ -284,6 +285,9 @@ const void* taken(unsigned, int from) { return own_warp().slot[from & 31]; }
 void done(unsigned mask) { warp_barrier(mask); }
 
 int launch(const Launch& shape, const std::function<void()>& body) {
+  const int refused = next_launch;
+  next_launch = 0;
+  if (refused) return last_error = refused;
   const unsigned threads = shape.block.size(), blocks = shape.grid.size();
   const bool fits = threads > 0 && threads <= 1024 && blocks > 0 && shape.grid.y <= 65535 && shape.grid.z <= 65535 &&
                     shape.grid.x <= 0x7FFFFFFF && shape.shared <= device().shared && shape.cluster > 0 && blocks % shape.cluster == 0;

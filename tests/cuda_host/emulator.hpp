@@ -31,6 +31,7 @@ struct Device {
 Device& device();  // may be changed by tests
 extern int last_error;
 extern std::uint64_t n_launches;
+extern int next_launch;  // the error code of the next launch, which then does nothing; 0 for one that runs
 enum class Order { forward, backward, shuffled };
 extern Order order;
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import dualwalk as dw
 from dualwalk import _device
 from dualwalk._config import config_info
 from dualwalk.backends import cuda
@@ -54,3 +55,21 @@ def test_the_module_refuses_arrays_that_it_cannot_take(device: Device) -> None:
     with pytest.raises(ValueError, match="bounds must be C-contiguous"):
         draw(device.put(np.ones(4), np.uint32)[::2], out)
     np.testing.assert_array_equal(device.get(out), 0)
+
+
+def test_a_launch_that_fails_is_an_error_with_the_jobs_name(device: Device) -> None:
+    if not device.emulated:
+        pytest.skip("a GPU does not fail when told to")
+    x, dual = device.put(np.ones((4, 3))), dw.MLPDual([np.ones((2, 3)), np.ones((1, 2))], [np.zeros(2), np.zeros(1)])
+    jobs = {
+        "permute_marginals": lambda: dw.permute_marginals(x, seed=0),
+        "log_mean_exp": lambda: dw.log_mean_exp(x),
+        "mean_log_sigmoid": lambda: dw.logistic(x, x),
+        "walk_mlp": lambda: dw.walk(dual, x, n_steps=1, step_size=0.1),
+        "draw_normals": lambda: cuda.draw_normals(0, 0, 2, 2),
+    }
+    for name, call in jobs.items():
+        device.kernels.fail_next_launch(9)
+        with pytest.raises(RuntimeError, match=f"{name}: cudaErrorInvalidConfiguration"):
+            call()
+        call()  # the next one runs
