@@ -31,6 +31,7 @@ _MODULE_OF = {
     "LocalDual": "duals.local",
     "MLPDual": "duals.mlp",
     "MixtureDual": "duals.mixture",
+    "ModelFileError": "_model_file.errors",
     "MutualInformation": "information",
     "NodeDual": "duals.node",
     "NormalScores": "normal_scores",
@@ -44,6 +45,7 @@ _MODULE_OF = {
     "donsker_varadhan": "objective",
     "independence_test": "independence",
     "joint_clusters": "joint",
+    "load": "_model_file.codec",
     "load_japanese_vowels": "datasets",
     "log_mean_exp": "objective",
     "logistic": "objective",
@@ -61,6 +63,8 @@ if TYPE_CHECKING:
     from ._copies import CopiedRowsWarning
     from ._estimator import NotFittedError, SmallSampleWarning
     from ._infinite import InfiniteDivergenceWarning
+    from ._model_file.codec import load
+    from ._model_file.errors import ModelFileError
     from ._nodepath.graph import DependenceGraph
     from ._sampler.grouped import GroupedDataWarning
     from ._sampler.interpolation import Interpolation

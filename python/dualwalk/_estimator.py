@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 from typing import Any, Self
 
+from ._model_file.saved import Saved
+
 
 class NotFittedError(ValueError, AttributeError):
     """A method that needs a fitted model was called before `fit`."""
@@ -14,7 +16,7 @@ class SmallSampleWarning(UserWarning):
     """There are too few samples for the number of features: what was computed deserves little trust."""
 
 
-class Estimator:
+class Estimator(Saved):
     """get_params, set_params and repr, read off the signature of `__init__` (which only stores its arguments)."""
 
     @classmethod

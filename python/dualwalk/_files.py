@@ -8,8 +8,6 @@ import os
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -17,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _checks
+from ._atomic import atomic
 
 SUFFIXES = (".npy", ".npz", ".csv")
 # What NumPy, its header parser and the decompressors raise on damaged bytes: the remedy is always the same.
@@ -243,20 +242,6 @@ def output_file(path: str | os.PathLike[str], suffix: str) -> Path:
             f"the output {path} must lie in a folder you can write to; got {path.parent} (choose another, or its permissions)"
         )
     return path
-
-
-@contextmanager
-def atomic(path: Path) -> Iterator[IO[bytes]]:
-    """A binary stream that becomes `path` when the block ends well, and vanishes without a trace when it does not."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with temporary.open("wb") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def write_samples(path: str | os.PathLike[str], **arrays: ArrayLike) -> None:

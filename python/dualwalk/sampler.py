@@ -202,16 +202,18 @@ class DualSampler(Views):
             warn_if_grouped(self._rows, self._codes)
         data = (self._rows, self.feature_shape_, self._codes)
         n_neighbors = min(n_neighbors, len(self._rows) - 1)
-        if mode == "auto":
-            self._ladder = self._fit_ladder(progress)
-        else:
-            self._ladder = fit_local(*data, n_neighbors)
-        self._maker: FittedLadder | ApartLadders | GlobalWalk = self._ladder
+        ladder = self._fit_ladder(progress) if mode == "auto" else fit_local(*data, n_neighbors)
+        maker: FittedLadder | ApartLadders | GlobalWalk = ladder
         if mode in MODES:
-            self._maker = GlobalWalk(self._rows, self._codes, mode, dual, n_neighbors, self._distances, self._seed)
-        self.choice_, self.choices_ = self._ladder.choice, self._ladder.choices
-        self.criteria_, self.class_criteria_ = self._ladder.criteria, self._ladder.verdict
+            maker = GlobalWalk(self._rows, self._codes, mode, dual, n_neighbors, self._distances, self._seed)
+        self._adopt(ladder, maker)
         return self
+
+    def _adopt(self, ladder: FittedLadder | ApartLadders, maker: FittedLadder | ApartLadders | GlobalWalk) -> None:
+        """Take what was chosen, and what makes rows: the ladder itself, or another walk."""
+        self._ladder, self._maker = ladder, maker
+        self.choice_, self.choices_ = ladder.choice, ladder.choices
+        self.criteria_, self.class_criteria_ = ladder.criteria, ladder.verdict
 
     def _fit_ladder(self, progress: Progress | None) -> FittedLadder | ApartLadders:
         data, groups = (self._rows, self.feature_shape_), self._group_codes

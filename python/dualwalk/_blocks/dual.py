@@ -7,12 +7,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import _checks
 from .._blas import one_blas_thread
+from .._model_file.saved import Saved
 from .term import BlockTerm
 
 Floats = NDArray[np.float64]
 
 
-class BlocksDual:
+class BlocksDual(Saved):
     """f(z) = sum over blocks of a log-ratio of the block given the blocks before it, on normal scores, in nats.
 
     Made by fits with blocks. `folds` holds every fold's terms, one for each block but the first; f is the average over

@@ -81,7 +81,7 @@ class FittedLadder:
 def fit_local(rows: Float, feature_shape: tuple[int, ...], codes: Index, n_neighbors: int) -> FittedLadder:
     """K neighbours and t = ln 2 for all rows; nothing is chosen."""
     rung, shared = Rung(n_neighbors=n_neighbors), Shared()
-    parts = [_part(rows, feature_shape, np.arange(len(rows)), rung, shared)]
+    parts = [fitted_part(rows, feature_shape, np.arange(len(rows)), rung, shared)]
     part_of_code = np.zeros(len(np.unique(codes)), dtype=np.intp)
     choice = Choice.of(rung, shared, "all rows")
     return FittedLadder(choice, {None: choice}, [], None, parts, part_of_code, part_of_code, n_neighbors, codes)
@@ -135,7 +135,7 @@ def fit_ladder(
     criteria = [Tried.of(candidate, name_of(candidate.label)) for candidate in tried]
     of_all = [candidate for candidate in criteria if candidate.label is None]
     choice = Choice.best(pooled, "all rows", of_all)
-    everyone = _part(rows, feature_shape, np.arange(n), pooled.rung, shared)
+    everyone = fitted_part(rows, feature_shape, np.arange(n), pooled.rung, shared)
     fitted = _with_classes(rows, feature_shape, codes, rungs, shared, choice, everyone, criteria, name_of, clustered)
     result = FittedLadder(
         fitted.choice,
@@ -189,11 +189,11 @@ def _with_classes(
     of_class = dict.fromkeys(range(len(sizes)), choice)
     for code, size in enumerate(sizes):
         if code in rungs:
-            part = _part(rows, feature_shape, np.flatnonzero(codes == code), rungs[code].rung, rungs[code].shared)
+            part = fitted_part(rows, feature_shape, np.flatnonzero(codes == code), rungs[code].rung, rungs[code].shared)
             of_code = [candidate for candidate in criteria if candidate.label == name_of(code)]
             of_class[code] = Choice.best(rungs[code], "clusters" if clustered else "classes", of_code)
         elif not clustered and (rungs or size < SMALLEST_CLASS):
-            part = _part(rows, feature_shape, *small_class(codes, code), shared)
+            part = fitted_part(rows, feature_shape, *small_class(codes, code), shared)
             of_class[code] = Choice.of(part.rung, shared, "classes")
         else:
             continue
@@ -205,5 +205,5 @@ def _with_classes(
     return _Classes(choice, {name_of(code): c for code, c in of_class.items()}, parts, part_of_code, part_of_label)
 
 
-def _part(rows: Float, feature_shape: tuple[int, ...], members: Index, rung: Rung, shared: Shared) -> Part:
+def fitted_part(rows: Float, feature_shape: tuple[int, ...], members: Index, rung: Rung, shared: Shared) -> Part:
     return Part(members, Walker(rows[_device.beside(members, rows)], feature_shape, rung.space, shared), rung)

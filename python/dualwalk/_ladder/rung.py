@@ -88,7 +88,7 @@ class Walker:
 
     def __init__(self, rows: Float, feature_shape: tuple[int, ...], space: str, shared: Shared) -> None:
         self._rows = rows
-        self._shared = shared
+        self.shared = shared
         self._marginals: Marginals | None = None
         self._standard = _StandardScores() if space == "standard" else None
         self.points = NormalScores()._fit_rows(rows) if self._standard is None else self._standard._fit_rows(rows)
@@ -101,7 +101,7 @@ class Walker:
         if self._noise is None:
             n = len(self.points)
             centred = self.points - self.points.mean(axis=0)
-            self._noise = PooledNoise(centred * math.sqrt(n / (n - 1)), self._shape, self._shared.noise)
+            self._noise = PooledNoise(centred * math.sqrt(n / (n - 1)), self._shape, self.shared.noise)
         return self._noise
 
     def generate(
@@ -142,9 +142,9 @@ class Walker:
 
     def _marginals_of(self, among: Index | None) -> Marginals:
         if among is not None:
-            return Marginals(self._rows[_device.beside(among, self._rows)], self._shape, self._shared.smoothing)
+            return Marginals(self._rows[_device.beside(among, self._rows)], self._shape, self.shared.smoothing)
         if self._marginals is None:
-            self._marginals = Marginals(self._rows, self._shape, self._shared.smoothing)
+            self._marginals = Marginals(self._rows, self._shape, self.shared.smoothing)
         return self._marginals
 
     def _walk(self, rung: Rung, starts: Index, stream: np.random.Generator) -> Float:

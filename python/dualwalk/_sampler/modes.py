@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,16 +51,9 @@ class GlobalWalk:
     def __init__(
         self, rows: Float, codes: Index, mode: str, dual: Any, n_neighbors: int, distances: Distances, seed: int
     ) -> None:
-        self._mode, self._own_dual = mode, dual
-        self._scores = NormalScores()
-        self._points = self._scores._fit_rows(rows)
-        self._n_neighbors = n_neighbors
-        self._codes = codes
-        self._near = _near_in_class(self._points, codes)
-        self._center, self._basis, self._scale = _frame(self._points, dual is None and mode != "langevin", mode in WITH_PATH)
-        self._coordinates = (self._points - self._center) @ self._basis / self._scale
+        self._place(rows, codes, mode, dual, n_neighbors, None)
         self._dual, self._dual_of = dual, dict[int, Any]()
-        if dual is None and mode != "langevin":
+        if self._in_components:
             self._dual = MixtureDual.fit(self._coordinates, random_state=seed)
             sizes = np.bincount(codes)
             for code in np.flatnonzero(sizes >= SMALLEST_CLASS) if len(sizes) > 1 else []:
@@ -69,6 +62,66 @@ class GlobalWalk:
         self.time = TIMES[len(TIMES) // 2]
         if mode in WITH_PATH:
             self.time = self._choose_time(codes, distances, seed)
+
+    def _place(
+        self, rows: Float, codes: Index, mode: str, dual: Any, n_neighbors: int, frame: tuple[Float, Float, Float] | None
+    ) -> None:
+        """The rows as scores, with their neighbours, in the coordinates of a frame; a new one where there is none."""
+        self._mode, self._own_dual = mode, dual
+        self._scores = NormalScores()
+        self._points = self._scores._fit_rows(rows)
+        self._n_neighbors = n_neighbors
+        self._codes = codes
+        self._near = _near_in_class(self._points, codes)
+        frame = frame or _frame(self._points, self._in_components, mode in WITH_PATH)
+        self._center, self._basis, self._scale = frame
+        self._coordinates = (self._points - self._center) @ self._basis / self._scale
+
+    @property
+    def _in_components(self) -> bool:
+        """Whether there is a mixture, in the rows' principal coordinates."""
+        return self._own_dual is None and self._mode != "langevin"
+
+    def learned(self) -> dict[str, Any]:
+        """What `resumed` takes beside the rows: all that was fitted or chosen."""
+        frame = {"center": self._center, "basis": self._basis, "scale": self._scale}
+        return {
+            "mode": self._mode,
+            "n_neighbors": self._n_neighbors,
+            "own_dual": self._own_dual,
+            "frame": frame if self._in_components else None,
+            "dual": self._dual if self._in_components else None,
+            "dual_of": self._dual_of,
+            "time": self.time,
+        }
+
+    @classmethod
+    def resumed(
+        cls,
+        rows: Float,
+        codes: Index,
+        *,
+        mode: str,
+        n_neighbors: int,
+        own_dual: Any,
+        frame: dict[str, Float] | None,
+        dual: Any,
+        dual_of: dict[int, Any],
+        time: float,
+    ) -> Self:
+        """The walk that had learned this, on the rows it was fitted to."""
+        made = cls.__new__(cls)
+        made._place(
+            rows,
+            codes,
+            mode,
+            own_dual,
+            n_neighbors,
+            None if frame is None else (frame["center"], frame["basis"], frame["scale"]),
+        )
+        made._dual, made._dual_of = own_dual if own_dual is not None else dual, dual_of
+        made.time = time
+        return made
 
     def _choose_time(self, codes: Index, distances: Distances, seed: int) -> float:
         """How far to renoise: until new rows are as far from the training rows as those are from each other."""

@@ -52,12 +52,36 @@ class TrainingRows(Estimator):
         self._rows, self._dtype, self._given = rows, array.dtype, _Given(*map(_device.is_on_device, (X, y, groups)))
         self._labels, self._groups, self._group_codes = labels, group_labels, group_codes
         self.feature_shape_, self.n_features_in_ = shape, rows.shape[1]
-        self._codes = np.zeros(len(rows), dtype=np.intp)
+        self._number_classes()
+
+    def _resume(
+        self,
+        X: NDArray[Any],
+        dtype: np.dtype[Any],
+        *,
+        labels: NDArray[Any] | None,
+        groups: NDArray[Any] | None,
+        seed: int,
+        fresh: bool,
+    ) -> None:
+        """What `_keep` leaves behind, of rows (n, *feature_shape) that an earlier fit kept: see `_model_file`."""
+        self._rows, self.feature_shape_ = _checks.samples(X)
+        _check_scale(self._rows)
+        self._seed, self._fresh, self._dtype, self._given = seed, fresh, dtype, _Given(False, False, False)
+        self._labels = _checks.labels(labels, len(X), "y")
+        self._groups = _checks.labels(groups, len(X), "groups")
+        self._group_codes = _group_codes(self._groups)
+        self.n_features_in_ = self._rows.shape[1]
+        self._number_classes()
+
+    def _number_classes(self) -> None:
+        """Number the labels; what was computed from other rows goes."""
+        self._codes = np.zeros(len(self._rows), dtype=np.intp)
         if hasattr(self, "classes_"):
             del self.classes_
-        if labels is not None:
-            self.classes_, self._codes = np.unique(labels, return_inverse=True)
-        for kind in type(self).__mro__:  # what was computed from other rows
+        if self._labels is not None:
+            self.classes_, self._codes = np.unique(self._labels, return_inverse=True)
+        for kind in type(self).__mro__:
             for name, value in vars(kind).items():
                 if isinstance(value, cached_property):
                     self.__dict__.pop(name, None)

@@ -10,11 +10,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import _checks
 from .._critic.convolution import ConvNetwork, ConvShape
+from .._model_file.saved import Saved
 
 _VALUES_AT_ONCE = 1 << 21  # window entries of a block of rows
 
 
-class ConvDual:
+class ConvDual(Saved):
     """The average of small convolutional critics as a dual function, in nats.
 
     Made by `DualDivergence(method="single", critic="conv")`; walked by `dualwalk.walk`. Takes flattened rows, shape

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import _checks, _device
+from .._model_file.saved import Saved
 
 Float = NDArray[np.float64]
 
@@ -18,7 +19,7 @@ VARIANCE_FLOOR = 1e-6
 _LOG_2PI = math.log(2.0 * math.pi)
 
 
-class LocalDual:
+class LocalDual(Saved):
     """log N(z; m, S) against the product of its marginals, for one neighbourhood of samples or a stack of them.
 
     With N the rows of a neighbourhood (K + 1 of them) minus their mean m, and s the shrinkage,

@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import _checks, _device
+from .._model_file.saved import Saved
 from .local import check_neighbors, check_points, largest_square, positive_definite
 
 Float = NDArray[np.float64]
 
 
-class LocalCovariance:
+class LocalCovariance(Saved):
     """The covariance C of the samples around each walk, in the thin form that walks need: `walk(..., preconditioner=C)`.
 
     With N the rows of a neighbourhood (K + 1 of them) minus their mean, and s the shrinkage,

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import _checks, _device
 from .._blas import one_blas_thread
+from .._model_file.saved import Saved
 from .._refine.mixture import Recipe
 from .mixture_fit import choose_recipe, fit_in_deviations, mixture_data
 
@@ -20,7 +21,7 @@ _LOG_2PI = math.log(2.0 * math.pi)
 _VALUES_AT_ONCE = 1 << 22  # numbers in the axes of all components, of a block of rows
 
 
-class MixtureDual:
+class MixtureDual(Saved):
     """log p_t / q in closed form, p a Gaussian mixture that diffuses to q = N(0, I) as t goes from 0 to 1.
 
     With a = cos(pi t / 2) and s = sin(pi t / 2), the density of a x + s e, e ~ N(0, I), where x is a draw of the mixture:

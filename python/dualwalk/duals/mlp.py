@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import _checks, _device
+from .._model_file.saved import Saved
 from ..backends.reference import silu_and_slope
 
 MAX_LAYERS = 64
 _SILU_SLOPE = 1.09984  # the largest slope of SiLU
 
 
-class MLPDual:
+class MLPDual(Saved):
     """f(x) = w_L silu( ... silu(W_1 x + b_1) ... ) + b_L: a multilayer perceptron as a dual function, in nats.
 
     Parameters

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import _checks, _device
+from .._model_file.saved import Saved
 from .._nodepath.path import NodePath
 from .._nodepath.tables import Tables
 from .._nodepath.training import Kind
@@ -94,7 +95,7 @@ def stands_on_base(base: str) -> bool:
     return base != "independent"
 
 
-class NodeDual:
+class NodeDual(Saved):
     """A fitted node path as a dual function on normal scores: the average over folds of f(z) = sum_k f_k(z_k, context_k).
 
     Every f_k is a conditional log-ratio log p(z_k | context) - log q(z_k) from one network shared by all nodes: a mixture of

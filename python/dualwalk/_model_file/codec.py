@@ -1,0 +1,128 @@
+"""Models to files and back."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, cast
+
+from .. import __version__
+from .._atomic import atomic
+from .._files import output_file
+from . import container
+from .errors import ModelFileError
+from .fields import Arrays, OneOf, Source, cannot
+from .records_duals import DUALS, LOCAL_COVARIANCE
+from .records_models import DIVERGENCE, NORMAL_SCORES, SAMPLER
+from .versions import FORMAT, VERSION, up_to_date
+
+MODELS = OneOf(DIVERGENCE, SAMPLER, NORMAL_SCORES, *DUALS.records.values(), LOCAL_COVARIANCE)
+_KEYS = {"format", "format_version", "dualwalk", "class", "state"}
+_EXTRA = "extra"  # of the manifest, and arrays whose names begin so: for whoever writes them, read by nobody here
+Place = str | os.PathLike[str] | IO[bytes]
+
+
+def save(model: Any, file: Place) -> None:
+    """Write a model to a .npz file, whole or not at all, or into a binary stream."""
+    contents = packed(model)
+    if hasattr(file, "write"):
+        container.write(cast(IO[bytes], file), contents)
+        return
+    with atomic(output_file(cast(Any, file), ".npz")) as stream:
+        container.write(stream, contents)
+
+
+def packed(model: Any) -> container.Contents:
+    """A model as manifest and arrays; TypeError where it holds what no file can."""
+    name = type(model).__name__
+    record = MODELS.records.get(name)
+    if record is None or record.kind is not type(model):
+        raise cannot("the model", f"one of {', '.join(MODELS.records)}", model)
+    arrays: Arrays = {}
+    state = record.pack(model, "state", arrays)
+    manifest = {"format": FORMAT, "format_version": VERSION, "dualwalk": __version__, "class": name, "state": state, _EXTRA: {}}
+    text = json.dumps(manifest, allow_nan=False, ensure_ascii=True, separators=(",", ":"))
+    return container.Contents(text, arrays)
+
+
+def load(file: Place, kind: type | None = None) -> Any:
+    """The model that `save` wrote, of the class `kind` if one is named.
+
+    It does what the saved model did, with the same bits on the same machine. Nothing in the file is run: only the classes of
+    dualwalk's own list are made, from numbers that were checked first. A file of an older version is brought up to date.
+
+    Raises FileNotFoundError or another OSError where there is nothing to read, and `ModelFileError`, a ValueError, for a file that
+    is damaged, is no model, was made by a later version, or holds another class. What a file holds takes about as much memory as
+    the file is long; then comes what the model itself needs.
+
+    >>> import io, numpy as np
+    >>> from dualwalk import NormalScores, load
+    >>> X = np.random.default_rng(0).normal(size=(20, 3))
+    >>> stream = io.BytesIO()
+    >>> NormalScores().fit(X).save(stream)
+    >>> bool((load(stream).transform(X) == NormalScores().fit_transform(X)).all())
+    True
+    """
+    with _opened(file) as (stream, name), _told(name):
+        contents = container.read(stream)
+        model = unpacked(contents)
+        if kind is not None and not isinstance(model, kind):
+            found = type(model).__name__
+            raise ModelFileError(f"it holds a {found}, no {kind.__name__} (load it with {found}.load, or dualwalk.load)")
+    return model
+
+
+def unpacked(contents: container.Contents) -> Any:
+    """The model of a manifest and its arrays; whatever is wrong with them raises something."""
+    manifest = json.loads(contents.manifest, object_pairs_hook=_object, parse_constant=_no_constant)
+    if not isinstance(manifest, dict):
+        raise ModelFileError("its manifest must be an object")
+    up_to_date(manifest, contents.arrays)
+    if manifest.keys() - {_EXTRA} != _KEYS:
+        raise ModelFileError(f"its manifest must have {', '.join(sorted(_KEYS))}; got {', '.join(sorted(manifest))[:200]}")
+    name = manifest["class"]
+    if not isinstance(name, str) or name not in MODELS.records:
+        raise ModelFileError(f"its class must be one of {', '.join(MODELS.records)}; got {name!r:.40}")
+    left = {at: array for at, array in contents.arrays.items() if at.split(".")[0] != _EXTRA}
+    model = MODELS.records[name].unpack(manifest["state"], "state", Source(left))
+    if left:
+        raise ModelFileError(f"it holds arrays that no part of the model is made of: {', '.join(sorted(left))[:200]}")
+    return model
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ModelFileError("its manifest has a name twice")
+    return found
+
+
+def _no_constant(word: str) -> Any:
+    raise ModelFileError(f"its manifest holds {word}, which is no JSON")
+
+
+@contextmanager
+def _opened(file: Place) -> Iterator[tuple[IO[bytes], str]]:
+    if hasattr(file, "read"):
+        stream = cast(IO[bytes], file)
+        yield stream, str(getattr(stream, "name", "the stream"))
+        return
+    path = Path(cast(Any, file))
+    if path.is_dir():
+        raise ModelFileError(f"{path} is a folder (name a .npz file in it)")
+    with path.open("rb") as stream:
+        yield stream, str(path)
+
+
+@contextmanager
+def _told(name: str) -> Iterator[None]:
+    """Everything that damaged bytes can raise, as one error with the file's name and a remedy."""
+    try:
+        yield
+    except Exception as error:  # damaged bytes raise whatever json, zipfile, NumPy or a model's own checks raise
+        said = " ".join(str(error).split()) or type(error).__name__
+        remedy = "" if said.endswith(")") else " (save the model again, or copy the file again)"
+        raise ModelFileError(f"{name} cannot be loaded: {said}{remedy}") from error
