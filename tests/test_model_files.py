@@ -7,9 +7,9 @@ import warnings
 
 import numpy as np
 import pytest
+from _series import series, two_classes
 
 import dualwalk as dw
-from _series import series, two_classes
 
 
 def same(a, b, at="", done=None):
