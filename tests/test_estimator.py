@@ -13,7 +13,7 @@ from dualwalk._copies import CopiedRowsWarning
 from dualwalk._estimator import NotFittedError, SmallSampleWarning
 from dualwalk._infinite import InfiniteDivergenceWarning
 from dualwalk._single.calibration import UnsupportedEstimateWarning
-from dualwalk.estimator import DualDivergence
+from dualwalk.estimator import DualDivergence, rows_at_once
 
 D = 8
 
@@ -134,6 +134,18 @@ def test_node_terms_sum_to_the_score_in_the_shape_of_x() -> None:
     np.testing.assert_array_equal(again.score_samples(X), model.score_samples(X))
     with pytest.raises(ValueError, match=r"X must have samples of the shape seen in fit, \(2, 4\)"):
         model.predict(z)
+
+
+@pytest.mark.parametrize("settings", [{}, {"method": "single"}, {"blocks": [0, 0, 1, 1]}])
+@pytest.mark.filterwarnings("ignore::dualwalk.UnsupportedEstimateWarning")
+def test_parts_that_begin_at_whole_blocks_have_the_bits_of_the_whole(settings) -> None:
+    z, _ = chain(2100, 1.0, 3, d=4)
+    model = DualDivergence(cv=2, n_fits=1, random_state=0, **settings).fit(z[:100])
+    size = rows_at_once(4)
+    assert size == 1024
+    for method in (model.score_samples, *([] if model.method == "single" else [model.node_terms])):
+        parts = [method(z[:size]), method(z[size : 2 * size]), method(z[2 * size :]), method(z[:0])]
+        np.testing.assert_array_equal(method(z), np.concatenate(parts))
 
 
 def test_the_dual_is_the_score_on_normal_scores(fitted: tuple[DualDivergence, np.ndarray, np.ndarray]) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 import dualwalk as dw
 from dualwalk import backends
-from dualwalk._threads import parallel_ranges, resolve_n_threads
+from dualwalk._threads import parallel_ranges, resolve_n_threads, threads_limit
 
 X = np.random.default_rng(0).standard_normal((300, 600)).astype(np.float32)
 DUAL = dw.MLPDual([np.eye(64, 600), np.ones((1, 64))], [np.zeros(64), np.zeros(1)])
@@ -151,3 +151,16 @@ def test_the_environment_chooses_a_backend(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("DUALWALK_BACKEND", "fortran")
     with pytest.raises(ValueError, match="DUALWALK_BACKEND must be one of 'native', 'numba', 'reference'; got 'fortran'"):
         backends.choose()
+
+
+def test_a_limit_holds_for_its_block_and_thread_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DUALWALK_NUM_THREADS", "7")
+    seen = []
+    with threads_limit(2):
+        other = threading.Thread(target=lambda: seen.append(resolve_n_threads()))
+        other.start()
+        other.join()
+        with threads_limit(3):
+            assert resolve_n_threads() == 3
+        assert (resolve_n_threads(), resolve_n_threads(5)) == (2, 5)
+    assert (seen, resolve_n_threads()) == ([7], 7)

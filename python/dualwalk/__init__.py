@@ -20,6 +20,7 @@ _MODULE_OF = {
     "CopiedRowsWarning": "_copies",
     "CopiedSamplesWarning": "_sampler.novelty",
     "DependenceGraph": "_nodepath.graph",
+    "DependenceOrder": "_dependence.order",
     "DualDivergence": "estimator",
     "DualSampler": "sampler",
     "GroupedDataWarning": "_sampler.grouped",
@@ -42,6 +43,8 @@ _MODULE_OF = {
     "UnsupportedEstimateWarning": "_single.calibration",
     "WalkResult": "walks",
     "anneal": "annealing",
+    "dependence_matrix": "dependence",
+    "dependence_order": "dependence",
     "donsker_varadhan": "objective",
     "independence_test": "independence",
     "joint_clusters": "joint",
@@ -61,6 +64,7 @@ if TYPE_CHECKING:
     from . import metrics as metrics
     from ._config import show_config
     from ._copies import CopiedRowsWarning
+    from ._dependence.order import DependenceOrder
     from ._estimator import NotFittedError, SmallSampleWarning
     from ._infinite import InfiniteDivergenceWarning
     from ._model_file.codec import load
@@ -73,6 +77,7 @@ if TYPE_CHECKING:
     from ._surroundings import Attribution
     from .annealing import anneal
     from .datasets import load_japanese_vowels
+    from .dependence import dependence_matrix, dependence_order
     from .duals.local import LocalDual
     from .duals.local_covariance import LocalCovariance
     from .duals.mixture import MixtureDual

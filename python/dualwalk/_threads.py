@@ -1,10 +1,12 @@
-"""How many threads a call may use: the argument, then DUALWALK_NUM_THREADS, then the processors this process may run on."""
+"""How many threads a call may use: the argument, then `threads_limit`, DUALWALK_NUM_THREADS, the processors of this process."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from itertools import pairwise
 from typing import Any, TypeVar
 
@@ -14,10 +16,31 @@ Result = TypeVar("Result")
 Note = Callable[[float], None]
 
 
+_limit: ContextVar[int | None] = ContextVar("dualwalk_threads", default=None)
+
+
+@contextlib.contextmanager
+def threads_limit(n_threads: int) -> Iterator[None]:
+    """Calls from this thread that are told no `n_threads` use so many: for callers that share the processors out themselves.
+
+    >>> with threads_limit(3):
+    ...     resolve_n_threads()
+    3
+    """
+    token = _limit.set(n_threads)
+    try:
+        yield
+    finally:
+        _limit.reset(token)
+
+
 def resolve_n_threads(n_threads: int | None = None) -> int:
     """The number of threads for one call; results never depend on it."""
     if n_threads is not None:
         return _checks.count(n_threads, "n_threads", minimum=1)
+    limit = _limit.get()
+    if limit is not None:
+        return limit
     setting = os.environ.get("DUALWALK_NUM_THREADS", "").strip()
     if setting:
         if not setting.isdecimal() or int(setting) < 1:

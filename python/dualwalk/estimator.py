@@ -34,6 +34,7 @@ Progress = Callable[[int, int, str], None]
 
 _FEWEST_ROWS = 8
 _UNITS = 100  # progress units of a fit
+_MOST_ROWS_AT_ONCE, _MOST_NUMBERS_AT_ONCE = 1024, 2**22  # of new rows whose f is computed together
 _NODES = ("auto", "density", "contrastive")
 
 
@@ -297,10 +298,7 @@ class DualDivergence(Estimator):
     @one_blas_thread()
     def score_samples(self, X: ArrayLike) -> Floats:
         """f of new rows, the average over folds: (n,), nats. Rows of the training set read higher than `dual_values_`."""
-        scores = self._scores(X)
-        f: Floats = self.dual_.value(scores)
-        result: Floats = _device.returned(f, X)
-        return result
+        return self._by_blocks(X, lambda scores: self.dual_.value(scores))
 
     def transform(self, X: ArrayLike) -> Floats:
         """`score_samples` as a column: (n, 1)."""
@@ -313,15 +311,23 @@ class DualDivergence(Estimator):
     @one_blas_thread()
     def node_terms(self, X: ArrayLike) -> Floats:
         """Each column's share of f, in the shape of X, nats; a sample's terms sum to its `score_samples`."""
-        scores = self._scores(X)
-        terms: Floats = _device.returned(self.dual_.terms(scores), X)
+        terms = self._by_blocks(X, lambda scores: self.dual_.terms(scores))
         return terms.reshape(len(terms), *self.feature_shape_)
 
-    def _scores(self, X: ArrayLike) -> Floats:
+    def _by_blocks(self, X: ArrayLike, of: Callable[[Floats], Floats]) -> Floats:
+        """`of` the normal scores of X, `rows_at_once` rows at a time: a matrix product may round by the number of its rows, so
+        that X in parts would else have other last bits than X as a whole. A device takes all rows at once."""
         self._check_fitted("dual_")
         array = _checks.beside(X, "X", self.normal_scores_._ordered, self.device)
-        rows, _ = _checks.samples(array, min_samples=0, feature_shape=self.feature_shape_)
-        return self.normal_scores_.transform(rows.reshape(len(rows), *self.feature_shape_)).reshape(rows.shape)
+        rows, shape = _checks.samples(array, min_samples=0, feature_shape=self.feature_shape_)
+        size = max(1, len(rows)) if _device.is_on_device(rows) else rows_at_once(rows.shape[1])
+        parts = []
+        for begin in range(0, max(1, len(rows)), size):
+            block = rows[begin : begin + size]
+            scores = self.normal_scores_.transform(block.reshape(len(block), *shape))
+            parts.append(of(scores.reshape(block.shape)))
+        joined: Floats = _device.returned(_device.namespace(rows).concatenate(parts), X)
+        return joined
 
     def _check_for_device(self, labels: NDArray[np.int32] | None) -> None:
         """ValueError where what was asked for is done in the host's memory only."""
@@ -350,6 +356,11 @@ class DualDivergence(Estimator):
             "all but one of an exact sum, and fit again); divergence_lower_ and the dual values are those of a finite model"
         )
         warnings.warn(text, InfiniteDivergenceWarning, stacklevel=4)
+
+
+def rows_at_once(n_features: int) -> int:
+    """How many rows `score_samples` and `node_terms` work on together; parts of X that begin at a multiple of it keep their bits."""
+    return max(16, min(_MOST_ROWS_AT_ONCE, _MOST_NUMBERS_AT_ONCE // n_features))
 
 
 def _without_copies(rows: Floats, keep: NDArray[np.intp]) -> Floats:

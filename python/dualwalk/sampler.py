@@ -17,7 +17,7 @@ from ._given.request import draw_given, fill_array, incomplete, one_incomplete
 from ._ladder.apart import ApartLadders, channels_are_apart, fit_apart
 from ._ladder.choice import Choice, Progress, Tried
 from ._ladder.classes import Verdict
-from ._ladder.fit import FittedLadder, fit_ladder, fit_local
+from ._ladder.fit import FittedLadder, Window, fit_ladder, fit_local
 from ._random import generator
 from ._sampler import MODES, WALKS, WITH_PATH
 from ._sampler.grouped import warn_if_grouped
@@ -289,12 +289,60 @@ class DualSampler(Views):
         self.n_rejected_ = refill(rows, starts, least, self._distances, redraw) if least > 0 else 0
         if self._maker is not self._ladder and held is None:
             warn_if_copied(rows, self._distances)
-        made = self._shaped(rows) if self._given.rows else _device.to_host(self._shaped(rows))
+        made = self._in_memory_of_X(rows)
         return (made, self._info(rows, starts)) if return_info else made
 
     def _draw(self, codes: Index | None, n: int, seed: int, *, labelled: bool, balanced: bool = True) -> tuple[Float, Index]:
         began = choose_starts(self._codes, n, codes, generator(seed, "starts"), balanced=balanced)
         return self._maker.generate(began, seed, labelled=labelled, balanced=balanced), began
+
+    @one_blas_thread()
+    def sample_rows(self, n: int, start: int, stop: int, y: Any = None, *, seed: Any = None) -> Any:
+        """Rows `start` to `stop` of `sample(n, y, seed=seed)`, made alone and with the same bits: (stop - start, *feature_shape_).
+
+        For samples larger than memory, and for work in parallel: all stretches together are the one call. Memory is taken for
+        the stretch, and 8 bytes for each of n rows where y is an array; time for the blocks (of at most 1024 rows) that it
+        touches, and for the random numbers of all rows before it.
+
+        n, y, seed : as in `sample`; with random_state=None every stretch needs the same `seed`.
+
+        Raises ValueError for a stretch that is not in [0, n], and for walks other than "auto" and "local", whose rows are not
+        made in blocks.
+
+        >>> X = np.random.default_rng(0).normal(size=(60, 2, 4)).cumsum(axis=2)
+        >>> sampler = DualSampler(walk="local", random_state=0).fit(X)
+        >>> np.array_equal(sampler.sample_rows(5000, 3000, 3010), sampler.sample(5000)[3000:3010])
+        True
+        """
+        self._check_fitted("choice_")
+        n, start, stop = (_checks.count(value, name) for value, name in ((n, "n"), (start, "start"), (stop, "stop")))
+        if not start <= stop <= n:
+            raise ValueError(
+                f"start and stop must hold 0 <= start <= stop <= n = {n}; got {start} and {stop} (choose rows of the n)"
+            )
+        if self._maker is not self._ladder:
+            raise ValueError(
+                f"sample_rows needs walk='auto' or 'local', which make rows in blocks; got walk={self.walk_mode!r} (call sample)"
+            )
+        if seed is None and self._fresh:
+            raise ValueError(
+                "seed must be given where random_state is None, so that stretches belong to one call; got None (pass an int)"
+            )
+        stream_seed, rows = self._stream_seed(seed), slice(start, stop)
+        stream, classes = generator(stream_seed, "starts"), getattr(self, "classes_", None)
+        if y is not None and np.ndim(_device.to_host(y)):
+            assert isinstance(self._ladder, FittedLadder)  # there are labels, so channels are not walked apart
+            starts = choose_starts(self._codes, n, wanted_codes(y, n, classes), stream)
+            window = Window(rows, 0, starts[:0])
+            return self._in_memory_of_X(self._ladder.generate(starts, stream_seed, labelled=True, window=window))
+        wanted = wanted_codes(y, 1, classes)
+        candidates = np.arange(len(self._codes)) if wanted is None else np.flatnonzero(self._codes == wanted)
+        made = self._ladder.generate_between(candidates, n, rows, stream, stream_seed, labelled=wanted is not None)
+        return self._in_memory_of_X(made)
+
+    def _in_memory_of_X(self, rows: Float) -> NDArray[Any]:
+        made = self._shaped(rows)
+        return made if self._given.rows else _device.to_host(made)
 
     @one_blas_thread()
     def impute(self, X: ArrayLike, n_draws: int | None = None, *, y: Any = None, seed: Any = None) -> NDArray[Any]:

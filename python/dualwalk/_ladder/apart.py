@@ -76,9 +76,25 @@ class ApartLadders:
             stream = generator(seed, "starts", g)
             others = balanced_starts(np.arange(n), len(starts), stream) if balanced else stream.integers(n, size=len(starts))
             own = starts if g == 0 else others.astype(np.intp)
-            made = ladder.generate(own, int(generator(seed, "group", g).integers(2**63)), labelled=labelled, balanced=balanced)
+            made = ladder.generate(own, self._seed_of(seed, g), labelled=labelled, balanced=balanced)
             rows[:, columns] = made
         return rows
+
+    def generate_between(
+        self, candidates: Index, n: int, rows: slice, stream: np.random.Generator, seed: int, *, labelled: bool
+    ) -> Float:
+        """`rows` of what `generate` makes of balanced starts from `stream`, made alone."""
+        streams = [stream, *(generator(seed, "starts", g) for g in range(1, len(self.groups)))]
+        parts = [
+            ladder.generate_between(candidates, n, rows, own, self._seed_of(seed, g), labelled=labelled)
+            for g, (ladder, own) in enumerate(zip(self.ladders, streams, strict=True))
+        ]
+        joined: Float = _device.namespace(parts[0]).concatenate(parts, axis=1)
+        return joined
+
+    @staticmethod
+    def _seed_of(seed: int, g: int) -> int:
+        return int(generator(seed, "group", g).integers(2**63))
 
 
 def fit_apart(

@@ -14,7 +14,7 @@ from .._random import generator
 from .choice import Choice, Progress, Ticker, Tried
 from .classes import CLUSTER_SIZE, MOST_CLUSTERS, SMALLEST_CLASS, Verdict, climb_classes, compare, find_clusters, small_class
 from .criterion import LARGE_DATA, MANY_ROWS, SMALL_DATA, partition
-from .rung import Rung, Shared, Walker
+from .rung import Rung, Shared, Walker, balanced_starts
 from .search import GLOBAL_RUNGS, LOCAL_RUNGS, N_REFINEMENTS, Candidate, Ladder, choose_shared
 
 Float = NDArray[np.float64]
@@ -27,6 +27,17 @@ class Part(NamedTuple):
     members: Index
     walker: Walker
     rung: Rung
+
+
+class Window(NamedTuple):
+    """The rows of a call that are wanted, counted from the first of the starts that go with them.
+
+    These starts come after `rounds` permutations of `candidates`.
+    """
+
+    rows: slice
+    rounds: int
+    candidates: Index
 
 
 @dataclass(frozen=True)
@@ -50,21 +61,62 @@ class FittedLadder:
     n_neighbors: int
     codes: Index
 
-    def generate(self, starts: Index, seed: int, *, labelled: bool, balanced: bool = True) -> Float:
-        """A new row from every start (an index of a training row)."""
+    def generate(
+        self, starts: Index, seed: int, *, labelled: bool, balanced: bool = True, window: Window | None = None
+    ) -> Float:
+        """A new row from every start (an index of a training row); with a `window`, its rows alone."""
         codes = self.codes[starts]
-        part_of_row = (self.part_of_label if labelled else self.part_of_code)[codes]
+        part_of_row = self.part_of(codes, labelled)
         points = self.parts[0].walker.points
-        rows = np.empty_like(points, shape=(len(starts), points.shape[1]))
+        wanted = slice(0, len(starts)) if window is None else window.rows
+        rows = np.empty_like(points, shape=(wanted.stop - wanted.start, points.shape[1]))
         for p, part in enumerate(self.parts):
             stream = generator(seed, "noise", p)
+            before = 0 if window is None else window.rounds * self.rows_a_round(p, window.candidates, labelled)
             for places, among in self._shares(part, codes, part_of_row == p, labelled):
                 local = np.searchsorted(part.members, starts[places])
-                made = part.walker.generate(part.rung, local, stream, among=among, balanced=balanced)
-                if len(places) == len(starts):
+                only = slice(*np.searchsorted(places, (wanted.start, wanted.stop)).tolist())
+                made = part.walker.generate(part.rung, local, stream, among=among, balanced=balanced, before=before, only=only)
+                if len(made) == len(rows):
                     return made  # copying it would cost a tenth of making it
-                rows[_device.beside(places, rows)] = made
+                rows[_device.beside(places[only] - wanted.start, rows)] = made
         return rows
+
+    def generate_between(
+        self, candidates: Index, n: int, rows: slice, stream: np.random.Generator, seed: int, *, labelled: bool
+    ) -> Float:
+        """`rows` of generate(balanced_starts(candidates, n, stream), seed, labelled=labelled), made alone, with the same bits.
+
+        `candidates` are all rows, or with `labelled` those of one class. Memory is taken for these rows, not for n; of what
+        lies before them only the random numbers are drawn.
+        """
+        size = len(candidates)
+        begin, end = self._rounds(candidates, rows, labelled)
+        for _ in range(begin):
+            stream.permutation(candidates)
+        starts = balanced_starts(candidates, min(end * size, n) - begin * size, stream)
+        window = Window(slice(rows.start - begin * size, rows.stop - begin * size), begin, candidates)
+        return self.generate(starts, seed, labelled=labelled, window=window)
+
+    def _rounds(self, candidates: Index, rows: slice, labelled: bool) -> tuple[int, int]:
+        """The first round of starts, and the one after the last, that hold every block which `rows` touch."""
+        first, last = rows.start // len(candidates), -(-rows.stop // len(candidates))
+        begin, end = first, last
+        for p, part in enumerate(self.parts):
+            each = self.rows_a_round(p, candidates, labelled)
+            if each:
+                size = part.walker.block_of(part.rung, candidates if labelled else None)
+                begin = min(begin, first * each // size * size // each)
+                end = max(end, -(-(-(-last * each // size) * size) // each))
+        return begin, end
+
+    def part_of(self, codes: Index, labelled: bool) -> Index:
+        """The number of the part that makes rows of these classes."""
+        return (self.part_of_label if labelled else self.part_of_code)[codes]
+
+    def rows_a_round(self, p: int, candidates: Index, labelled: bool) -> int:
+        """How many of the starts `candidates` part p walks from."""
+        return int(np.count_nonzero(self.part_of(self.codes[candidates], labelled) == p))
 
     def _shares(
         self, part: Part, codes: Index, mine: NDArray[np.bool_], labelled: bool

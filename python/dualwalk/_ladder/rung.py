@@ -113,32 +113,56 @@ class Walker:
         among: Index | None = None,
         block: int | None = None,
         balanced: bool = True,
+        before: int = 0,
+        only: slice | None = None,
     ) -> Float:
         """New rows, one from every start, in the units of the training rows.
 
         A balanced rung works on whole blocks (of `block` rows): what is missing to one starts from other rows, and is left out
         in the end. `among`: the rows whose marginals the new rows shall have, and that starts come from (all if None).
         balanced=False: every row on its own, by its ranks in a pool of others.
+
+        `only`: these rows alone, with the bits that they have among all; the stream moves as if all were made. `starts` may
+        then leave out the call's first rows, `before` of them, but for those of a block that is needed.
         """
-        if not rung.balanced:
-            assert self._standard is not None
-            parts = [
-                self._standard._values(self._walk(rung, starts[part], stream)) for part in _blocks(len(starts), ROWS_AT_A_TIME)
-            ]
-            return np.concatenate(parts) if parts else self.points[:0]
         members = np.arange(len(self.points)) if among is None else among
-        marginals = self._marginals_of(among)
-        if not balanced:
+        if rung.balanced and not balanced:
             pool_starts = balanced_starts(members, POOL, generator(0, "pool"))
             pool = np.sort(self._walk(rung, pool_starts, generator(0, "pool", "walk")), axis=0)
-            return marginals.placed(self._walk(rung, starts, stream), pool, stream)
-        rows = np.empty_like(self.points, shape=(len(starts), self.points.shape[1]))
-        size = block or block_size(len(members))
-        for part in _blocks(len(starts), size):
+            return self._marginals_of(among).placed(self._walk(rung, starts, stream), pool, stream)
+        wanted = only or slice(0, len(starts))
+        rows = np.empty_like(self.points, shape=(wanted.stop - wanted.start, self.points.shape[1]))
+        size = block or self.block_of(rung, among)
+        for _ in range(-(-before // size)):
+            self._skip_block(rung, size, stream)
+        for part in _blocks(len(starts), size, -before % size):
             own = starts[part]
-            filled = np.concatenate([own, balanced_starts(members, size - len(own), stream)])
-            rows[part] = marginals.balanced(self._walk(rung, filled, stream), stream)[: len(own)]
+            fill = balanced_starts(members, size - len(own), stream) if rung.balanced else members[:0]
+            here = slice(max(part.start, wanted.start), min(part.stop, wanted.stop))
+            if here.start >= here.stop:
+                self._skip_block(rung, size, stream)
+                continue
+            made = self._block(rung, np.concatenate([own, fill]), stream, among)
+            rows[here.start - wanted.start : here.stop - wanted.start] = made[here.start - part.start : here.stop - part.start]
         return rows
+
+    def block_of(self, rung: Rung, among: Index | None) -> int:
+        """How many rows of one call are made together."""
+        return block_size(len(self.points) if among is None else len(among)) if rung.balanced else ROWS_AT_A_TIME
+
+    def _block(self, rung: Rung, starts: Index, stream: np.random.Generator, among: Index | None) -> Float:
+        points = self._walk(rung, starts, stream)
+        if rung.balanced:
+            return self._marginals_of(among).balanced(points, stream)
+        assert self._standard is not None
+        return self._standard._values(points)
+
+    @staticmethod
+    def _skip_block(rung: Rung, size: int, stream: np.random.Generator) -> None:
+        """Take from the stream what `_block` takes: the walk's seed, and a balanced row's place in its quantile."""
+        stream.integers(2**63)
+        if rung.balanced:
+            stream.random(size)
 
     def _marginals_of(self, among: Index | None) -> Marginals:
         if among is not None:
@@ -201,5 +225,5 @@ def block_size(n: int) -> int:
     return -(-SMALLEST_BLOCK // n) * n if n < SMALLEST_BLOCK else min(n, LARGEST_BLOCK)
 
 
-def _blocks(n_rows: int, size: int) -> Iterator[slice]:
-    return (slice(begin, begin + size) for begin in range(0, n_rows, size))
+def _blocks(n_rows: int, size: int, first: int = 0) -> Iterator[slice]:
+    return (slice(begin, min(begin + size, n_rows)) for begin in range(first, n_rows, size))
