@@ -56,9 +56,9 @@ def test_clusters_and_classes_of_their_own_ladders(rows):
     parts = [everyone]
     for code in range(3):
         members = np.flatnonzero(y == code)
-        walker = type(everyone.walker)(sampler._rows[members], (2, 5), "scores", everyone.walker._shared)
+        walker = type(everyone.walker)(sampler._rows[members], (2, 5), "scores", everyone.walker.shared)
         parts.append(everyone._replace(members=members, walker=walker, rung=Rung(n_neighbors=5)))
-    walker = type(everyone.walker)(sampler._rows, (2, 5), "standard", everyone.walker._shared)
+    walker = type(everyone.walker)(sampler._rows, (2, 5), "standard", everyone.walker.shared)
     parts.append(everyone._replace(members=np.arange(90), walker=walker, rung=Rung("standard", 2, balanced=False)))
     own = np.array([1, 2, 3, 4])
     settings = {name: getattr(ladder, name) for name in ("choice", "choices", "criteria", "verdict", "n_neighbors", "codes")}
