@@ -18,6 +18,10 @@ from . import _device
 MIN_SAMPLES = 8
 
 
+class ComplexDataError(TypeError, ValueError):
+    """Complex numbers: a wrong type here, a wrong value in scikit-learn's words."""
+
+
 def real_array(value: ArrayLike, name: str) -> NDArray[Any]:
     """`value` as an array of bool, integer or float numbers where it is: CuPy's on a device, else NumPy's. Never copied there."""
     try:
@@ -28,9 +32,38 @@ def real_array(value: ArrayLike, name: str) -> NDArray[Any]:
             f"(pad, cut or resample every series to one length): {error}"
         ) from None
     if array.dtype.kind not in "buif" or array.dtype.itemsize > 8:
+        wanted = f"{name} must hold real numbers (float32, float64 or integers)"
+        if array.dtype.kind == "c":
+            raise ComplexDataError(
+                f"{wanted}; got dtype {array.dtype}. Complex data not supported (pass {name}.real and {name}.imag side by side)"
+            )
+        if hasattr(value, "toarray"):
+            raise TypeError(f"{wanted} in a dense array; got a sparse {type(value).__name__} (pass {name}.toarray())")
         remedy = f"convert it with np.asarray({name}, dtype=float) and keep only numeric columns"
-        raise TypeError(f"{name} must hold real numbers (float32, float64 or integers); got dtype {array.dtype} ({remedy})")
+        raise TypeError(f"{wanted}; got dtype {array.dtype} ({remedy})")
     return array
+
+
+def table(value: Any, name: str) -> Any:
+    """An estimator's X as `real_array` returns it; numbers that are Python objects, as in columns of a data frame, become float64."""
+    array = value if _device.is_on_device(value) or hasattr(value, "toarray") else _as_object_free(value, name)
+    return real_array(array, name)
+
+
+def _as_object_free(value: Any, name: str) -> Any:
+    try:
+        array = np.asarray(value)
+    except ValueError:  # ragged: `real_array` says it better
+        return value
+    if array.dtype != object or array.ndim == 0:
+        return array
+    remedy = f"keep only numeric columns of {name}, and encode or drop the others"
+    try:
+        if any(item is None or isinstance(item, (str, bytes)) for item in array.flat):
+            raise TypeError("some values are strings or None")
+        return array.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{name} must hold real numbers; got dtype object: {error} ({remedy})") from None
 
 
 def samples(
@@ -39,28 +72,39 @@ def samples(
     *,
     min_samples: int = MIN_SAMPLES,
     feature_shape: tuple[int, ...] | None = None,
+    owner: str = "the model",
 ) -> tuple[NDArray[np.float64], tuple[int, ...]]:
     """`value` as float64 rows `(n_samples, n_features)`, C-contiguous, with the shape of one sample.
 
-    With `feature_shape`, the samples must have exactly that shape (rows for a model that is fitted already). The rows are
-    where `value` is.
+    With `feature_shape`, the samples must have exactly that shape (rows for a model that is fitted already, whose class is
+    `owner`). The rows are where `value` is.
     """
     array = real_array(value, name)
     if array.ndim not in (2, 3):
-        remedy = f"pass {name}[None] for a single sample" if array.ndim == 1 else "reshape to (n_samples, n_channels, n_times)"
+        remedy = "reshape to (n_samples, n_channels, n_times)"
+        if array.ndim == 1:
+            remedy = f"Reshape your data: pass {name}[None] for a single sample, {name}[:, None] for a single feature"
         raise ValueError(
             f"{name} must have shape (n_samples, n_features) or (n_samples, n_channels, n_times); "
             f"got shape {array.shape} ({remedy})"
         )
     if feature_shape is not None and array.shape[1:] != feature_shape:
+        given, wanted = math.prod(array.shape[1:]), math.prod(feature_shape)
+        counts = (
+            f": {name} has {given} features, but {owner} is expecting {wanted} features as input" if given != wanted else ""
+        )
         raise ValueError(
             f"{name} must have samples of the shape seen in fit, {feature_shape}; "
-            f"got {array.shape[1:]} (select or reorder the same channels and times)"
+            f"got {array.shape[1:]}{counts} (select or reorder the same channels and times)"
         )
     if len(array) < min_samples:
-        raise ValueError(f"{name} must have at least {min_samples} samples; got {len(array)} (collect or pool more rows)")
+        got = "1 sample" if len(array) == 1 else f"{len(array)} samples"
+        raise ValueError(f"{name} must have at least {min_samples} samples; got {got} (collect or pool more rows)")
     if array.size == 0 and 0 in array.shape[1:]:
-        raise ValueError(f"{name} must have at least one feature; got shape {array.shape} (drop the empty axis)")
+        raise ValueError(
+            f"{name} must have at least one feature; got 0 feature(s) (shape={array.shape}) while a minimum of 1 is required "
+            "(drop the empty axis)"
+        )
     xp = _device.namespace(array)
     rows = xp.ascontiguousarray(array.reshape(len(array), math.prod(array.shape[1:])), dtype=np.float64)
     finite = np.isfinite(rows)
@@ -69,7 +113,7 @@ def samples(
         place = tuple(int(i) for i in (row, *np.unravel_index(column, array.shape[1:])))
         raise ValueError(
             f"{name} must be finite; got {float(rows[row, column])} at index {place} and {int((~finite).sum())} such values in all "
-            "(drop or impute those samples)"
+            "(drop or impute the samples with NaN or infinity)"
         )
     return rows, array.shape[1:]
 
@@ -131,6 +175,8 @@ def labels(value: ArrayLike | None, n_samples: int, name: str = "y") -> NDArray[
     if _device.is_on_device(value):
         raise TypeError(f"{name} must be in the host's memory; got an array on a CUDA device (pass {name}.get())")
     array = np.asarray(value)
+    if array.dtype == object and len({isinstance(item, str) for item in array.flat}) == 1:  # as in a column of a data frame
+        array = np.array(array.tolist())
     if array.ndim != 1 or len(array) != n_samples:
         raise ValueError(
             f"{name} must hold one label a sample, shape ({n_samples},); got shape {array.shape} "

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Any, Self, cast
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,7 +16,7 @@ from . import _checks, _device, dualspace
 from ._blas import one_blas_thread
 from ._blocks.fit import fit_blocks, warn_unsupported
 from ._copies import CopiedRowsWarning, distinct_rows
-from ._estimator import Estimator, SmallSampleWarning
+from ._estimator import SmallSampleWarning
 from ._infinite import InfiniteDivergenceWarning, determined_columns
 from ._nodepath.fit import fit_paths
 from ._nodepath.fold import folds
@@ -24,6 +24,7 @@ from ._nodepath.graph import DependenceGraph
 from ._reverse import reverse_divergence
 from ._single.fit import fit_single
 from ._threads import resolve_n_threads
+from ._transformer import Transformer
 from .duals.node import NodeDual
 from .independence import FEWEST_PERMUTATIONS, independence_test
 from .marginals import blocks_of_columns
@@ -54,7 +55,7 @@ class _Fit:
     base_names: tuple[str, ...] = ()
 
 
-class DualDivergence(Estimator):
+class DualDivergence(Transformer):
     """Total correlation of the columns of X, KL(joint || product of marginals), with a dual value for every row.
 
         TC = KL(p || prod_k p_k) = sum_k I(x_k ; earlier columns) = E_p[f],     f = log p - sum_k log p_k     (nats)
@@ -110,7 +111,7 @@ class DualDivergence(Estimator):
     determined_ : groups of continuous columns that determine each other exactly.
     dual_ : f on normal scores, the average over folds. normal_scores_ : the fitted `NormalScores`, of the shape of X
         (flatten its result for `dual_`: `model.normal_scores_.transform(X).reshape(len(X), -1)`).
-    base_names_ : the Gaussian base each fold chose. n_features_in_, feature_shape_.
+    base_names_ : the Gaussian base each fold chose. n_features_in_, feature_shape_; feature_names_in_ where X had column names.
 
     X is (n_samples, n_features) or (n_samples, n_channels, n_times), at least 8 finite samples of any real dtype; it is
     copied, never modified. Columns of levels or ties are handled (f is a log-ratio of probabilities there). A constant
@@ -146,6 +147,8 @@ class DualDivergence(Estimator):
     >>> model.score_samples(X[:5]).shape
     (5,)
     """
+
+    _fitted_attribute: ClassVar[str] = "dual_"
 
     def __init__(
         self,
@@ -186,7 +189,7 @@ class DualDivergence(Estimator):
 
         `progress(done, total, text)` is called now and then, always from the calling thread.
         """
-        X = _checks.real_array(X, "X")
+        given, X = X, _checks.table(X, "X")
         rows, shape = _checks.samples(_checks.placed(X, "X", _checks.device(self.device)))
         cv = _checks.count(self.cv, "cv", minimum=1)
         n_fits = _checks.count(self.n_fits, "n_fits", minimum=1)
@@ -220,7 +223,8 @@ class DualDivergence(Estimator):
                 progress(int(_UNITS * share), _UNITS, "estimating the divergence")
 
         scores = NormalScores()
-        z: Floats = scores.fit_transform(rows.reshape(len(rows), *shape)).reshape(len(rows), -1)
+        scores._start(rows.dtype, shape)
+        z = scores._fit_rows(rows)
         columns = _device.to_host(np.flatnonzero(rows.min(axis=0) < rows.max(axis=0)))
         alone = labels is None or len(np.unique(labels[columns])) == len(columns)
         self._warn_if_small(len(rows), len(columns))
@@ -254,6 +258,7 @@ class DualDivergence(Estimator):
             names = tuple(path.base for path in found.paths)
             fit = _Fit(found.dual(), found.held_out, found.trained, found.estimate(), found.rank_noise, found.graph(), names)
 
+        self._learn_names(given)
         self.normal_scores_ = scores
         self.n_features_in_ = rows.shape[1]
         self.feature_shape_ = shape
@@ -300,9 +305,37 @@ class DualDivergence(Estimator):
         """f of new rows, the average over folds: (n,), nats. Rows of the training set read higher than `dual_values_`."""
         return self._by_blocks(X, lambda scores: self.dual_.value(scores))
 
-    def transform(self, X: ArrayLike) -> Floats:
-        """`score_samples` as a column: (n, 1)."""
-        return self.score_samples(X)[:, None]
+    def transform(self, X: ArrayLike) -> Any:
+        """`score_samples` as a column: (n, 1); a data frame where `set_output` says so."""
+        return self._framed(self.score_samples(X)[:, None], X)
+
+    def fit_transform(self, X: ArrayLike, y: Any = None) -> Any:
+        """`fit(X).transform(X)`: f of the rows that were trained on, which reads higher than `dual_values_`; `y` is ignored."""
+        return self.fit(X).transform(X)
+
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[np.object_]:
+        """The name of the one column that `transform` returns: "dual_value"."""
+        self._names_in(input_features)
+        return np.array(["dual_value"], dtype=object)
+
+    def score(self, X: ArrayLike, y: Any = None) -> float:
+        """The mean of f over X, nats: how well rows that `fit` has not seen are explained, higher is better; `y` is ignored.
+
+        With p the source of X, q the product of its marginals, Z = E_q[exp f] and r = q exp(f) / Z,
+
+            E_p[f] = KL(p || q) - KL(p || r) + log Z.
+
+        The terms of f are normalized over the training rows' marginals, so Z is nearly 1 (less than that for an average over
+        folds), and r is the density that was learned. Held-out rows thus show the divergence less the error of the model: a lower
+        bound on average, up to the error of Z, which makes it the criterion to choose settings by (the held-out log-likelihood
+        beyond that of independent columns). Rows of the training set read higher. Compare models of the same columns only:
+        monotone maps of a column change nothing, but a mix of columns, such as principal components, has another divergence, and
+        so have other `blocks`.
+        """
+        f = self.score_samples(X)
+        if not len(f):
+            raise ValueError("X must have at least 1 sample; got 0 samples (pass rows to average f over)")
+        return float(f.mean())
 
     def predict(self, X: ArrayLike) -> NDArray[np.intp]:
         """+1 for rows between the end points (in distribution), -1 outside: (n,)."""
@@ -317,15 +350,13 @@ class DualDivergence(Estimator):
     def _by_blocks(self, X: ArrayLike, of: Callable[[Floats], Floats]) -> Floats:
         """`of` the normal scores of X, `rows_at_once` rows at a time: a matrix product may round by the number of its rows, so
         that X in parts would else have other last bits than X as a whole. A device takes all rows at once."""
-        self._check_fitted("dual_")
-        array = _checks.beside(X, "X", self.normal_scores_._ordered, self.device)
-        rows, shape = _checks.samples(array, min_samples=0, feature_shape=self.feature_shape_)
+        self._check_fitted()
+        self._check_names(X)
+        array = _checks.beside(_checks.table(X, "X"), "X", self.normal_scores_._ordered, self.device)
+        rows, _ = _checks.samples(array, min_samples=0, feature_shape=self.feature_shape_, owner="DualDivergence")
         size = max(1, len(rows)) if _device.is_on_device(rows) else rows_at_once(rows.shape[1])
-        parts = []
-        for begin in range(0, max(1, len(rows)), size):
-            block = rows[begin : begin + size]
-            scores = self.normal_scores_.transform(block.reshape(len(block), *shape))
-            parts.append(of(scores.reshape(block.shape)))
+        begins = range(0, max(1, len(rows)), size)
+        parts = [of(self.normal_scores_._scores(rows[begin : begin + size])) for begin in begins]
         joined: Floats = _device.returned(_device.namespace(rows).concatenate(parts), X)
         return joined
 

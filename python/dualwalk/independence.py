@@ -107,7 +107,7 @@ def independence_test(
     if len(np.unique(label[varies])) < 2:
         return IndependenceTest(1.0, 0.0, n_permutations, MappingProxyType({}))
     varying = rows[:, _device.beside(np.flatnonzero(varies), rows)]
-    scores = NormalScores().fit(varying).transform(varying)
+    scores = NormalScores()._fit_rows(varying)
     features, owner = block_features(scores, label[varies])
     moments = Moments(len(rows), owner, features)
     values = np.empty((n_permutations + 1, len(moments.names)))

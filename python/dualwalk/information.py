@@ -121,7 +121,7 @@ def mutual_information(
     seed = _checks.seed(random_state, "random_state")
     resolve_n_threads(n_threads)
 
-    z = [NormalScores().fit_transform(rows) for rows in (first, second)]
+    z = [NormalScores()._fit_rows(rows) for rows in (first, second)]
     varying = [np.flatnonzero(np.ptp(rows, axis=0) > 0) for rows in (first, second)]
     _refuse_infinite(*z)
     n = len(first)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from functools import lru_cache
 from statistics import NormalDist
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _checks, _device
-from ._estimator import Estimator
 from ._runs import runs
+from ._transformer import Transformer
 
 Float = NDArray[np.float64]
 
@@ -47,7 +47,7 @@ def n_up_to(ordered: Float, values: Float) -> NDArray[np.intp]:
     return count
 
 
-class NormalScores(Estimator):
+class NormalScores(Transformer):
     """Map every column to a standard normal by its ranks, and back.
 
     With r the (mid-)rank of a value among the n training values of its column, the score is
@@ -66,6 +66,8 @@ class NormalScores(Estimator):
     X is (n_samples, n_features) or (n_samples, n_channels, n_times), of any real dtype; scores are float64 and have the
     shape of X; the inverse is float32 where `fit` saw float32, else float64. Inputs are never modified. The map is a pure
     function of the training rows: no random numbers.
+
+    Attributes: n_features_in_, feature_shape_, feature_names_in_ (where X was a data frame), tied_ (n_features,) bool.
 
     CuPy arrays are taken and returned too: rows must be in the memory that the map was fitted in.
 
@@ -93,6 +95,8 @@ class NormalScores(Estimator):
     True
     """
 
+    _fitted_attribute: ClassVar[str] = "tied_"
+
     feature_shape_: tuple[int, ...]
     n_features_in_: int
     tied_: NDArray[np.bool_]
@@ -102,25 +106,39 @@ class NormalScores(Estimator):
 
     def fit(self, X: ArrayLike, y: Any = None) -> Self:
         """Learn the ranks of the training rows; `y` is ignored (scikit-learn's signature)."""
-        self.fit_transform(X)
+        self._learn(X)
         return self
 
-    def fit_transform(self, X: ArrayLike, y: Any = None) -> Float:
+    def fit_transform(self, X: ArrayLike, y: Any = None) -> Any:
         """The scores of the training rows themselves, faster than `fit(X).transform(X)` and equal to it."""
-        array = _checks.real_array(X, "X")
-        rows, shape = _checks.samples(array)
-        self._start(array.dtype, shape)
-        return self._fit_rows(rows).reshape(len(rows), *shape)
+        return self._framed(self._learn(X), X)
 
-    def transform(self, X: ArrayLike) -> Float:
-        """Normal scores of X, in the shape of X (float64)."""
+    def transform(self, X: ArrayLike) -> Any:
+        """Normal scores of X, in the shape of X (float64); a data frame where `set_output` says so."""
         rows, shape = self._samples(X, "X")
-        return self._scores(rows).reshape(len(rows), *shape)
+        return self._framed(self._scores(rows).reshape(len(rows), *shape), X)
 
     def inverse_transform(self, z: ArrayLike) -> NDArray[Any]:
         """Values with the scores z, in the shape of z."""
         rows, shape = self._samples(z, "z")
         return self._values(rows).reshape(len(rows), *shape).astype(self._dtype, copy=False)
+
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[np.object_]:
+        """The names of the columns, which are those of X; ValueError for samples of two axes, which have no names."""
+        names = self._names_in(input_features)
+        if len(self.feature_shape_) != 1:
+            raise ValueError(
+                f"columns have names where X is (n_samples, n_features); this NormalScores was fitted on samples of shape "
+                f"{self.feature_shape_} (fit it on X.reshape(len(X), -1))"
+            )
+        return names
+
+    def _learn(self, X: ArrayLike) -> Float:
+        array = _checks.table(X, "X")
+        rows, shape = _checks.samples(array)
+        self._learn_names(X)
+        self._start(array.dtype, shape)
+        return self._fit_rows(rows).reshape(len(rows), *shape)
 
     # What follows works on checked float64 rows (n, d); the sampler's folds call it directly.
 
@@ -129,9 +147,10 @@ class NormalScores(Estimator):
         self.feature_shape_ = shape
 
     def _samples(self, X: ArrayLike, name: str) -> tuple[Float, tuple[int, ...]]:
-        self._check_fitted("feature_shape_")
-        array = _checks.beside(X, name, self._ordered, None)
-        return _checks.samples(array, name, min_samples=0, feature_shape=self.feature_shape_)
+        self._check_fitted()
+        self._check_names(X, name)
+        array = _checks.beside(_checks.table(X, name), name, self._ordered, None)
+        return _checks.samples(array, name, min_samples=0, feature_shape=self.feature_shape_, owner="NormalScores")
 
     def _fit_rows(self, rows: Float) -> Float:
         """Learn from `rows`, and return their scores."""

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from functools import cached_property
 from os import PathLike
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _checks, _device
 from ._blas import one_blas_thread
+from ._deprecation import warn_deprecated
 from ._given.choice import Chosen
 from ._given.fill import Completer
 from ._given.request import draw_given, fill_array, incomplete, one_incomplete
 from ._ladder.apart import ApartLadders, channels_are_apart, fit_apart
 from ._ladder.choice import Choice, Progress, Tried
 from ._ladder.classes import Verdict
+from ._ladder.criterion import MANY_ROWS, Criterion, Fold
 from ._ladder.fit import FittedLadder, Window, fit_ladder, fit_local
 from ._random import generator
 from ._sampler import MODES, WALKS, WITH_PATH
@@ -89,6 +91,7 @@ class DualSampler(Views):
     given_choices_ : tuple of Chosen
         How the last `impute` or `sample(given=)` completed rows, and its error at training rows left out.
     n_features_in_, feature_shape_ : number of features and shape of one sample
+    feature_names_in_ : the names of the columns, where X was a data frame
 
     X is (n_samples, n_features) or (n_samples, n_channels, n_times), float32, float64 or integer; generated samples are
     float32 for float32 input and float64 otherwise. Constant columns come back constant, tied columns (fewer than 0.9 n
@@ -138,6 +141,8 @@ class DualSampler(Views):
     (5, 6, 2, 4)
     """
 
+    _fitted_attribute: ClassVar[str] = "choice_"
+
     choice_: Choice
     choices_: dict[Any, Choice]
     criteria_: list[Tried]
@@ -157,22 +162,18 @@ class DualSampler(Views):
         random_state: Any = None,
         device: str | None = None,
     ) -> None:
-        self.walk_mode = walk  # `walk` itself is a method
+        self.walk = walk  # a method as well, of `Views`
         self.dual = dual
         self.n_neighbors = n_neighbors
         self.random_state = random_state
         self.device = device
 
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """The constructor's arguments and their values."""
-        shared = {"dual": self.dual, "n_neighbors": self.n_neighbors, "random_state": self.random_state}
-        return {"walk": self.walk_mode, **shared, "device": self.device}
-
-    def set_params(self, **params: Any) -> Self:
-        """Change constructor arguments by name; the model must be fitted again afterwards."""
-        if "walk" in params:
-            self.walk_mode = params.pop("walk")
-        return super().set_params(**params)
+    @property
+    def walk_mode(self) -> str:
+        """The argument `walk` (deprecated)."""
+        warn_deprecated("DualSampler.walk_mode")
+        word: str = vars(self)["walk"]
+        return word
 
     @one_blas_thread()
     def fit(
@@ -188,7 +189,7 @@ class DualSampler(Views):
             to copies.
         progress : called now and then as progress(done, total, text).
         """
-        mode = _checks.choice(self.walk_mode, "walk", WALKS)
+        mode = _checks.choice(vars(self)["walk"], "walk", WALKS)
         n_neighbors = _checks.count(self.n_neighbors, "n_neighbors", minimum=2)
         dual = self._checked_dual(mode)
         self._keep(X, y, groups)
@@ -264,7 +265,7 @@ class DualSampler(Views):
         seed : None uses the fit's own stream: the same call gives the same rows (fresh ones each time if random_state is
             None). Another seed gives others. The result is a pure function of the fit, the arguments and the seed.
         """
-        self._check_fitted("choice_")
+        self._check_fitted()
         n = _checks.count(n, "n")
         wanted = wanted_codes(y, n, getattr(self, "classes_", None))
         least = 0.0 if min_novelty is None else _checks.real(min_novelty, "min_novelty", minimum=0.0)
@@ -314,7 +315,7 @@ class DualSampler(Views):
         >>> np.array_equal(sampler.sample_rows(5000, 3000, 3010), sampler.sample(5000)[3000:3010])
         True
         """
-        self._check_fitted("choice_")
+        self._check_fitted()
         n, start, stop = (_checks.count(value, name) for value, name in ((n, "n"), (start, "start"), (stop, "stop")))
         if not start <= stop <= n:
             raise ValueError(
@@ -322,7 +323,7 @@ class DualSampler(Views):
             )
         if self._maker is not self._ladder:
             raise ValueError(
-                f"sample_rows needs walk='auto' or 'local', which make rows in blocks; got walk={self.walk_mode!r} (call sample)"
+                f"sample_rows needs walk='auto' or 'local', which make rows in blocks; got walk={vars(self)['walk']!r} (call sample)"
             )
         if seed is None and self._fresh:
             raise ValueError(
@@ -372,8 +373,9 @@ class DualSampler(Views):
         >>> sampler.impute(later, n_draws=9).shape
         (9, 3, 2, 6)
         """
-        self._check_fitted("choice_")
+        self._check_fitted()
         self._need_host("impute")
+        self._check_names(X)
         array, rows = incomplete(X, "X", self.feature_shape_)
         count = 1 if n_draws is None else _checks.count(n_draws, "n_draws", minimum=1)
         codes = wanted_codes(y, len(rows), getattr(self, "classes_", None))
@@ -384,6 +386,23 @@ class DualSampler(Views):
 
         filled, self.given_choices_ = fill_array(self._completer, array, rows, codes, count, stream_seed, fresh)
         return filled[0] if n_draws is None else filled
+
+    @one_blas_thread()
+    def score(self, X: ArrayLike, y: Any = None) -> float:
+        """How like new samples are to X, rows of the same source that `fit` has not seen: 0 is best; `y` is ignored.
+
+        Minus the criterion by which the ladder is chosen (see `choice_`), with X as the held-out rows: the energy distance
+        between what new samples and X look like from the training rows, the share of X that has a new sample nearby, and how
+        near new samples come to training rows. Unlike a two-sample distance alone, it does not take copies of the training rows
+        for good samples. The same fit and X give the same number. Training rows are no X: they lie at distance 0 from
+        themselves, so that all that is new seems far.
+        """
+        self._check_fitted()
+        held, n_fit = self._samples(X), len(self._rows)
+        rows = np.concatenate([self._rows, held])
+        n = len(rows) if len(rows) <= MANY_ROWS else len(held)  # as many as the ladder makes
+        made, _ = self._draw(None, n, int(generator(self._seed, "score").integers(2**63)), labelled=False)
+        return -Criterion(rows, [Fold(np.arange(n_fit), np.arange(n_fit, len(rows)))])([made]).criterion
 
     def _info(self, rows: Float, starts: Index) -> SampleInfo:
         nearest, distance = self._distances.nearest_one(rows)
@@ -396,7 +415,7 @@ class DualSampler(Views):
         """Write a self-contained HTML report: real beside generated samples, the dual space, where dependence lives."""
         from .report import write_report
 
-        self._check_fitted("choice_")
+        self._check_fitted()
         write_report(path, sampler=self)
 
     @cached_property

@@ -23,7 +23,7 @@ Sample = Callable[[Index | None, int, int], Float]
 
 def incomplete(value: ArrayLike, name: str, feature_shape: tuple[int, ...]) -> tuple[NDArray[Any], Float]:
     """Samples with NaN where a value is unknown: as an array, and as new float64 rows (m, d)."""
-    array = _checks.real_array(value, name)
+    array = _checks.table(value, name)
     if array.shape[1:] != feature_shape or array.ndim != 1 + len(feature_shape):
         remedy = f"pass {name}[None] for a single sample" if array.shape == feature_shape else "keep unknown values as NaN"
         raise ValueError(

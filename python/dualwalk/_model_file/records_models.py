@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,6 +72,24 @@ def _parameters(model: Any, *, on_device: bool) -> dict[str, Any]:
     return {**found, "device": "cpu"} if on_device else found
 
 
+_NAMES = Maybe(Many(Word()))
+
+
+def _names(model: Any) -> tuple[str, ...] | None:
+    """The names of the columns of X, where it was a data frame."""
+    return tuple(model.feature_names_in_) if hasattr(model, "feature_names_in_") else None
+
+
+def _check_names(names: tuple[str, ...] | None, n_features: int) -> None:
+    need(names is None or len(names) == n_features, "feature_names_in_ must be a name for every feature")
+
+
+def _named(model: Any, names: tuple[str, ...] | None) -> Any:
+    if names is not None:
+        model.feature_names_in_ = np.array(names, dtype=object)
+    return model
+
+
 # NormalScores
 
 
@@ -82,6 +100,7 @@ def _scores_parts(scores: NormalScores) -> Values:
         "params": scores.get_params(deep=False),
         "dtype": scores._dtype.name,
         "feature_shape": scores.feature_shape_,
+        "names": _names(scores),
         "ordered": scores._ordered,
     }
 
@@ -90,12 +109,13 @@ def _check_scores(values: Values, sizes: Sizes) -> None:
     ordered, shape = values["ordered"], values["feature_shape"]
     need(sizes["n"] > 1 and sizes["d"] == int(np.prod(shape, dtype=object)), "ordered must have a column for every feature")
     need((ordered[1:] >= ordered[:-1]).all(), "the columns of ordered must not fall")
+    _check_names(values["names"], sizes["d"])
 
 
-def _make_scores(params: NormalScores, dtype: str, feature_shape: tuple[int, ...], ordered: NDArray[Any]) -> NormalScores:
+def _make_scores(params: NormalScores, dtype: str, feature_shape: Any, names: Any, ordered: NDArray[Any]) -> NormalScores:
     params._start(np.dtype(dtype), feature_shape)
     params._fit_rows(np.ascontiguousarray(ordered))
-    return params
+    return cast(NormalScores, _named(params, names))
 
 
 NORMAL_SCORES = Record(
@@ -105,6 +125,7 @@ NORMAL_SCORES = Record(
         "params": _Parameters(NormalScores),
         "dtype": Word("float32", "float64"),
         "feature_shape": SHAPE,
+        "names": _NAMES,
         "ordered": Array("float", "n d", narrow=True),
     },
     parts=_scores_parts,
@@ -146,13 +167,13 @@ _LEARNED: dict[str, Field] = {
 
 
 def _divergence_parts(model: DualDivergence) -> Values:
-    model._check_fitted("dual_")
+    model._check_fitted()
     found = {name: getattr(model, name) for name in _LEARNED}
     reverse = None
     if hasattr(model, "reverse_divergence_"):
         reverse = ReverseDivergence(model.reverse_divergence_, model.reverse_divergence_se_, model.reverse_divergence_lower_)
     on_device = _device.is_on_device(model.normal_scores_._ordered)
-    return {"params": _parameters(model, on_device=on_device), "reverse": reverse, **found}
+    return {"params": _parameters(model, on_device=on_device), "reverse": reverse, "names": _names(model), **found}
 
 
 def _check_divergence(values: Values, sizes: Sizes) -> None:
@@ -165,21 +186,22 @@ def _check_divergence(values: Values, sizes: Sizes) -> None:
     need(all(column < d for group in values["determined_"] for column in group), "determined columns must be features")
     need(sizes["n"] and (np.diff(values["cuts_"]) > 0).all(), "cuts must increase")
     need((values["labels_"] <= sizes["c"]).all(), "labels must be of the clusters between the cuts")
+    _check_names(values["names"], d)
 
 
-def _make_divergence(params: DualDivergence, reverse: ReverseDivergence | None, **learned: Any) -> DualDivergence:
+def _make_divergence(params: DualDivergence, reverse: ReverseDivergence | None, names: Any, **learned: Any) -> DualDivergence:
     for name, value in learned.items():
         setattr(params, name, value)
     if reverse is not None:
         params.reverse_divergence_, params.reverse_divergence_se_ = reverse.value, reverse.se
         params.reverse_divergence_lower_ = reverse.lower
-    return params
+    return cast(DualDivergence, _named(params, names))
 
 
 DIVERGENCE = Record(
     "DualDivergence",
     DualDivergence,
-    {"params": _Parameters(DualDivergence), "reverse": Maybe(_REVERSE), **_LEARNED},
+    {"params": _Parameters(DualDivergence), "reverse": Maybe(_REVERSE), "names": _NAMES, **_LEARNED},
     parts=_divergence_parts,
     make=_make_divergence,
     check=_check_divergence,
@@ -212,7 +234,7 @@ WALK = Record(
 
 
 def _sampler_parts(model: DualSampler) -> Values:
-    model._check_fitted("choice_")
+    model._check_fitted()
     on_device = _device.is_on_device(model._rows)
     kept = model.to_host()
     stored = kept._rows.astype(kept._dtype)
@@ -222,6 +244,7 @@ def _sampler_parts(model: DualSampler) -> Values:
         "dtype": kept._dtype.str,
         "rows": stored if exact else kept._rows,  # integers beyond 2^53 do not survive float64
         "feature_shape": kept.feature_shape_,
+        "names": _names(kept),
         "labels": kept._labels,
         "groups": kept._groups,
         "seed": kept._seed,
@@ -236,6 +259,7 @@ def _sampler_parts(model: DualSampler) -> Values:
 def _check_sampler(values: Values, sizes: Sizes) -> None:
     need(np.dtype(values["dtype"]).kind in "buif", "dtype must be of real numbers")
     need(sizes["d"] == int(np.prod(values["feature_shape"], dtype=object)), "rows must have a column for every feature")
+    _check_names(values["names"], sizes["d"])
 
 
 def _make_sampler(
@@ -243,6 +267,7 @@ def _make_sampler(
     dtype: str,
     rows: NDArray[Any],
     feature_shape: tuple[int, ...],
+    names: tuple[str, ...] | None,
     ladder: Values,
     walk: Values | None,
     n_rejected_: int | None,
@@ -258,7 +283,7 @@ def _make_sampler(
         params.n_rejected_ = n_rejected_
     if given_choices_ is not None:
         params.given_choices_ = given_choices_
-    return params
+    return cast(DualSampler, _named(params, names))
 
 
 def _walk(values: Values, rows: NDArray[Any], codes: NDArray[np.intp]) -> GlobalWalk:
@@ -289,6 +314,7 @@ SAMPLER = Record(
         "dtype": Word(),
         "rows": Array("real", "n d"),
         "feature_shape": SHAPE,
+        "names": _NAMES,
         "labels": Maybe(Array("label", "n")),
         "groups": Maybe(Array("label", "n")),
         "seed": Whole(0, 2**64 - 1),

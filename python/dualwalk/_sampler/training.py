@@ -42,7 +42,7 @@ class TrainingRows(Estimator):
 
     def _keep(self, X: ArrayLike, y: ArrayLike | None, groups: ArrayLike | None) -> None:
         """Check everything that `fit` was given, and keep it; what an earlier fit left behind goes."""
-        array = _checks.placed(X, "X", _checks.device(self.device))
+        array = _checks.placed(_checks.table(X, "X"), "X", _checks.device(self.device))
         rows, shape = _checks.samples(array)
         labels = _checks.labels(_device.to_host(y), len(rows), "y")
         group_labels = _checks.labels(_device.to_host(groups), len(rows), "groups")
@@ -51,6 +51,7 @@ class TrainingRows(Estimator):
         self._seed, self._fresh = _checks.seed(self.random_state, "random_state"), self.random_state is None
         self._rows, self._dtype, self._given = rows, array.dtype, _Given(*map(_device.is_on_device, (X, y, groups)))
         self._labels, self._groups, self._group_codes = labels, group_labels, group_codes
+        self._learn_names(X)
         self.feature_shape_, self.n_features_in_ = shape, rows.shape[1]
         self._number_classes()
 
@@ -101,8 +102,10 @@ class TrainingRows(Estimator):
 
     def _samples(self, X: ArrayLike, name: str = "X", *, min_samples: int = 1) -> Float:
         """Checked rows of another X, where the training rows are."""
-        array = _checks.beside(X, name, self._rows, self.device)
-        return _checks.samples(array, name, min_samples=min_samples, feature_shape=self.feature_shape_)[0]
+        self._check_names(X, name)
+        array = _checks.beside(_checks.table(X, name), name, self._rows, self.device)
+        shape, owner = self.feature_shape_, type(self).__name__
+        return _checks.samples(array, name, min_samples=min_samples, feature_shape=shape, owner=owner)[0]
 
     def _need_host(self, what: str) -> None:
         """ValueError in the name of what works in the host's memory only."""
@@ -117,7 +120,7 @@ class TrainingRows(Estimator):
 
         It needs no device, takes and returns NumPy arrays, and its rows are those of the device to rounding.
         """
-        self._check_fitted("choice_")
+        self._check_fitted()
         if not _device.is_on_device(self._rows):
             return self
         copied: Self = _device.copied_to_host(self)
@@ -127,20 +130,20 @@ class TrainingRows(Estimator):
     @property
     def X_(self) -> NDArray[Any]:
         """The training rows, in the shape, dtype and memory of X (a copy)."""
-        self._check_fitted("choice_")
+        self._check_fitted()
         rows = self._rows.reshape(len(self._rows), *self.feature_shape_).astype(self._dtype)
         return rows if self._given.rows else _device.to_host(rows)
 
     @property
     def y_(self) -> NDArray[Any] | None:
         """The training rows' labels, or None."""
-        self._check_fitted("choice_")
+        self._check_fitted()
         return None if self._labels is None else self._as_given(self._labels.copy(), self._given.labels)
 
     @property
     def groups_(self) -> NDArray[Any] | None:
         """The training rows' groups, or None."""
-        self._check_fitted("choice_")
+        self._check_fitted()
         return None if self._groups is None else self._as_given(self._groups.copy(), self._given.groups)
 
     @staticmethod
@@ -157,14 +160,14 @@ class TrainingRows(Estimator):
         Distances are in units of each column's standard deviation (at least a tenth of the median one). The ratio is to the
         median distance of a training row to its nearest other one (of another group): well below 1 says copy.
         """
-        self._check_fitted("choice_")
+        self._check_fitted()
         index, distance = self._distances.nearest_one(self._samples(X, min_samples=0))
         index, distance, novelty = (_device.returned(of, X) for of in (index, distance, self._distances.novelty(distance)))
         return index, distance, novelty
 
     def training_distances(self) -> Float:
         """Every training row's distance to its nearest other one (of another group), (n_training,), in the units of `nearest`."""
-        self._check_fitted("choice_")
+        self._check_fitted()
         distance = self._distances.among_training()
         return distance if self._given.rows else _device.to_host(distance)
 

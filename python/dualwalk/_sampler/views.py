@@ -15,6 +15,7 @@ from .._ladder.fit import FittedLadder
 from .._surroundings import Attribution, Surroundings
 from ..dualspace import assign
 from ..walks import WalkResult
+from .argument import AlsoArgument
 from .interpolation import Interpolation, Space, interpolate, target_rows
 from .training import TrainingRows
 
@@ -29,6 +30,7 @@ class Views(TrainingRows):
     def _local_duals(self) -> Surroundings:
         return Surroundings(self._rows, self._ladder.n_neighbors, self.dual)
 
+    @AlsoArgument
     def walk(
         self,
         X0: ArrayLike,
@@ -52,7 +54,7 @@ class Views(TrainingRows):
         Raises ValueError where the target lies outside the f of the training rows (each in a neighbourhood without it):
         f grows without bound along the correlated directions, so the data must say how far it can be trusted.
         """
-        self._check_fitted("choice_")
+        self._check_fitted()
         rows = self._samples(X0, "X0")
         around = self._local_duals
         if target is not None:
@@ -81,7 +83,7 @@ class Views(TrainingRows):
         f_to - f_from. Distances to the `n_neighbors` nearest rows are in the units of `nearest`. Results are where
         X_from is.
         """
-        self._check_fitted("choice_")
+        self._check_fitted()
         k = min(_checks.count(n_neighbors, "n_neighbors", minimum=1), len(self._rows))
         if X_to is None and isinstance(X_from, WalkResult):
             if X_from.trajectory is None:
@@ -133,13 +135,13 @@ class Views(TrainingRows):
         (its paths run in the host's memory: `to_host`). Source: the walks
         between clusters of Garg et al. 2024 (arXiv 2404.07377); the path along the data is dualwalk's own.
         """
-        self._check_fitted("choice_")
+        self._check_fitted()
         self._need_host("interpolate")
         n_frames = _checks.count(n_frames, "n_frames", minimum=2)
-        rows, _ = _checks.samples(X, min_samples=1, feature_shape=self.feature_shape_)
+        rows = self._samples(X)
         labels, cuts = self._space.labels, self._space.cuts
         if divergence is not None:
-            divergence._check_fitted("divergence_")
+            divergence._check_fitted()
             if divergence.feature_shape_ != self.feature_shape_ or len(divergence.labels_) != len(self._rows):
                 raise ValueError(
                     f"divergence must be fitted on the sampler's samples, {(len(self._rows), *self.feature_shape_)}; got one "

@@ -54,10 +54,10 @@ def write_report(
     """
     target = _files.output_file(path, ".html")
     require_matplotlib()
-    sampler._check_fitted("choice_")
+    sampler._check_fitted()
     sampler, generated = sampler.to_host(), _device.to_host(generated)
     if divergence is not None:
-        divergence._check_fitted("divergence_")
+        divergence._check_fitted()
         if divergence.feature_shape_ != sampler.feature_shape_ or len(divergence.dual_values_) != len(sampler.X_):
             raise ValueError(
                 f"divergence must be fitted on the sampler's samples, {sampler.X_.shape}; got one fitted on "

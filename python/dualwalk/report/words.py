@@ -222,9 +222,9 @@ WALKS = {
 
 def generator(sampler: Any) -> str:
     """The choice in a line of the command line."""
-    chosen = sampler.choice_
-    if sampler.walk_mode in WALKS:
-        return WALKS[sampler.walk_mode]
+    chosen, walk = sampler.choice_, sampler.get_params()["walk"]
+    if walk in WALKS:
+        return WALKS[walk]
     if chosen.parts != "all rows":
         return f"every {_part(chosen)} has a way of its own, chosen on held-out samples"
     criterion = "" if chosen.criterion is None else f" (criterion {chosen.criterion:.3f} on held-out samples, 0 is best)"
@@ -234,8 +234,9 @@ def generator(sampler: Any) -> str:
 def choice(story: Story) -> str:
     """What was chosen, how, and from how much."""
     sampler, chosen = story.sampler, story.sampler.choice_
-    if sampler.walk_mode in WALKS:
-        return f"Nothing was tried: the walk was fixed by hand. Each new sample is {WALKS[sampler.walk_mode]}."
+    walk = sampler.get_params()["walk"]
+    if walk in WALKS:
+        return f"Nothing was tried: the walk was fixed by hand. Each new sample is {WALKS[walk]}."
     if chosen.criterion is None:
         return f"Nothing was tried: the walk was fixed by hand ({rung(chosen)})."
     how = (
