@@ -17,7 +17,7 @@ author = "the dualwalk authors"
 project_copyright = f"{author}, BSD-3-Clause"
 release = version = dualwalk.__version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "docstrings", "name_links"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "docstrings", "name_links", "dark_pictures"]
 exclude_patterns = ["_ext"]
 nitpicky = True
 default_role = "code"
@@ -29,6 +29,7 @@ myst_heading_anchors = 3
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
+smartquotes = False
 # What is not installed is stood in for, so that the pages build with the extra `docs` alone.
 autodoc_mock_imports = [
     name for name in ("torch", "jax", "dask", "distributed", "zarr", "cupy") if importlib.util.find_spec(name) is None

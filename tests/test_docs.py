@@ -6,6 +6,7 @@ import contextlib
 import doctest
 import io
 import re
+import runpy
 import shlex
 import warnings
 from pathlib import Path
@@ -95,6 +96,19 @@ def test_links_of_a_page(page: Path) -> None:
     text = re.sub(r"^```.*?^```$|`[^`\n]*`", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
     for target in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", text):
         assert (page.parent / target).exists(), target
+
+
+def test_pictures_are_those_of_the_method_page(tmp_path: Path) -> None:
+    """The script that drew them still runs, and the page shows all that it draws."""
+    from dualwalk.plots import DARK
+
+    script = runpy.run_path(str(DOCS / "pictures.py"))
+    script["draw"](tmp_path, script["Models"](cv=2, every=8), [("-dark", DARK)])
+    drawn = {path.name for path in tmp_path.iterdir()}
+    shown = set(re.findall(r"\]\(pictures/(.*?)\.png\)", (DOCS / "method.md").read_text(encoding="utf-8")))
+    assert drawn == {f"{name}-dark.png" for name in shown}
+    assert {path.name for path in (DOCS / "pictures").iterdir()} == drawn | {f"{name}.png" for name in shown}
+    assert all(path.stat().st_size > 10_000 for path in tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

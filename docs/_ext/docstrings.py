@@ -45,8 +45,8 @@ def to_rst(lines: list[str]) -> list[str]:
             block, i = _indented_after(lines, i)
             out += _entry(block)
         elif line.startswith(" ") and (not out or not out[-1].strip()):
-            block, i = _formula(lines, i)
-            out += ["", "::", "", *("    " + text for text in _dedent(block)), ""]
+            block, i = _indented_after(lines, i)
+            out += ["", ".. code-block:: text", "   :class: formula", "", *("    " + text for text in _dedent(block)), ""]
         else:
             out.append(_escape(line.strip()))
             i += 1
@@ -65,7 +65,7 @@ def _entry(block: list[str]) -> list[str]:
     """An entry as a definition list; one line may hold several, as in `value : the mean. se : its standard error`."""
     match = _ENTRY.fullmatch(block[0])
     if match is None:
-        return ["", _escape(block[0]), *_definition(_dedent(block[1:])), ""]
+        return ["", _code(block[0]) if re.fullmatch(_NAMES, block[0]) else _escape(block[0]), *_definition(_dedent(block[1:])), ""]
     names, first = match.groups()
     rest = _dedent(block[1:])
     if rest and rest[0] and len(block[0]) <= _TYPE_AT_MOST and not first.endswith((",", ".", ";", ":")):
@@ -79,7 +79,7 @@ def _entry(block: list[str]) -> list[str]:
 
 
 def _definition(lines: list[str]) -> list[str]:
-    return ["    " + text if text else "" for text in to_rst(lines or ["(no more to say)"])]
+    return ["    " + text if text else "" for text in to_rst(lines)]
 
 
 def _code(names: str) -> str:
@@ -114,11 +114,6 @@ def _indented_after(lines: list[str], i: int) -> tuple[list[str], int]:
         else:
             break
     return lines[i:end], end
-
-
-def _formula(lines: list[str], i: int) -> tuple[list[str], int]:
-    block, end = _indented_after(lines, i)
-    return block, end
 
 
 def _dedent(block: list[str]) -> list[str]:
