@@ -15,6 +15,7 @@ from typing import NamedTuple
 import pytest
 from extras import needs
 
+import dualwalk as dw
 from dualwalk import cli
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -65,11 +66,9 @@ def run_page(page: Path) -> None:
 
 def look_up(text: str, where: str) -> None:
     """Code that cannot run here: it compiles, and its names exist."""
-    import dualwalk
-
     compile(text, where, "exec")
     for name in re.findall(r"\bdw\.(\w+)", text):
-        assert hasattr(dualwalk, name), f"{where}: dualwalk has no {name}"
+        assert hasattr(dw, name), f"{where}: dualwalk has no {name}"
 
 
 def run_commands(text: str, where: str) -> None:
@@ -96,6 +95,16 @@ def test_links_of_a_page(page: Path) -> None:
     text = re.sub(r"^```.*?^```$|`[^`\n]*`", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
     for target in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", text):
         assert (page.parent / target).exists(), target
+
+
+def test_troubleshooting_has_every_warning_and_error() -> None:
+    from dualwalk import metrics
+
+    public = [(name, getattr(module, name)) for module in (dw, metrics) for name in module.__all__]
+    classes = [name for name, value in public if isinstance(value, type) and issubclass(value, Exception)]
+    page = (DOCS / "troubleshooting.md").read_text(encoding="utf-8")
+    assert len(classes) > 7
+    assert not [name for name in classes if not re.search(rf"^###.*\b{name}$", page, re.MULTILINE)]
 
 
 def test_pictures_are_those_of_the_method_page(tmp_path: Path) -> None:

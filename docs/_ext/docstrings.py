@@ -65,7 +65,12 @@ def _entry(block: list[str]) -> list[str]:
     """An entry as a definition list; one line may hold several, as in `value : the mean. se : its standard error`."""
     match = _ENTRY.fullmatch(block[0])
     if match is None:
-        return ["", _code(block[0]) if re.fullmatch(_NAMES, block[0]) else _escape(block[0]), *_definition(_dedent(block[1:])), ""]
+        return [
+            "",
+            _code(block[0]) if re.fullmatch(_NAMES, block[0]) else _escape(block[0]),
+            *_definition(_dedent(block[1:])),
+            "",
+        ]
     names, first = match.groups()
     rest = _dedent(block[1:])
     if rest and rest[0] and len(block[0]) <= _TYPE_AT_MOST and not first.endswith((",", ".", ";", ":")):
