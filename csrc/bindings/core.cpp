@@ -21,7 +21,7 @@ void select_level(const std::string& name) {
     for (const char* const* level = levels(); *level; ++level) have += std::string(have.empty() ? "" : ", ") + *level;
     throw py::value_error("the SIMD level must be one that this processor and build have (" + have + "); got '" + name + "'");
   }
-  active = chosen;
+  chosen_level.store(chosen, std::memory_order_release);
 }
 
 std::vector<std::string> level_names() {
@@ -46,7 +46,7 @@ Array<std::uint32_t> draw_integers(std::uint64_t seed, std::uint32_t operation, 
                                    const Array<std::uint32_t>& bounds) {
   Array<std::uint32_t> out(bounds.size());
   for (py::ssize_t i = 0; i < bounds.size(); ++i) expect(bounds.data()[i] > 0, "bounds must be positive");
-  active->draw_integers({seed, operation, copy, block}, bounds.data(), bounds.size(), out.mutable_data());
+  active().draw_integers({seed, operation, copy, block}, bounds.data(), bounds.size(), out.mutable_data());
   return out;
 }
 
@@ -87,7 +87,7 @@ void permute_marginals(const py::array& x, const Array<std::int32_t>& block, std
                   longest,
                   seed,
                   n_threads};
-  run_released([&] { return active->permute(job); });
+  run_released([&] { return active().permute(job); });
 }
 
 template <class T>
@@ -103,7 +103,7 @@ Array<double> log_mean_exp(const Array<T>& f, const py::object& weights, const p
                           static_cast<std::size_t>(f.shape(1)),
                           static_cast<std::size_t>(f.shape(2)),
                           n_threads};
-  if (f.size() > 0) run_released([&] { return active->of(T{}).log_mean_exp(job); });
+  if (f.size() > 0) run_released([&] { return active().of(T{}).log_mean_exp(job); });
   return value;
 }
 
@@ -124,7 +124,7 @@ Array<double> log_mean_exp_segments(const Array<T>& f, const Array<std::int64_t>
                           1,
                           1,
                           n_threads};
-  run_released([&] { return active->of(T{}).log_mean_exp(job); });
+  run_released([&] { return active().of(T{}).log_mean_exp(job); });
   return value;
 }
 
@@ -133,14 +133,14 @@ double mean_log_sigmoid(const Array<T>& f, int sign, const py::object& gradient,
   expect(f.size() > 0 && n_threads >= 1 && (sign == 1 || sign == -1), "f must not be empty, sign must be 1 or -1");
   LogSigmoid<T> job{f.data(), optional_output<T>(gradient, f.size(), "gradient must be like f"),
                     static_cast<std::size_t>(f.size()), sign, n_threads, 0.0};
-  run_released([&] { return active->of(T{}).log_sigmoid(job); });
+  run_released([&] { return active().of(T{}).log_sigmoid(job); });
   return job.value;
 }
 
 template <class T>
 bool elementary(const std::string& name, const Array<T>& x, Array<T> out) {
   expect(x.size() == out.size(), "out must be like x");
-  return active->of(T{}).elementary(name.c_str(), x.data(), out.mutable_data(), x.size());
+  return active().of(T{}).elementary(name.c_str(), x.data(), out.mutable_data(), x.size());
 }
 
 // For benchmarks only: bytes or operations a second of one kind of work on x (and out), measured for about `seconds`.
@@ -155,7 +155,7 @@ double limit(const std::string& name, const Array<T>& x, const py::object& out, 
   bool known;
   {
     py::gil_scoped_release release;
-    known = active->of(T{}).limit(job);
+    known = active().of(T{}).limit(job);
   }
   expect(known, "name must be read, write, write_streaming, copy, copy_streaming or multiply_add");
   return job.rate;
@@ -178,12 +178,13 @@ void bind(py::module_& m) {
 }  // namespace
 }  // namespace dualwalk
 
-PYBIND11_MODULE(_core, m) {
+// Without the GIL, too: kernels share the thread pool, which locks, and the level, which is atomic; nothing else outlives a call.
+PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
   using namespace dualwalk;
   using py::arg;
   m.doc() = "The compiled CPU kernels of dualwalk; call them through the package, which checks arguments.";
   m.def("levels", &level_names);
-  m.def("level", [] { return std::string(active->level); });
+  m.def("level", [] { return std::string(active().level); });
   m.def("select_level", &select_level, arg("name"));
   m.def("threads_for", &threads_for, arg("work"), arg("n_threads"));
   m.def("philox", &philox_words, arg("counter").noconvert(), arg("seed"));

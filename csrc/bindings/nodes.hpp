@@ -86,7 +86,7 @@ void train_nodes(Array<T> weights, Array<T> first, Array<T> second, std::int64_t
                          n_threads,
                          &Signals::poll,
                          &signals};
-  run_released([&] { return active->of(T{}).train_nodes(job); });
+  run_released([&] { return active().of(T{}).train_nodes(job); });
 }
 
 template <class T>
@@ -98,7 +98,7 @@ double score_nodes(const Array<T>& weights, const Array<T>& child, const Array<T
       hidden_width(weights.size(), data.n_context + data.n_statistics + contrastive, network_outputs<T>(contrastive));
   expect(n_rows > 0 && n_rows <= data.n_rows && n_threads >= 1, "n_rows must be rows of the data, n_threads at least 1");
   NodeScore<T> job{data, weights.data(), hidden, n_rows, n_shifts, base, n_threads, 0.0};
-  run_released([&] { return active->of(T{}).score_nodes(job); });
+  run_released([&] { return active().of(T{}).score_nodes(job); });
   return job.value;
 }
 
@@ -131,7 +131,7 @@ void node_terms(const Array<T>& weights, const Array<T>& child, const Array<T>& 
                          n_threads,
                          &Signals::poll,
                          &signals};
-  run_released([&] { return active->of(T{}).node_terms(job); });
+  run_released([&] { return active().of(T{}).node_terms(job); });
 }
 
 template <class T>

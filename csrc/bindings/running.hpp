@@ -3,6 +3,7 @@
 
 #include <pybind11/pybind11.h>
 
+#include <atomic>
 #include <chrono>
 #include <new>
 
@@ -12,7 +13,8 @@ namespace dualwalk {
 
 namespace py = pybind11;
 
-inline const Kernels* active = kernels();
+inline std::atomic<const Kernels*> chosen_level = kernels();  // select_level may come while other threads work
+inline const Kernels& active() { return *chosen_level.load(std::memory_order_acquire); }
 
 // Runs call() without the GIL; false from it means that memory ran out.
 template <class Call>

@@ -10,7 +10,7 @@ inline Array<double> draw_normals(std::uint64_t seed, std::uint32_t first, std::
   expect(first + std::uint64_t{n_rows} <= (std::uint64_t{1} << 32), "rows are limited to 2^32");
   Array<double> out({static_cast<py::ssize_t>(n_rows), static_cast<py::ssize_t>(n_columns)});
   double* const data = out.mutable_data();
-  run_released([&] { return active->of(0.0).draw_normals(seed, first, n_rows, n_columns, data); });
+  run_released([&] { return active().of(0.0).draw_normals(seed, first, n_rows, n_columns, data); });
   return out;
 }
 
@@ -33,7 +33,7 @@ Array<T> relax_local(const Array<T>& points, const Array<std::int64_t>& neighbor
                           n_threads,
                           &Signals::poll,
                           &signals};
-  run_released([&] { return active->of(T{}).relax_local(job); });
+  run_released([&] { return active().of(T{}).relax_local(job); });
   return out;
 }
 
@@ -56,7 +56,7 @@ Array<T> balance_columns(const Array<T>& points, const Array<double>& place, con
                        n_threads,
                        &Signals::poll,
                        &signals};
-  run_released([&] { return active->of(T{}).balance_columns(job); });
+  run_released([&] { return active().of(T{}).balance_columns(job); });
   return values;
 }
 

@@ -132,7 +132,7 @@ py::tuple walk_mlp(Array<T> x, const std::vector<std::size_t>& width, const std:
   }
   const T* const top = packed(last, whole_lines<T>(width[n_layers - 1]), "last must be in whole lines");
   const MlpDual<T> dual{n_layers, width.data(), there.data(), back.data(), bias.data(), top};
-  return run_walk(x, plan, shape, [&](const Walk<T>& walk) { return active->of(T{}).walk_mlp(walk, dual); });
+  return run_walk(x, plan, shape, [&](const Walk<T>& walk) { return active().of(T{}).walk_mlp(walk, dual); });
 }
 
 template <class T>
@@ -145,7 +145,7 @@ py::tuple walk_local(Array<T> x, const Array<T>& mean, const Array<T>& curvature
          "curvature, factor and constant must have a row for each neighbourhood");
   const LocalDual<T> dual{mean.data(),     curvature.data(), factor.data(),
                           constant.data(), static_cast<std::size_t>(factor.shape(1)), places == 1};
-  return run_walk(x, plan, shape, [&](const Walk<T>& walk) { return active->of(T{}).walk_local(walk, dual); });
+  return run_walk(x, plan, shape, [&](const Walk<T>& walk) { return active().of(T{}).walk_local(walk, dual); });
 }
 
 template <class T>
@@ -173,7 +173,7 @@ py::tuple walk_mixture(Array<T> x, const Array<T>& forward, const Array<T>& back
                        const Array<T>& precisions, const Array<T>& log_scales, double pull, double constant,
                        const py::object& plan, const py::object& shape) {
   const MixtureDual<T> dual = mixture_of(x, forward, backward, starts, precisions, log_scales, 1, pull, constant);
-  return run_walk(x, plan, shape, [&](const Walk<T>& walk) { return active->of(T{}).walk_mixture(walk, dual); });
+  return run_walk(x, plan, shape, [&](const Walk<T>& walk) { return active().of(T{}).walk_mixture(walk, dual); });
 }
 
 template <class T>
@@ -211,7 +211,7 @@ py::tuple anneal_mixture(Array<T> x, const Array<T>& forward, const Array<T>& ba
                          n_threads,
                          &Signals::poll,
                          &signals};
-  run_released([&] { return active->of(T{}).anneal_mixture(anneal, dual); });
+  run_released([&] { return active().of(T{}).anneal_mixture(anneal, dual); });
   return ends.tuple();
 }
 

@@ -1,6 +1,9 @@
 #include <cstring>
 
 #include "kernels.hpp"
+#if defined(DUALWALK_X86_LEVELS)
+#include "processor.hpp"
+#endif
 
 namespace dualwalk {
 
@@ -25,12 +28,9 @@ struct Available {
   Available() {
     int n = 0;
 #if defined(DUALWALK_X86_LEVELS)
-    __builtin_cpu_init();
-    const bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
-    if (has_avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
-      table[n++] = &avx512::table;
-    if (has_avx2) table[n++] = &avx2::table;
+    const Instructions here = instructions();
+    if (here.avx512) table[n++] = &avx512::table;
+    if (here.avx2) table[n++] = &avx2::table;
 #endif
     table[n++] = &baseline::table;
     for (int i = 0; i < n; ++i) name[i] = table[i]->level;

@@ -1,7 +1,8 @@
 #include "parallel.hpp"
 
+#if !defined(_WIN32)
 #include <pthread.h>
-#include <sched.h>
+#endif
 
 #include <algorithm>
 #include <atomic>
@@ -37,7 +38,7 @@ bool soon(Condition holds) {
   const auto end = std::chrono::steady_clock::now() + PATIENCE;
   while (!holds()) {
     if (std::chrono::steady_clock::now() > end) return false;
-    sched_yield();  // the processor may be needed for the one that is waited for
+    std::this_thread::yield();  // the processor may be needed for the one that is waited for
   }
   return true;
 }
@@ -120,8 +121,10 @@ class Pool {
 std::atomic<Pool*> pool{nullptr};
 
 Pool& the_pool() {
+#if !defined(_WIN32)  // Windows has no fork
   static std::once_flag once;
   std::call_once(once, [] { pthread_atfork(nullptr, nullptr, [] { pool.store(new Pool); }); });
+#endif
   Pool* current = pool.load();
   if (current == nullptr) {
     Pool* fresh = new Pool;

@@ -46,7 +46,8 @@ py::dict facts() {
 #define DUALWALK_CUDA_MODULE _cuda
 #endif
 
-PYBIND11_MODULE(DUALWALK_CUDA_MODULE, m) {
+// Without the GIL, too: nothing here outlives a call.
+PYBIND11_MODULE(DUALWALK_CUDA_MODULE, m, pybind11::mod_gil_not_used()) {
   using namespace dualwalk::cuda;
   m.doc() = "dualwalk's CUDA kernels; use the public functions of dualwalk with CuPy arrays.";
   m.def("why_not", &why_not);

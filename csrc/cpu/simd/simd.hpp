@@ -7,7 +7,7 @@
 #include <immintrin.h>
 #endif
 
-#include <cstdlib>
+#include <new>
 
 #include "dualwalk/elementary.hpp"
 #include "parallel.hpp"
@@ -154,8 +154,8 @@ DUALWALK_FN constexpr A larger(A a, A b) {
 // Memory for the length of one call, aligned to cache lines; null when there is none left.
 class Scratch {
  public:
-  explicit Scratch(std::size_t bytes) : at_(std::aligned_alloc(64, (bytes + 127) / 64 * 64)) {}
-  ~Scratch() { std::free(at_); }
+  explicit Scratch(std::size_t bytes) : at_(::operator new((bytes + 127) / 64 * 64, LINE_ALIGNED, std::nothrow)) {}
+  ~Scratch() { ::operator delete(at_, LINE_ALIGNED); }
   Scratch(const Scratch&) = delete;
   Scratch& operator=(const Scratch&) = delete;
   template <class T>
@@ -165,6 +165,7 @@ class Scratch {
   explicit operator bool() const { return at_ != nullptr; }
 
  private:
+  static constexpr std::align_val_t LINE_ALIGNED{LINE};
   void* at_;
 };
 

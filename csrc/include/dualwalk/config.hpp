@@ -7,7 +7,7 @@
 
 #if defined(__CUDACC__)
 #define DUALWALK_FN __host__ __device__ __forceinline__
-#elif defined(__GNUC__)
+#elif defined(__GNUC__) || defined(__clang__)
 // Always inlined: a translation unit compiled for AVX-512 must not lend its copy of a function to one that is not.
 #define DUALWALK_FN inline __attribute__((always_inline))
 #else
