@@ -287,11 +287,11 @@ class DualSampler(Views):
             return draw(self._codes[began], len(began), int(generator(stream_seed, "again", k).integers(2**63)))
 
         rows, starts = draw(wanted, n, stream_seed)
-        self.n_rejected_ = refill(rows, starts, least, self._distances, redraw) if least > 0 else 0
+        n_rejected = self.n_rejected_ = refill(rows, starts, least, self._distances, redraw) if least > 0 else 0
         if self._maker is not self._ladder and held is None:
             warn_if_copied(rows, self._distances)
         made = self._in_memory_of_X(rows)
-        return (made, self._info(rows, starts)) if return_info else made
+        return (made, self._info(rows, starts, n_rejected)) if return_info else made
 
     def _draw(self, codes: Index | None, n: int, seed: int, *, labelled: bool, balanced: bool = True) -> tuple[Float, Index]:
         began = choose_starts(self._codes, n, codes, generator(seed, "starts"), balanced=balanced)
@@ -404,12 +404,12 @@ class DualSampler(Views):
         made, _ = self._draw(None, n, int(generator(self._seed, "score").integers(2**63)), labelled=False)
         return -Criterion(rows, [Fold(np.arange(n_fit), np.arange(n_fit, len(rows)))])([made]).criterion
 
-    def _info(self, rows: Float, starts: Index) -> SampleInfo:
+    def _info(self, rows: Float, starts: Index, n_rejected: int) -> SampleInfo:
         nearest, distance = self._distances.nearest_one(rows)
         label = None if self._labels is None else self._as_given(self.classes_[self._codes[starts]], self._given.labels)
         found = (self._local_duals.value(rows), nearest, distance, self._distances.novelty(distance), starts)
         f, nearest, distance, novelty, starts = map(_device.to_device if self._given.rows else _device.to_host, found)
-        return SampleInfo(f, nearest, distance, novelty, starts, label, self.n_rejected_)
+        return SampleInfo(f, nearest, distance, novelty, starts, label, n_rejected)
 
     def report(self, path: str | PathLike[str]) -> None:
         """Write a self-contained HTML report: real beside generated samples, the dual space, where dependence lives."""
