@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import _device
+from . import _arrays, _device
 
 MIN_SAMPLES = 8
 
@@ -24,13 +24,7 @@ class ComplexDataError(TypeError, ValueError):
 
 def real_array(value: ArrayLike, name: str) -> NDArray[Any]:
     """`value` as an array of bool, integer or float numbers where it is: CuPy's on a device, else NumPy's. Never copied there."""
-    try:
-        array = _device.as_array(value, name) if _device.is_on_device(value) else np.asarray(value)
-    except ValueError as error:
-        raise ValueError(
-            f"{name} must be a rectangular array of numbers; got rows of different lengths or shapes "
-            f"(pad, cut or resample every series to one length): {error}"
-        ) from None
+    array: NDArray[Any] = _arrays.as_array(value, name)
     if array.dtype.kind not in "buif" or array.dtype.itemsize > 8:
         wanted = f"{name} must hold real numbers (float32, float64 or integers)"
         if array.dtype.kind == "c":
@@ -46,15 +40,12 @@ def real_array(value: ArrayLike, name: str) -> NDArray[Any]:
 
 def table(value: Any, name: str) -> Any:
     """An estimator's X as `real_array` returns it; numbers that are Python objects, as in columns of a data frame, become float64."""
-    array = value if _device.is_on_device(value) or hasattr(value, "toarray") else _as_object_free(value, name)
-    return real_array(array, name)
+    if not (_device.is_on_device(value) or hasattr(value, "toarray")):
+        value = _as_object_free(_arrays.as_numpy(value, name), name)
+    return real_array(value, name)
 
 
-def _as_object_free(value: Any, name: str) -> Any:
-    try:
-        array = np.asarray(value)
-    except ValueError:  # ragged: `real_array` says it better
-        return value
+def _as_object_free(array: NDArray[Any], name: str) -> NDArray[Any]:
     if array.dtype != object or array.ndim == 0:
         return array
     remedy = f"keep only numeric columns of {name}, and encode or drop the others"
@@ -174,7 +165,7 @@ def labels(value: ArrayLike | None, n_samples: int, name: str = "y") -> NDArray[
         return None
     if _device.is_on_device(value):
         raise TypeError(f"{name} must be in the host's memory; got an array on a CUDA device (pass {name}.get())")
-    array = np.asarray(value)
+    array = _arrays.as_numpy(value, name)
     if array.dtype == object and len({isinstance(item, str) for item in array.flat}) == 1:  # as in a column of a data frame
         array = np.array(array.tolist())
     if array.ndim != 1 or len(array) != n_samples:

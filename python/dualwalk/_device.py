@@ -70,7 +70,10 @@ def is_on_device(value: Any) -> bool:
         return False
     # PyTorch's tensors on the CPU have the attribute too, and raise at its use
     if hasattr(type(value), "__dlpack_device__"):
-        return int(value.__dlpack_device__()[0]) in (_CUDA, _CUDA_MANAGED)
+        try:
+            return int(value.__dlpack_device__()[0]) in (_CUDA, _CUDA_MANAGED)
+        except (BufferError, RuntimeError, ValueError):  # in no memory that DLPack knows, as PyTorch's meta tensors
+            return False
     return hasattr(value, "__cuda_array_interface__")
 
 

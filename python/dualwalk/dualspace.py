@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import _checks, _device
+from . import _arrays, _checks, _device
 
 Floats = NDArray[np.float64]
 
@@ -231,7 +231,7 @@ def inside(f: ArrayLike, ends: ArrayLike) -> NDArray[np.intp]:
 
 
 def _values(f: ArrayLike) -> Floats:
-    values = np.asarray(_device.to_host(_device.as_array(f, "f")) if _device.is_on_device(f) else f, dtype=np.float64)
+    values = np.asarray(_device.to_host(_arrays.as_array(f, "f")), dtype=np.float64)
     if values.ndim != 1:
         raise ValueError(f"f must be a 1-D array of dual values; got shape {values.shape} (pass the result of score_samples)")
     if not np.isfinite(values).all():

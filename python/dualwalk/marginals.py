@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import _checks, _device, backends
+from . import _arrays, _checks, _device, backends
 from ._threads import resolve_n_threads
 
 METHODS = ("shuffle", "resample", "shift")
@@ -112,7 +112,7 @@ def blocks_of_columns(
     if blocks is None:
         numbers: NDArray[np.int32] = (_device.cupy() if on_device else np).arange(n_features, dtype=np.int32)
         return numbers
-    labels = _device.as_array(blocks, "blocks") if _device.is_on_device(blocks) else np.asarray(blocks)
+    labels = _arrays.as_array(blocks, "blocks")
     if len(feature_shape) == 2 and labels.shape == feature_shape[:1] != (n_features,):
         labels = np.repeat(labels, feature_shape[1])
     if labels.dtype.kind not in "iub":

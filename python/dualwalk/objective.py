@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import _checks, _device, backends
+from . import _arrays, _checks, _device, backends
 from ._threads import resolve_n_threads
 
 
@@ -357,7 +357,7 @@ def _offsets(segments: ArrayLike, n: int) -> NDArray[np.int64]:
         raise ValueError(
             "segments must be in the host's memory, where f is; got an array on a CUDA device (pass segments.get())"
         )
-    offsets = np.asarray(segments)
+    offsets = _arrays.as_numpy(segments, "segments")
     _check_kind(offsets)
     offsets = np.ascontiguousarray(offsets, np.int64)
     if len(offsets) < 2 or offsets[0] != 0 or offsets[-1] != n:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import _device
+from .. import _arrays, _device
 from .._ladder.rung import balanced_starts
 
 Index = NDArray[np.intp]
@@ -19,7 +19,7 @@ def wanted_codes(y: Any, n: int, classes: NDArray[Any] | None) -> Index | None:
         return None
     if classes is None:
         raise ValueError(f"y must be None where fit got no labels; got {y!r} (call fit(X, y) first)")
-    given = np.asarray(_device.to_host(y))
+    given = _device.to_host(_arrays.as_array(y, "y"))
     if given.ndim not in (0, 1) or (given.ndim == 1 and len(given) != n):
         raise ValueError(f"y must be one label or {n} labels; got shape {given.shape} (pass n=len(y))")
     given = np.broadcast_to(given, (n,))

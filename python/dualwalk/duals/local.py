@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .. import _checks, _device
+from .. import _arrays, _checks, _device
 from .._model_file.saved import Saved
 
 Float = NDArray[np.float64]
@@ -316,7 +316,7 @@ def check_points(points: ArrayLike) -> Float:
 
 def check_neighbors(neighbors: ArrayLike, n_points: int) -> NDArray[np.intp]:
     """neighbors as indices (B, K + 1) of points, none repeated in a row."""
-    given: NDArray[Any] = _device.as_array(neighbors, "neighbors") if _device.is_on_device(neighbors) else np.asarray(neighbors)
+    given: NDArray[Any] = _arrays.as_array(neighbors, "neighbors")
     if given.dtype.kind not in "iu" or given.ndim not in (1, 2) or given.shape[-1] < 2 or given.size == 0:
         raise ValueError(
             "neighbors must hold whole numbers, shape (K + 1,) or (n_rows, K + 1) with K >= 1; "
