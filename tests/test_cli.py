@@ -12,50 +12,29 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from cli_kit import refused, run, series
 
-from dualwalk import _jobs, _progress
+from dualwalk import _cli, _progress
+from dualwalk._cli import demo, estimate
 from dualwalk._nodepath.graph import DependenceGraph
 from dualwalk.cli import main
 from dualwalk.datasets import load_japanese_vowels
 from dualwalk.estimator import DualDivergence
 from dualwalk.report.words import with_error
-
-JOBS = ("demo", "estimate", "cluster", "sample", "report", "config")
+from dualwalk.sampler import DualSampler
 
 
 @pytest.fixture(autouse=True)
 def in_an_empty_folder(tmp_path, monkeypatch):
     """And without the lines that come with time: how many there are depends on the machine."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(_jobs, "progress", lambda: _progress.Lines(quiet_for=1e9))
-
-
-def series(n=56, shape=(2, 4), seed=0):
-    return np.random.default_rng(seed).normal(size=(n, *shape)).cumsum(axis=-1).astype(np.float32)
+    monkeypatch.setattr(_progress, "progress", lambda: _progress.Lines(quiet_for=1e9))
 
 
 @pytest.fixture
 def file(tmp_path):
     np.savez("a.npz", X=series(), y=np.repeat(["one", "two"], 28))
     return "a.npz"
-
-
-def run(capsys, *argv):
-    """Exit status, stdout, stderr lines."""
-    status = main([str(word) for word in argv])
-    captured = capsys.readouterr()
-    return status, captured.out, captured.err.splitlines()
-
-
-def refused(capsys, *argv, match):
-    before = sorted(os.listdir())
-    status, out, err = run(capsys, *argv)
-    assert status == 2
-    assert out == ""
-    assert len(err) == 1, err
-    assert err[0].startswith("dualwalk: error: ")
-    assert match in err[0]
-    assert sorted(os.listdir()) == before
 
 
 # what it does
@@ -92,7 +71,7 @@ def test_estimate_tells_all_that_the_model_knows(capsys, file, monkeypatch):
     model.divergence_held_out_, model.divergence_training_ = model.divergence_ - 1.25, model.divergence_ + 1.25
     nats = np.r_[0, 0.5 * np.ones(7)]
     model.dependence_graph_ = DependenceGraph(np.arange(8), np.arange(8) - 1, nats)
-    monkeypatch.setattr(_jobs, "_fit_divergence", lambda X, seed: model)
+    monkeypatch.setattr(estimate, "fit_divergence", lambda options, X, **settings: model)
     out = run(capsys, "estimate", file)[1]
     for part in (model.divergence_, model.divergence_held_out_, model.divergence_training_):
         assert with_error(part, model.divergence_se_)[0] in out
@@ -224,7 +203,7 @@ def small_demo(monkeypatch):
     whole = load_japanese_vowels()
     rows = np.arange(0, 270, 5)
     small = replace(whole, X=whole.X[rows, :2, :4], y=whole.y[rows] % 2)
-    monkeypatch.setattr(_jobs, "load_japanese_vowels", lambda: small)
+    monkeypatch.setattr(demo, "load_japanese_vowels", lambda: small)
 
 
 def test_demo_without_matplotlib(capsys, monkeypatch, small_demo):
@@ -237,13 +216,13 @@ def test_demo_without_matplotlib(capsys, monkeypatch, small_demo):
     assert os.listdir("dualwalk-demo") == ["samples.npz"]
 
 
-@pytest.mark.parametrize("job", ["", *JOBS])
+@pytest.mark.parametrize("job", ["", *_cli.JOBS])
 def test_help_has_an_example(capsys, job):
     with pytest.raises(SystemExit) as caught:
         main([job, "--help"] if job else ["--help"])
     assert caught.value.code == 0
     text = capsys.readouterr().out
-    assert "example:" in text
+    assert "examples:" in text
     assert all(len(line) <= 130 for line in text.splitlines())
 
 
@@ -295,7 +274,7 @@ def test_small_samples_are_one_line(capsys):
         (["estimate", "a.npz", "--channels", "x"], "--channels must be a whole number; got 'x'"),
         (["sample", "a.npz", "--out", "b.npz"], "-n"),
         (["sample", "a.npz", "-n", "-3", "--out", "b.npz"], "-n must be at least 1; got -3"),
-        (["sample", "a.npz", "-n", "3", "--out", "b.csv"], "must end in .npz"),
+        (["sample", "a.npz", "-n", "3", "--out", "b.txt"], "must end in .npz, .npy or .csv"),
         (["sample", "a.npz", "-n", "3", "--out", "none/b.npz"], "folder that exists"),
         (["sample", "a.npz", "-n", "3", "--out", "b.npz", "--labels", "one,three"], "got 'three' (choose among one, two)"),
         (
@@ -348,7 +327,7 @@ def test_ctrl_c(capsys, monkeypatch, file):
     def stop(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(_jobs.DualSampler, "fit", stop)
+    monkeypatch.setattr(DualSampler, "fit", stop)
     status, out, err = run(capsys, "sample", file, "-n", 3, "--out", "b.npz")
     assert (status, out, err) == (130, "", ["dualwalk: stopped by Ctrl-C"])
     assert os.listdir() == ["a.npz"]
@@ -411,6 +390,7 @@ def test_lines_are_few(capsys):
 
 def test_a_bar_where_rich_and_a_terminal_are(capsys, monkeypatch):
     pytest.importorskip("rich")
+    monkeypatch.undo()
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     with _progress.progress() as show:
         assert isinstance(show, _progress.Bar)

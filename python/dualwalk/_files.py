@@ -1,10 +1,11 @@
-"""Series in from .npy, .npz and .csv files, samples out to .npz: nothing is unpickled, nothing is ever half written."""
+"""Series in from .npy, .npz and .csv files or stdin, samples out to the same: nothing is unpickled, nothing is ever half written."""
 
 from __future__ import annotations
 
 import csv
 import io
 import os
+import sys
 import tokenize
 import zipfile
 import zlib
@@ -32,6 +33,9 @@ DAMAGE += (SyntaxError, TypeError, ValueError, tokenize.TokenError, zlib.error)
 LABEL_COLUMNS = ("y", "label", "labels", "class")
 
 
+STDIN = "-"
+
+
 class Series(NamedTuple):
     """What a file holds: X as it was stored (2-D or 3-D, checked), and y or None."""
 
@@ -39,8 +43,29 @@ class Series(NamedTuple):
     y: NDArray[Any] | None
 
 
-def read_series(path: str | os.PathLike[str], *, channels: int | None = None) -> Series:
-    """Read samples, and labels where there are any, from a .npy, .npz or .csv file.
+class _Source(NamedTuple):
+    """Bytes to read: of a file, or those that came on stdin."""
+
+    name: str
+    size: int
+    suffix: str
+    content: bytes | None = None
+
+    def __str__(self) -> str:
+        return self.name
+
+    def open(self) -> IO[bytes]:
+        return Path(self.name).open("rb") if self.content is None else io.BytesIO(self.content)
+
+
+def read_series(
+    path: str | os.PathLike[str],
+    *,
+    channels: int | None = None,
+    min_samples: int = _checks.MIN_SAMPLES,
+    missing: bool = False,
+) -> Series:
+    """Read samples, and labels where there are any, from a .npy, .npz or .csv file, or from stdin if the path is "-".
 
     A .npy file holds X, of shape (n_samples, n_features) or (n_samples, n_channels, n_times). A .npz file holds `X` or
     `X_train`, or exactly one array of two or three dimensions; labels are read from `y` or `y_train`. A .csv file holds a
@@ -48,13 +73,31 @@ def read_series(path: str | os.PathLike[str], *, channels: int | None = None) ->
     holds the labels. Labels that are whole numbers come as integers.
 
     `channels` shapes rows of n_channels * n_times features, channel after channel, to (n_samples, n_channels, n_times).
+    `missing` lets NaN through, and reads empty cells as NaN.
 
     Raises ValueError, in one line, for a file that is missing, empty, damaged, pickled, ragged or not numeric, for NaN and
-    infinity, and for fewer than 8 samples.
+    infinity, and for fewer than `min_samples` samples.
     """
-    path = Path(path)
     if channels is not None:
         channels = _checks.count(channels, "channels", minimum=1)
+    try:
+        source = _stdin() if path == STDIN else _file(Path(path))
+        if source.size == 0:
+            raise ValueError(f"{source} is empty, 0 bytes; a table of numbers was wanted (write or copy it again)")
+        X, y = _read_csv(source, missing) if source.suffix == ".csv" else _read_numpy(source)
+    except OSError as error:
+        raise ValueError(f"{path} could not be read: {error.strerror or error} (check its permissions)") from None
+    try:
+        if channels is not None:
+            X = _with_channels(X, channels)
+        _checks.samples(np.where(np.isnan(X), 0.0, X) if missing and X.dtype.kind == "f" else X, min_samples=min_samples)
+        y = _checks.labels(y, len(X))
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{source}: {error}") from None
+    return Series(X, y)
+
+
+def _file(path: Path) -> _Source:
     if not path.exists():
         raise ValueError(f"{path}: there is no such file (check the path; it is read relative to {Path.cwd()})")
     if not path.is_file():
@@ -64,20 +107,18 @@ def read_series(path: str | os.PathLike[str], *, channels: int | None = None) ->
         raise ValueError(
             f"{path} must end in .npy, .npz or .csv; got {suffix or 'no ending'!r} (save the array with numpy.save)"
         )
-    try:
-        if path.stat().st_size == 0:
-            raise ValueError(f"{path} is empty, 0 bytes; a table of numbers was wanted (write or copy it again)")
-        X, y = _read_csv(path) if suffix == ".csv" else _read_numpy(path)
-    except OSError as error:
-        raise ValueError(f"{path} could not be read: {error.strerror or error} (check its permissions)") from None
-    try:
-        if channels is not None:
-            X = _with_channels(X, channels)
-        _checks.samples(X)
-        y = _checks.labels(y, len(X))
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{path}: {error}") from None
-    return Series(X, y)
+    return _Source(str(path), path.stat().st_size, suffix)
+
+
+def _stdin() -> _Source:
+    """All of stdin: a NumPy file by its first bytes, else a text table."""
+    if sys.stdin is None or sys.stdin.isatty():
+        raise ValueError(
+            "stdin must be a file or a pipe to read samples from it; got a terminal (as in: cat a.csv | dualwalk ...)"
+        )
+    content = sys.stdin.buffer.read()
+    binary = content.startswith((b"\x93NUMPY", b"PK", b"\x80"))
+    return _Source("stdin", len(content), ".npz" if binary else ".csv", content)
 
 
 def _with_channels(X: NDArray[Any], channels: int) -> NDArray[Any]:
@@ -93,12 +134,12 @@ def _with_channels(X: NDArray[Any], channels: int) -> NDArray[Any]:
     return X.reshape(len(X), channels, X.shape[1] // channels)
 
 
-def _read_numpy(path: Path) -> tuple[NDArray[Any], NDArray[Any] | None]:
-    with path.open("rb") as stream:
+def _read_numpy(path: _Source) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    with path.open() as stream:
         start = stream.read(6)
     if start.startswith(b"\x93NUMPY"):
-        with path.open("rb") as stream:
-            return _array(stream, path, "", path.stat().st_size), None
+        with path.open() as stream:
+            return _array(stream, path, "", path.size), None
     if start.startswith(b"PK"):
         return _read_archive(path)
     came = "a pickle" if start.startswith((b"\x80", b"cnumpy", b"(")) else f"a file that starts with {start!r}"
@@ -106,9 +147,9 @@ def _read_numpy(path: Path) -> tuple[NDArray[Any], NDArray[Any] | None]:
     raise ValueError(f"{path} must be a NumPy file; got {came} ({remedy})")
 
 
-def _read_archive(path: Path) -> tuple[NDArray[Any], NDArray[Any] | None]:
+def _read_archive(path: _Source) -> tuple[NDArray[Any], NDArray[Any] | None]:
     try:
-        with zipfile.ZipFile(path) as archive:
+        with path.open() as stored, zipfile.ZipFile(stored) as archive:
             names = {name.removesuffix(".npy"): name for name in archive.namelist() if name.endswith(".npy")}
 
             def load(key: str) -> NDArray[Any]:
@@ -130,7 +171,7 @@ def _read_archive(path: Path) -> tuple[NDArray[Any], NDArray[Any] | None]:
         raise ValueError(f"{path} is damaged or cut short: {error} (write or copy it again)") from None
 
 
-def _array(stream: IO[bytes], path: Path, key: str, size: int) -> NDArray[Any]:
+def _array(stream: IO[bytes], path: _Source, key: str, size: int) -> NDArray[Any]:
     """One array in NumPy's format. The header is believed only after its promise was compared with the size of the file."""
     place = f"{path}, array {key}" if key else str(path)
     try:
@@ -161,9 +202,15 @@ def _header(stream: IO[bytes]) -> tuple[int, tuple[int, ...], np.dtype[Any]]:
     return stream.tell(), shape, dtype
 
 
-def _read_csv(path: Path) -> tuple[NDArray[Any], NDArray[Any] | None]:
+def _read_csv(path: _Source, missing: bool = False) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    """A text table; with `missing`, empty cells are NaN."""
+
+    def is_number(cell: str) -> bool:
+        return _is_number(cell) or (missing and not cell)
+
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        with path.open() as stream:
+            text = stream.read().decode("utf-8-sig")
         if "\0" in text:
             raise ValueError("it holds NUL bytes")
         first = next((line for line in text.splitlines() if line.strip()), "")
@@ -174,7 +221,7 @@ def _read_csv(path: Path) -> tuple[NDArray[Any], NDArray[Any] | None]:
         raise ValueError(f"{path} must be a text table in UTF-8; got {_one_line(error)} (export it as plain CSV)") from None
     if not rows:
         raise ValueError(f"{path} holds no rows; a sample a row was wanted (write or copy it again)")
-    header = [] if all(map(_is_number, rows[0][1])) else rows.pop(0)[1]
+    header = [] if all(map(is_number, rows[0][1])) else rows.pop(0)[1]
     if header and any(map(_is_number, header)):
         bad = next(cell for cell in header if not _is_number(cell))
         raise ValueError(f"{path} must hold numbers; got {bad!r} in line 1 (clean that cell, or name every column in a header)")
@@ -194,9 +241,9 @@ def _read_csv(path: Path) -> tuple[NDArray[Any], NDArray[Any] | None]:
         if label_at is not None:
             labels.append(row.pop(label_at))
         try:
-            values.append(np.array(row, dtype=np.float64))
+            values.append(np.array([cell or "nan" for cell in row] if missing else row, dtype=np.float64))
         except ValueError:
-            column, bad = next((i, cell) for i, cell in enumerate(row) if not _is_number(cell))
+            column, bad = next((i, cell) for i, cell in enumerate(row) if not is_number(cell))
             column += 1 if label_at is None or column < label_at else 2
             raise ValueError(
                 f"{path} must hold numbers; got {bad or 'an empty cell'!r} in line {number}, column {column} "
@@ -224,15 +271,18 @@ def _one_line(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def output_file(path: str | os.PathLike[str], suffix: str) -> Path:
-    """`path` as a place where a file with this suffix can be written; said before any work, not after it."""
+def output_file(path: str | os.PathLike[str], *suffixes: str) -> Path:
+    """`path` as a place where a file with one of these suffixes can be written; said before any work, not after it."""
     path = Path(path)
-    if path.suffix.lower() != suffix:
+    if path.suffix.lower() not in suffixes:
+        wanted = " or ".join(filter(None, (", ".join(suffixes[:-1]), suffixes[-1])))
         raise ValueError(
-            f"the output {path} must end in {suffix}; got {path.suffix or 'no ending'!r} (name it {path.stem or 'out'}{suffix})"
+            f"the output {path} must end in {wanted}; got {path.suffix or 'no ending'!r} (name it {path.stem or 'out'}{suffixes[0]})"
         )
     if path.is_dir():
-        raise ValueError(f"the output {path} must be a file; got a folder (name a file in it, as {path / ('out' + suffix)})")
+        raise ValueError(
+            f"the output {path} must be a file; got a folder (name a file in it, as {path / ('out' + suffixes[0])})"
+        )
     if not path.parent.is_dir():
         raise ValueError(
             f"the output {path} must lie in a folder that exists; got {path.parent} (create it first: mkdir -p {path.parent})"
@@ -253,6 +303,21 @@ def write_samples(path: str | os.PathLike[str], **arrays: ArrayLike) -> None:
             raise ValueError(f"{name} must hold numbers or strings; got dtype {array.dtype} (convert it before writing)")
     with atomic(path) as stream:
         np.savez_compressed(stream, **ready)
+
+
+def write_array(path: str | os.PathLike[str], array: ArrayLike) -> None:
+    """Write one array to a .npy file, whole or not at all."""
+    with atomic(output_file(path, ".npy")) as stream:
+        np.lib.format.write_array(stream, np.asarray(array), allow_pickle=False)
+
+
+def write_table(stream: IO[bytes], columns: dict[str, NDArray[Any]]) -> None:
+    """Columns of numbers or labels as .csv: a header, then a row an entry, in digits that read back to the same numbers."""
+    table = io.TextIOWrapper(stream, encoding="utf-8", newline="", write_through=True)
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(zip(*([str(value) for value in column] for column in columns.values()), strict=True))
+    table.detach()
 
 
 def write_text(path: str | os.PathLike[str], text: str, *, suffix: str) -> None:
