@@ -1,5 +1,7 @@
 """Draw docs/demo.png, the README's picture: real beside generated vowels and their dual space, fitted as in the README's example.
 
+And demo-dark.png beside it, for the dark pages of the documentation.
+
 python benchmarks/make_demo_picture.py [docs/demo.png]
 """
 
@@ -10,7 +12,7 @@ from pathlib import Path
 
 from dualwalk.datasets import load_japanese_vowels
 from dualwalk.estimator import DualDivergence
-from dualwalk.plots import LIGHT
+from dualwalk.plots import DARK, LIGHT
 from dualwalk.report.figures import cover, to_png
 from dualwalk.report.story import tell
 from dualwalk.sampler import DualSampler
@@ -24,8 +26,9 @@ def main() -> int:
     divergence = DualDivergence(random_state=0).fit(vowels.X)
     sampler = DualSampler(random_state=0).fit(vowels.X)
     story = tell(sampler, divergence, vowels.X, sampler.sample(300))
-    target.write_bytes(to_png(cover(story, LIGHT)))
-    print(f"{target}: {target.stat().st_size} bytes")
+    for path, theme in ((target, LIGHT), (target.with_stem(f"{target.stem}-dark"), DARK)):
+        path.write_bytes(to_png(cover(story, theme)))
+        print(f"{path}: {path.stat().st_size} bytes")
     return 0
 
 

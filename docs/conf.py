@@ -25,7 +25,8 @@ default_role = "code"
 # Links with #anchor reach headings down to this level. Comments in pages are notes to the tests, see contributing.md.
 myst_heading_anchors = 3
 
-# Signatures without types: the docstrings give shapes and units, which types cannot.
+# Names as they are called: the page says of which module they are. Signatures without types: the docstrings give shapes and units, which types cannot.
+add_module_names = False
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
@@ -36,6 +37,7 @@ autodoc_mock_imports = [
 ]
 
 html_theme = "furo"
+pygments_dark_style = "github-dark"
 html_title = f"dualwalk {release}"
 html_static_path = ["_static"]
 html_css_files = ["dualwalk.css"]

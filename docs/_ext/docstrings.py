@@ -46,7 +46,7 @@ def to_rst(lines: list[str]) -> list[str]:
             out += _entry(block)
         elif line.startswith(" ") and (not out or not out[-1].strip()):
             block, i = _indented_after(lines, i)
-            out += ["", ".. code-block:: text", "   :class: formula", "", *("    " + text for text in _dedent(block)), ""]
+            out += ["", ".. code-block:: text", "   :class: formula", "", *("   " + text for text in _dedent(block)), ""]
         else:
             out.append(_escape(line.strip()))
             i += 1

@@ -26,7 +26,7 @@ class NameLinks(SphinxPostTransform):
                 continue
             # A bare word such as `walk` may be an argument: only what cannot be mistaken is a link.
             plain = match[1] == text and text.islower() and "_" not in text.strip("_") and "." not in text
-            found = objects.get(f"dualwalk.{match[1]}")
+            found = objects.get(f"dualwalk.{match[1]}") or objects.get(f"dualwalk.metrics.{match[1]}")
             if found is None or plain:
                 continue
             reference = make_refnode(
