@@ -14,7 +14,7 @@ from .._atomic import atomic
 from .._files import output_file
 from . import container
 from .errors import ModelFileError
-from .fields import Arrays, OneOf, Source, cannot
+from .fields import Arrays, OneOf, Source
 from .records_duals import DUALS, LOCAL_COVARIANCE
 from .records_models import DIVERGENCE, NORMAL_SCORES, SAMPLER
 from .versions import FORMAT, VERSION, up_to_date
@@ -37,13 +37,16 @@ def save(model: Any, file: Place) -> None:
 
 def packed(model: Any) -> container.Contents:
     """A model as manifest and arrays; TypeError where it holds what no file can."""
-    name = type(model).__name__
-    record = MODELS.records.get(name)
-    if record is None or record.kind is not type(model):
-        raise cannot("the model", f"one of {', '.join(MODELS.records)}", model)
     arrays: Arrays = {}
-    state = record.pack(model, "state", arrays)
-    manifest = {"format": FORMAT, "format_version": VERSION, "dualwalk": __version__, "class": name, "state": state, _EXTRA: {}}
+    state = MODELS.pack(model, "state", arrays)
+    manifest = {
+        "format": FORMAT,
+        "format_version": VERSION,
+        "dualwalk": __version__,
+        "class": state.pop("class"),
+        "state": state,
+        _EXTRA: {},
+    }
     text = json.dumps(manifest, allow_nan=False, ensure_ascii=True, separators=(",", ":"))
     return container.Contents(text, arrays)
 
@@ -67,16 +70,11 @@ def load(file: Place, kind: type | None = None) -> Any:
     True
     """
     with _opened(file) as (stream, name), _told(name):
-        contents = container.read(stream)
-        model = unpacked(contents)
-        if kind is not None and not isinstance(model, kind):
-            found = type(model).__name__
-            raise ModelFileError(f"it holds a {found}, no {kind.__name__} (load it with {found}.load, or dualwalk.load)")
-    return model
+        return unpacked(container.read(stream), kind)
 
 
-def unpacked(contents: container.Contents) -> Any:
-    """The model of a manifest and its arrays; whatever is wrong with them raises something."""
+def unpacked(contents: container.Contents, kind: type | None = None) -> Any:
+    """The model of a manifest and its arrays, which are taken out; whatever is wrong with them raises something."""
     manifest = json.loads(contents.manifest, object_pairs_hook=_object, parse_constant=_no_constant)
     if not isinstance(manifest, dict):
         raise ModelFileError("its manifest must be an object")
@@ -84,10 +82,12 @@ def unpacked(contents: container.Contents) -> Any:
     if manifest.keys() - {_EXTRA} != _KEYS:
         raise ModelFileError(f"its manifest must have {', '.join(sorted(_KEYS))}; got {', '.join(sorted(manifest))[:200]}")
     name = manifest["class"]
-    if not isinstance(name, str) or name not in MODELS.records:
-        raise ModelFileError(f"its class must be one of {', '.join(MODELS.records)}; got {name!r:.40}")
+    if not isinstance(name, str) or name not in MODELS.records or not isinstance(manifest["state"], dict):
+        raise ModelFileError(f"its class must be one of {', '.join(MODELS.records)}, with a state; got {name!r:.40}")
+    if kind is not None and not issubclass(MODELS.records[name].kind, kind):
+        raise ModelFileError(f"it holds a {name}, no {kind.__name__} (load it with {name}.load, or dualwalk.load)")
     left = {at: array for at, array in contents.arrays.items() if at.split(".")[0] != _EXTRA}
-    model = MODELS.records[name].unpack(manifest["state"], "state", Source(left))
+    model = MODELS.unpack({**manifest["state"], "class": name}, "state", Source(left))
     if left:
         raise ModelFileError(f"it holds arrays that no part of the model is made of: {', '.join(sorted(left))[:200]}")
     return model

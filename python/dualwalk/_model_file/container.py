@@ -20,7 +20,7 @@ from .errors import ModelFileError
 
 MANIFEST = "manifest.json"
 MOST_MEMBERS = 20_000
-LONGEST_MANIFEST = 1 << 24  # bytes
+LONGEST_MANIFEST = 1 << 23  # bytes
 MOST_AXES = 4
 _LONGEST_DIRECTORY = 1 << 23
 _LONGEST_HEADER = 4096

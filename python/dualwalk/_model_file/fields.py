@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import operator
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
@@ -20,6 +21,7 @@ from .errors import Misfit
 
 Arrays = dict[str, NDArray[Any]]
 _NOT_FINITE = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}
+_HEX = re.compile("([0-9a-f]{2})*")
 _KINDS = {"real": "buif", "float": "f", "index": "iu", "flag": "b", "label": "biufUS"}
 
 
@@ -49,7 +51,7 @@ class Field(Protocol):
 
 def cannot(at: str, wanted: str, value: Any) -> TypeError:
     """The error for a value of a model that no file can hold."""
-    return TypeError(f"{at} must be {wanted} to be saved; got {value!r:.80} (set it to one, or keep it yourself)")
+    return TypeError(f"{at} must be {wanted} to be saved; got {value!r:.80} (pass one, and fit again)")
 
 
 class Whole:
@@ -133,9 +135,9 @@ class Scalar:
     def unpack(self, stored: Any, at: str, source: Source) -> Any:
         if isinstance(stored, dict) and len(stored) == 1:
             [(kind, text)] = stored.items()
-            if kind == "float" and text in _NOT_FINITE:
+            if kind == "float" and isinstance(text, str) and text in _NOT_FINITE:
                 return _NOT_FINITE[text]
-            if kind == "bytes" and isinstance(text, str):
+            if kind == "bytes" and isinstance(text, str) and _HEX.fullmatch(text):
                 return bytes.fromhex(text)
         if stored is None or type(stored) in (bool, int, float, str):
             return stored
@@ -285,14 +287,16 @@ class OneOf:
         for record in self.records.values():
             if type(value) is record.kind:
                 return {"class": record.name, **record.pack(value, at, arrays)}
-        raise cannot(at, f"one of {', '.join(self.records)}", value)
+        raise TypeError(
+            f"{at} must be one of {', '.join(self.records)} to be saved; got {type(value).__name__}, whose code no file can hold "
+            "(keep its numbers yourself, and fit again with it where they are read)"
+        )
 
     def unpack(self, stored: Any, at: str, source: Source) -> Any:
-        if not isinstance(stored, dict) or stored.get("class") not in self.records:
-            got = stored.get("class") if isinstance(stored, dict) else stored
-            raise Misfit(at, f"one of {', '.join(self.records)}", got)
-        record = self.records[stored["class"]]
-        return record.unpack({name: part for name, part in stored.items() if name != "class"}, at, source)
+        name = stored.get("class") if isinstance(stored, dict) else stored
+        if not isinstance(name, str) or name not in self.records:
+            raise Misfit(at, f"one of {', '.join(self.records)}", name)
+        return self.records[name].unpack({name: part for name, part in stored.items() if name != "class"}, at, source)
 
 
 def need(good: Any, text: str) -> None:

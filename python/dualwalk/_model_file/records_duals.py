@@ -31,6 +31,7 @@ class _Recipe:
         return [field.pack(part, at, arrays) for field, part in zip(self.fields, value, strict=True)]
 
     def unpack(self, stored: Any, at: str, source: Any) -> tuple[Any, ...]:
+        need(isinstance(stored, list), f"{at} must have a list as its key")
         return tuple(field.unpack(part, at, source) for field, part in zip(self.fields, stored, strict=True))
 
 

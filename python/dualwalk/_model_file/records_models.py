@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _device
-from .._estimator import NotFittedError
 from .._nodepath.graph import DependenceGraph
 from .._reverse import ReverseDivergence
 from .._sampler import MODES, WITH_PATH
@@ -94,8 +93,7 @@ def _named(model: Any, names: tuple[str, ...] | None) -> Any:
 
 
 def _scores_parts(scores: NormalScores) -> Values:
-    if not hasattr(scores, "feature_shape_"):
-        raise NotFittedError("this NormalScores is not fitted yet; call NormalScores().fit(X) before save")
+    scores._check_fitted("feature_shape_")
     return {
         "params": scores.get_params(deep=False),
         "dtype": scores._dtype.name,
@@ -209,6 +207,12 @@ DIVERGENCE = Record(
 
 # DualSampler
 
+_DTYPES = (
+    "|b1",
+    "|i1",
+    "|u1",
+    *(f"{order}{kind}" for order in "<>" for kind in ("i2", "i4", "i8", "u2", "u4", "u8", "f2", "f4", "f8")),
+)
 _FRAME = Record(
     "Frame",
     dict,
@@ -226,7 +230,7 @@ WALK = Record(
         "frame": Maybe(_FRAME),
         "dual": Maybe(MIXTURE_DUAL),
         "dual_of": Pairs(Whole(), MIXTURE_DUAL),
-        "time": Real(0.0, 1.0),
+        "time": Real(0.01, 0.99),
     },
     parts=GlobalWalk.learned,
     make=dict,
@@ -237,12 +241,13 @@ def _sampler_parts(model: DualSampler) -> Values:
     model._check_fitted()
     on_device = _device.is_on_device(model._rows)
     kept = model.to_host()
-    stored = kept._rows.astype(kept._dtype)
+    with np.errstate(invalid="ignore"):  # integers beyond 2^53 do not survive float64
+        stored = kept._rows.astype(kept._dtype)
     exact = np.array_equal(stored.astype(np.float64), kept._rows)
     return {
         "params": _parameters(model, on_device=on_device),
         "dtype": kept._dtype.str,
-        "rows": stored if exact else kept._rows,  # integers beyond 2^53 do not survive float64
+        "rows": stored if exact else kept._rows,
         "feature_shape": kept.feature_shape_,
         "names": _names(kept),
         "labels": kept._labels,
@@ -257,7 +262,6 @@ def _sampler_parts(model: DualSampler) -> Values:
 
 
 def _check_sampler(values: Values, sizes: Sizes) -> None:
-    need(np.dtype(values["dtype"]).kind in "buif", "dtype must be of real numbers")
     need(sizes["d"] == int(np.prod(values["feature_shape"], dtype=object)), "rows must have a column for every feature")
     _check_names(values["names"], sizes["d"])
 
@@ -311,7 +315,7 @@ SAMPLER = Record(
     DualSampler,
     {
         "params": _Parameters(DualSampler),
-        "dtype": Word(),
+        "dtype": Word(*_DTYPES),
         "rows": Array("real", "n d"),
         "feature_shape": SHAPE,
         "names": _NAMES,
