@@ -40,7 +40,9 @@ def same(a, b, at="", done=None):
         return
     done.add(id(a))
     assert type(a) is type(b), (at, type(a), type(b))
-    if isinstance(a, np.ndarray):
+    if isinstance(a, np.ndarray) and a.dtype.hasobject:
+        assert a.tolist() == b.tolist(), at
+    elif isinstance(a, np.ndarray):
         assert (a.dtype, a.shape, a.tobytes()) == (b.dtype, b.shape, b.tobytes()), at
     elif isinstance(a, (list, tuple)):
         assert len(a) == len(b), at
@@ -56,7 +58,7 @@ def same(a, b, at="", done=None):
         names = {*vars(a), *vars(b)}
         caches = {name for name in names if hasattr(getattr(type(a), name, None), "attrname")}  # of functools.cached_property
         for name in sorted(names - caches - LAZY):
-            same(getattr(a, name), getattr(b, name), f"{at}.{name}", done)
+            same(*(vars(one).get(name, getattr(type(one), name, "missing")) for one in (a, b)), f"{at}.{name}", done)
     elif isinstance(a, np.random.Generator):
         assert repr(a.bit_generator.state) == repr(b.bit_generator.state), at
     elif isinstance(a, np.random.RandomState):
@@ -249,6 +251,28 @@ def test_normal_scores_come_back(X):
     same(model, again)
     same(model.transform(X), again.transform(X))
     same(model.inverse_transform(model.transform(X)), again.inverse_transform(model.transform(X)))
+
+
+class Frame:
+    """A table with names, as estimators see a data frame."""
+
+    columns = ("left", "right", "größe")
+
+    def __init__(self, rows):
+        self.rows = rows
+
+    def __array__(self, dtype=None, copy=None):
+        return np.asarray(self.rows, dtype=dtype)
+
+
+@pytest.mark.parametrize("kind", [dw.NormalScores, dw.DualDivergence, lambda: dw.DualSampler("local")])
+def test_names_of_columns_come_back(kind):
+    model = unwarned(lambda: kind().fit(Frame(np.random.default_rng(0).normal(size=(50, 3)))))
+    if hasattr(model, "set_output"):
+        model.set_output(transform="pandas")
+    again = returned(model)
+    same(model, again)
+    assert again.feature_names_in_.tolist() == list(Frame.columns)
 
 
 @pytest.mark.parametrize(

@@ -57,12 +57,10 @@ class _Parameters:
 
     def unpack(self, stored: Any, at: str, source: Source) -> Any:
         need(isinstance(stored, dict), f"{at} must be an object")
-        known = self.kind().get_params(deep=False)
-        strange = ", ".join(sorted(set(stored) - set(known)))
+        strange = ", ".join(sorted(stored.keys() - self.kind().get_params(deep=False).keys()))
         need(not strange, f"{at} must be parameters that this version knows; got {strange}")
         values = {name: _PARAMETERS.get(name, Scalar()).unpack(one, f"{at}.{name}", source) for name, one in stored.items()}
-        # what equals its default is left to be it: repr shows the others
-        return self.kind(**{name: one for name, one in values.items() if not (one == known[name]) is True})
+        return self.kind(**values)
 
 
 def _parameters(model: Any, *, on_device: bool) -> dict[str, Any]:
@@ -72,6 +70,7 @@ def _parameters(model: Any, *, on_device: bool) -> dict[str, Any]:
 
 
 _NAMES = Maybe(Many(Word()))
+_OUTPUT = Maybe(Word("default", "pandas", "polars"))
 
 
 def _names(model: Any) -> tuple[str, ...] | None:
@@ -79,13 +78,21 @@ def _names(model: Any) -> tuple[str, ...] | None:
     return tuple(model.feature_names_in_) if hasattr(model, "feature_names_in_") else None
 
 
+def _output(model: Any) -> str | None:
+    """What `set_output` asked for."""
+    chosen: dict[str, str] = getattr(model, "_sklearn_output_config", {})
+    return chosen.get("transform")
+
+
 def _check_names(names: tuple[str, ...] | None, n_features: int) -> None:
     need(names is None or len(names) == n_features, "feature_names_in_ must be a name for every feature")
 
 
-def _named(model: Any, names: tuple[str, ...] | None) -> Any:
+def _dressed(model: Any, names: tuple[str, ...] | None, output: str | None = None) -> Any:
     if names is not None:
         model.feature_names_in_ = np.array(names, dtype=object)
+    if output is not None:
+        model._sklearn_output_config = {"transform": output}
     return model
 
 
@@ -93,12 +100,13 @@ def _named(model: Any, names: tuple[str, ...] | None) -> Any:
 
 
 def _scores_parts(scores: NormalScores) -> Values:
-    scores._check_fitted("feature_shape_")
+    scores._check_fitted()
     return {
         "params": scores.get_params(deep=False),
         "dtype": scores._dtype.name,
         "feature_shape": scores.feature_shape_,
         "names": _names(scores),
+        "output": _output(scores),
         "ordered": scores._ordered,
     }
 
@@ -110,10 +118,12 @@ def _check_scores(values: Values, sizes: Sizes) -> None:
     _check_names(values["names"], sizes["d"])
 
 
-def _make_scores(params: NormalScores, dtype: str, feature_shape: Any, names: Any, ordered: NDArray[Any]) -> NormalScores:
+def _make_scores(
+    params: NormalScores, dtype: str, feature_shape: Any, names: Any, output: Any, ordered: NDArray[Any]
+) -> NormalScores:
     params._start(np.dtype(dtype), feature_shape)
     params._fit_rows(np.ascontiguousarray(ordered))
-    return cast(NormalScores, _named(params, names))
+    return cast(NormalScores, _dressed(params, names, output))
 
 
 NORMAL_SCORES = Record(
@@ -124,6 +134,7 @@ NORMAL_SCORES = Record(
         "dtype": Word("float32", "float64"),
         "feature_shape": SHAPE,
         "names": _NAMES,
+        "output": _OUTPUT,
         "ordered": Array("float", "n d", narrow=True),
     },
     parts=_scores_parts,
@@ -171,7 +182,8 @@ def _divergence_parts(model: DualDivergence) -> Values:
     if hasattr(model, "reverse_divergence_"):
         reverse = ReverseDivergence(model.reverse_divergence_, model.reverse_divergence_se_, model.reverse_divergence_lower_)
     on_device = _device.is_on_device(model.normal_scores_._ordered)
-    return {"params": _parameters(model, on_device=on_device), "reverse": reverse, "names": _names(model), **found}
+    dress = {"names": _names(model), "output": _output(model)}
+    return {"params": _parameters(model, on_device=on_device), "reverse": reverse, **dress, **found}
 
 
 def _check_divergence(values: Values, sizes: Sizes) -> None:
@@ -187,19 +199,21 @@ def _check_divergence(values: Values, sizes: Sizes) -> None:
     _check_names(values["names"], d)
 
 
-def _make_divergence(params: DualDivergence, reverse: ReverseDivergence | None, names: Any, **learned: Any) -> DualDivergence:
+def _make_divergence(
+    params: DualDivergence, reverse: ReverseDivergence | None, names: Any, output: Any, **learned: Any
+) -> DualDivergence:
     for name, value in learned.items():
         setattr(params, name, value)
     if reverse is not None:
         params.reverse_divergence_, params.reverse_divergence_se_ = reverse.value, reverse.se
         params.reverse_divergence_lower_ = reverse.lower
-    return cast(DualDivergence, _named(params, names))
+    return cast(DualDivergence, _dressed(params, names, output))
 
 
 DIVERGENCE = Record(
     "DualDivergence",
     DualDivergence,
-    {"params": _Parameters(DualDivergence), "reverse": Maybe(_REVERSE), "names": _NAMES, **_LEARNED},
+    {"params": _Parameters(DualDivergence), "reverse": Maybe(_REVERSE), "names": _NAMES, "output": _OUTPUT, **_LEARNED},
     parts=_divergence_parts,
     make=_make_divergence,
     check=_check_divergence,
@@ -287,7 +301,7 @@ def _make_sampler(
         params.n_rejected_ = n_rejected_
     if given_choices_ is not None:
         params.given_choices_ = given_choices_
-    return cast(DualSampler, _named(params, names))
+    return cast(DualSampler, _dressed(params, names))
 
 
 def _walk(values: Values, rows: NDArray[Any], codes: NDArray[np.intp]) -> GlobalWalk:
