@@ -60,38 +60,48 @@ _MODULE_OF = {
 
 __all__ = list(_MODULE_OF)
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # each name twice: else mypy --strict takes it for private
     from . import metrics as metrics
-    from ._config import show_config
-    from ._copies import CopiedRowsWarning
-    from ._dependence.order import DependenceOrder
-    from ._estimator import NotFittedError, SmallSampleWarning
-    from ._infinite import InfiniteDivergenceWarning
-    from ._model_file.codec import load
-    from ._model_file.errors import ModelFileError
-    from ._nodepath.graph import DependenceGraph
-    from ._sampler.grouped import GroupedDataWarning
-    from ._sampler.interpolation import Interpolation
-    from ._sampler.novelty import CopiedSamplesWarning, SampleInfo
-    from ._single.calibration import UnsupportedEstimateWarning
-    from ._surroundings import Attribution
-    from .annealing import anneal
-    from .datasets import load_japanese_vowels
-    from .dependence import dependence_matrix, dependence_order
-    from .duals.local import LocalDual
-    from .duals.local_covariance import LocalCovariance
-    from .duals.mixture import MixtureDual
-    from .duals.mlp import MLPDual
-    from .duals.node import NodeDual
-    from .estimator import DualDivergence
-    from .independence import IndependenceTest, independence_test
-    from .information import MutualInformation, mutual_information
-    from .joint import JointClusters, joint_clusters
-    from .marginals import permute_marginals
-    from .normal_scores import NormalScores
-    from .objective import Objective, donsker_varadhan, log_mean_exp, logistic
-    from .sampler import DualSampler
-    from .walks import WalkResult, walk
+    from ._config import show_config as show_config
+    from ._copies import CopiedRowsWarning as CopiedRowsWarning
+    from ._dependence.order import DependenceOrder as DependenceOrder
+    from ._estimator import NotFittedError as NotFittedError
+    from ._estimator import SmallSampleWarning as SmallSampleWarning
+    from ._infinite import InfiniteDivergenceWarning as InfiniteDivergenceWarning
+    from ._model_file.codec import load as load
+    from ._model_file.errors import ModelFileError as ModelFileError
+    from ._nodepath.graph import DependenceGraph as DependenceGraph
+    from ._sampler.grouped import GroupedDataWarning as GroupedDataWarning
+    from ._sampler.interpolation import Interpolation as Interpolation
+    from ._sampler.novelty import CopiedSamplesWarning as CopiedSamplesWarning
+    from ._sampler.novelty import SampleInfo as SampleInfo
+    from ._single.calibration import UnsupportedEstimateWarning as UnsupportedEstimateWarning
+    from ._surroundings import Attribution as Attribution
+    from .annealing import anneal as anneal
+    from .datasets import load_japanese_vowels as load_japanese_vowels
+    from .dependence import dependence_matrix as dependence_matrix
+    from .dependence import dependence_order as dependence_order
+    from .duals.local import LocalDual as LocalDual
+    from .duals.local_covariance import LocalCovariance as LocalCovariance
+    from .duals.mixture import MixtureDual as MixtureDual
+    from .duals.mlp import MLPDual as MLPDual
+    from .duals.node import NodeDual as NodeDual
+    from .estimator import DualDivergence as DualDivergence
+    from .independence import IndependenceTest as IndependenceTest
+    from .independence import independence_test as independence_test
+    from .information import MutualInformation as MutualInformation
+    from .information import mutual_information as mutual_information
+    from .joint import JointClusters as JointClusters
+    from .joint import joint_clusters as joint_clusters
+    from .marginals import permute_marginals as permute_marginals
+    from .normal_scores import NormalScores as NormalScores
+    from .objective import Objective as Objective
+    from .objective import donsker_varadhan as donsker_varadhan
+    from .objective import log_mean_exp as log_mean_exp
+    from .objective import logistic as logistic
+    from .sampler import DualSampler as DualSampler
+    from .walks import WalkResult as WalkResult
+    from .walks import walk as walk
 
 
 def __getattr__(name: str) -> Any:

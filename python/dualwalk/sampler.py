@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from os import PathLike
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -239,6 +239,30 @@ class DualSampler(Views):
             )
         return self.dual
 
+    @overload
+    def sample(
+        self,
+        n: int,
+        y: Any = None,
+        *,
+        given: ArrayLike | None = None,
+        balanced: bool = True,
+        min_novelty: float | None = None,
+        return_info: Literal[False] = False,
+        seed: Any = None,
+    ) -> NDArray[Any]: ...
+    @overload
+    def sample(
+        self,
+        n: int,
+        y: Any = None,
+        *,
+        given: ArrayLike | None = None,
+        balanced: bool = True,
+        min_novelty: float | None = None,
+        return_info: Literal[True],
+        seed: Any = None,
+    ) -> tuple[NDArray[Any], SampleInfo]: ...
     @one_blas_thread()
     def sample(
         self,

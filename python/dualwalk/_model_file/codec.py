@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, TypeVar, cast, overload
 
 from .. import __version__
 from .._atomic import atomic
@@ -23,6 +23,7 @@ MODELS = OneOf(DIVERGENCE, SAMPLER, NORMAL_SCORES, *DUALS.records.values(), LOCA
 _KEYS = {"format", "format_version", "dualwalk", "class", "state"}
 _EXTRA = "extra"  # of the manifest, and arrays whose names begin so: for whoever writes them, read by nobody here
 Place = str | os.PathLike[str] | IO[bytes]
+Model = TypeVar("Model")
 
 
 def save(model: Any, file: Place) -> None:
@@ -51,6 +52,10 @@ def packed(model: Any) -> container.Contents:
     return container.Contents(text, arrays)
 
 
+@overload
+def load(file: Place, kind: None = None) -> Any: ...
+@overload
+def load(file: Place, kind: type[Model]) -> Model: ...
 def load(file: Place, kind: type | None = None) -> Any:
     """The model that `save` wrote, of the class `kind` if one is named.
 
