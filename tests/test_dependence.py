@@ -142,6 +142,17 @@ def test_a_tile_is_alike_from_both_sides_of_the_diagonal():
     np.testing.assert_allclose(tile(unit[0], unit[1]), tile(unit[1], unit[0]).T, atol=1e-6)
 
 
+def test_arrays_that_begin_at_any_byte():
+    X = np.random.default_rng(0).standard_normal((50, 1100))
+    crooked = np.frombuffer(b"x" + X.tobytes(), dtype=np.uint8)[1:].view(X.dtype).reshape(X.shape)
+    unit = panels(X)[0]
+    crooked_unit = np.frombuffer(b"x" + unit.tobytes(), dtype=np.uint8)[1:].view(unit.dtype).reshape(unit.shape)
+    assert not crooked.flags.aligned
+    assert not crooked_unit.flags.aligned
+    np.testing.assert_array_equal(dw.dependence_matrix(crooked), dw.dependence_matrix(X))
+    np.testing.assert_array_equal(tile(crooked_unit, crooked_unit), tile(unit, unit))
+
+
 @pytest.mark.parametrize("compute", [dw.dependence_matrix, dw.dependence_order])
 def test_what_cannot_be_used(compute):
     with pytest.raises(ValueError, match="at least 8 samples; got 7"):

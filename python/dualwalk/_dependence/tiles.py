@@ -40,12 +40,16 @@ def tile(left: Singles, right: Singles) -> Singles:
 
     A panel with itself (the same array) has zeros on the diagonal.
     """
+    # arrays that came out of a message may begin at any byte, and NumPy multiplies these by another routine
+    alone = left is right
+    left = np.require(left, requirements="A")
+    right = left if alone else np.require(right, requirements="A")
     with one_blas_thread():
         strength: Singles = left[0] @ right[0].T
         sizes = left[1] @ right[1].T
     np.multiply(strength, strength, out=strength)
     strength += np.multiply(sizes, sizes, out=sizes)
-    if left is right:
+    if alone:
         np.fill_diagonal(strength, 0.0)
     return np.sqrt(strength, out=strength)
 
