@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from os import PathLike
-from typing import IO, Self, cast
+from typing import IO, Self
 
 
 class Saved:
@@ -27,4 +27,4 @@ class Saved:
         """Read a model of this class from a file that `save` wrote; `dualwalk.load` takes any class, and says what can go wrong."""
         from .codec import load
 
-        return cast(Self, load(file, cls))
+        return load(file, cls)
