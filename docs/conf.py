@@ -30,6 +30,7 @@ add_module_names = False
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
+autodoc_inherit_docstrings = False  # torch has docstrings of its own for what our modules override
 smartquotes = False
 # What is not installed is stood in for, so that the pages build with the extra `docs` alone.
 autodoc_mock_imports = [

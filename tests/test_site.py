@@ -70,7 +70,8 @@ def public_names() -> list[str]:
         )
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
-                names += [f"{module.removesuffix('.__init__')}.{name}" for name in ast.literal_eval(node.value)]
+                own = [name for name in ast.literal_eval(node.value) if not (name[0].isupper() and name in dw.__all__)]
+                names += [f"{module.removesuffix('.__init__')}.{name}" for name in own]
     return names
 
 
