@@ -48,9 +48,14 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The pages, built by the command that contributing.md tells."""
     out = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-n", "-q", "-b", "html", "-d", str(out / "trees")]
-    done = subprocess.run([*command, str(ROOT / "docs"), str(out / "html")], capture_output=True, text=True, check=False)
+    command = re.search(
+        r"^python (-m sphinx .*) docs build/docs$", (ROOT / "docs/contributing.md").read_text("utf-8"), re.MULTILINE
+    )
+    assert command is not None
+    arguments = [*command[1].split(), "-q", "-d", str(out / "trees"), str(ROOT / "docs"), str(out / "html")]
+    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return out / "html"
 
