@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import __version__, _files
 from ..datasets import load_japanese_vowels
-from ..report import require_matplotlib, words
+from ..report import words, write_report
 from ..report.nearness import nearness
 from . import estimate, sample
 from .fitting import fit_divergence, fit_sampler, progress
@@ -30,7 +30,6 @@ def run(options: argparse.Namespace) -> None:
     folder.mkdir(exist_ok=True)
     samples_path = _files.output_file(folder / "samples.npz", ".npz")
     report_path = _files.output_file(folder / "report.html", ".html")
-    can_report, why_not = _can_report()
     vowels = load_japanese_vowels()
     out.line(f"dualwalk {__version__}: {vowels.name}, {len(vowels.X)} series of {words.shape(vowels.X.shape[1:])}, 9 speakers")
     divergence = fit_divergence(options, vowels.X)
@@ -44,38 +43,26 @@ def run(options: argparse.Namespace) -> None:
     origin = {"source": vowels.name, "credit": vowels.credit, "seed": options.seed}
     _files.write_samples(samples_path, **sample.arrays(X, y, near, **origin), f=divergence.score_samples(X))
     out.row("samples", str(samples_path))
-    if can_report:
-        from ..report import write_report
-
-        with progress(options) as show:
-            write_report(
-                report_path,
-                sampler=sampler,
-                divergence=divergence,
-                generated=X,
-                title=f"dualwalk on {vowels.name}",
-                credit=f"{vowels.description} {vowels.credit}",
-                progress=show,
-            )
-        out.row("report", f"{report_path} (open it in a browser)")
-    else:
-        out.row("report", f"not written; {why_not}")
+    with progress(options) as show:
+        write_report(
+            report_path,
+            sampler=sampler,
+            divergence=divergence,
+            generated=X,
+            generated_labels=y,
+            title=f"dualwalk on {vowels.name}",
+            credit=f"{vowels.description} {vowels.credit}",
+            progress=show,
+        )
+    out.row("report", f"{report_path} (open it in a browser)")
     seconds = time.perf_counter() - start
     out.row("time", f"{seconds:.0f} s")
     out.result(
         job="demo",
         divergence=estimate.content(divergence),
         samples=samples_path,
-        report=report_path if can_report else None,
+        report=report_path,
         **sample.content(sampler, near),
         seed=options.seed,
         seconds=round(seconds, 2),
     )
-
-
-def _can_report() -> tuple[bool, str]:
-    try:
-        require_matplotlib()
-    except ImportError as error:
-        return False, str(error)
-    return True, ""

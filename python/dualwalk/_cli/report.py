@@ -8,7 +8,7 @@ from pathlib import Path
 from .. import _files
 from .._model_file.codec import load
 from ..estimator import DualDivergence
-from ..report import require_matplotlib, write_report
+from ..report import write_report
 from ..sampler import DualSampler
 from .fitting import fit_divergence, fit_sampler, progress, read
 from .output import Output
@@ -17,7 +17,6 @@ from .output import Output
 def run(options: argparse.Namespace) -> None:
     out = Output(options)
     path = _files.output_file(options.out, ".html")
-    require_matplotlib()
     models = [load(model) for model in options.model]
     for kind in (DualSampler, DualDivergence):
         if sum(isinstance(model, kind) for model in models) > 1:

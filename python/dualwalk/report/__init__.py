@@ -1,9 +1,11 @@
-"""The report: one HTML file with the pictures inside, that opens anywhere and loads nothing."""
+"""The report: one HTML file that shows and explains everything, opens anywhere and loads nothing."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,22 +13,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import __version__, _checks, _device, _files
 from ..estimator import DualDivergence
-from . import html, words
-from .captions import PICTURES
-from .story import Story, tell
+from . import html, sections
+from .content import content, script_text
+from .story import tell
+from .view import checked_names
 
 if TYPE_CHECKING:
     from ..sampler import DualSampler
 
 N_GENERATED = 300
-
-
-def require_matplotlib() -> None:
-    """Raise an ImportError that names the remedy if there is no matplotlib."""
-    try:
-        import matplotlib.figure  # noqa: F401
-    except ImportError:
-        raise ImportError('the report needs matplotlib; it is not installed (pip install "dualwalk[report]")') from None
+N_STEPS = 5  # that progress is told of
 
 
 def write_report(
@@ -35,6 +31,8 @@ def write_report(
     sampler: DualSampler,
     divergence: DualDivergence | None = None,
     generated: ArrayLike | None = None,
+    generated_labels: ArrayLike | None = None,
+    channel_names: Sequence[str] | None = None,
     title: str = "dualwalk report",
     credit: str = "",
     progress: Callable[[int, int, str], None] | None = None,
@@ -42,20 +40,25 @@ def write_report(
     """Write what was found and made as one self-contained HTML page, whole or not at all.
 
     `sampler` is a fitted `DualSampler`; `divergence` a `DualDivergence` fitted on the same samples (fitted here if left out,
-    with the sampler's `random_state`); `generated` the samples to show (300 of the sampler's own if left out). `credit` names
-    the source of the data. The page holds every picture inside, in a light and a dark version, and no script; the same models
-    and samples give the same bytes.
+    with the sampler's `random_state`). `generated` are the samples to show (300 of the sampler's own if left out) and
+    `generated_labels` their labels (those of the nearest real samples if left out). `channel_names` (of the features, where
+    there are no channels) stand in place of numbers; `credit` names the source of the data.
 
-    Raises ImportError without matplotlib, ValueError for a path that cannot be written or samples of another shape, and
+    The page needs nothing but a browser: no network (its own policy forbids it), and no script either, which only adds
+    what moves. Up to 300 samples of each kind are inside, rounded for pictures. Apart from the date, which the environment
+    variable SOURCE_DATE_EPOCH fixes, the same models and samples give the same bytes.
+
+    Raises ValueError for a path that cannot be written, samples of another shape, or names or labels of another number, and
     NotFittedError: all before any work. Source of the method: Garg et al. 2024, arXiv 2404.07377.
 
         sampler = DualSampler(random_state=0).fit(X)
         write_report("report.html", sampler=sampler)
     """
     target = _files.output_file(path, ".html")
-    require_matplotlib()
     sampler._check_fitted()
-    sampler, generated = sampler.to_host(), _device.to_host(generated)
+    sampler = sampler.to_host()
+    made: NDArray[Any] | None = None if generated is None else np.asarray(_device.to_host(generated))
+    names = checked_names(channel_names, sampler.feature_shape_)
     if divergence is not None:
         divergence._check_fitted()
         if divergence.feature_shape_ != sampler.feature_shape_ or len(divergence.dual_values_) != len(sampler.X_):
@@ -63,82 +66,45 @@ def write_report(
                 f"divergence must be fitted on the sampler's samples, {sampler.X_.shape}; got one fitted on "
                 f"{(len(divergence.dual_values_), *divergence.feature_shape_)} (fit it on the same X, or leave it out)"
             )
-    if generated is not None:
-        _checks.samples(generated, "generated", min_samples=1, feature_shape=sampler.feature_shape_)
-    _files.write_text(target, _page(sampler, divergence, generated, title, credit, progress), suffix=".html")
+    labels = None
+    if made is not None:
+        _checks.samples(made, "generated", min_samples=1, feature_shape=sampler.feature_shape_)
+        labels = _checks.labels(_device.to_host(generated_labels), len(made), "generated_labels")
+    elif generated_labels is not None:
+        raise ValueError("generated_labels must come with generated samples; got them alone (pass generated= as well)")
+    about = {"title": str(title), "credit": str(credit), "version": __version__, "made_on": _today()}
+    _files.write_text(target, _page(sampler, divergence, made, labels, names, about, progress), suffix=".html")
 
 
 def _page(
     sampler: DualSampler,
     divergence: DualDivergence | None,
-    generated: ArrayLike | None,
-    title: str,
-    credit: str,
+    generated: NDArray[Any] | None,
+    labels: NDArray[Any] | None,
+    names: tuple[str, ...],
+    about: dict[str, str],
     progress: Callable[[int, int, str], None] | None,
 ) -> str:
-    from . import figures
-
+    X = sampler.X_
     if divergence is None:
-        divergence = DualDivergence(random_state=sampler.random_state).fit(sampler.X_, progress=progress)
-    n_pictures = 2 * len(PICTURES)
+        divergence = DualDivergence(random_state=sampler.random_state).fit(X, progress=progress)
     done = 0
 
     def note(text: str) -> None:
         nonlocal done
         if progress is not None:
-            progress(done, n_pictures + 2, text)
+            progress(done, N_STEPS, text)
         done += 1
 
-    made: NDArray[Any] = np.asarray(sampler.sample(N_GENERATED) if generated is None else generated)
-    story = tell(sampler, divergence, sampler.X_, made, note)
-
-    def picture(name: str) -> str:
-        from ..plots import DARK, LIGHT
-
-        versions = []
-        for theme in (LIGHT, DARK):
-            note("drawing")
-            versions.append(figures.to_png(getattr(figures, name)(story, theme)))
-        alt, caption = PICTURES[name]
-        return html.figure(versions[0], versions[1], alt, caption)
-
-    return html.page(title, _body(story, title, credit, picture))
+    if generated is None:
+        generated, info = sampler.sample(N_GENERATED, return_info=True)
+        labels = info.label
+    story = tell(sampler, divergence, X, np.asarray(generated), note, labels=labels, names=names)
+    note("drawing")
+    return html.page(about["title"], sections.body(story, **about), script_text(content(story, **about)))
 
 
-def _body(story: Story, title: str, credit: str, picture: Callable[[str], str]) -> list[str]:
-    from html import escape
-
-    rows, chosen = words.tried(story)
-    parts = [
-        f"<h1>{escape(title)}</h1>",
-        html.paragraph(words.lead(story), "lead"),
-        html.tiles(words.headlines(story)),
-        html.section("Real beside generated", picture("beside"), picture("lines")),
-        html.section("The divergence", *map(html.paragraph, words.divergence(story))),
-        html.section("The dual space", html.paragraph(words.dual_space(story)), picture("dual_space")),
-        html.section("Where the dependence lives", picture("dependence"), *_graph(story, picture)),
-        html.section("New, or copied?", html.paragraph(words.novelty(story)), picture("novelty")),
-        html.section("Where new samples come from", picture("origins")),
-        html.section("From one cluster to another", picture("interpolation")),
-    ]
-    if story.walks is not None:
-        parts.append(html.section("One walk, pixel by pixel", picture("attribution")))
-    parts += [
-        html.section(
-            "What was chosen, and why",
-            html.paragraph(words.choice(story)),
-            html.table(rows, header=words.TRIED_HEADER, numbers=range(1, len(words.TRIED_HEADER)), chosen=chosen),
-        ),
-        html.section("Read with care", html.bullets(words.caveats(story))),
-        html.section("Data and settings", html.table(words.settings(story, credit))),
-        f"<footer>{escape(words.footer(__version__))}</footer>",
-    ]
-    return parts
-
-
-def _graph(story: Story, picture: Callable[[str], str]) -> list[str]:
-    """Who leans on whom: the strongest edges and the picture; nothing where no column leans on another."""
-    if story.graph is None:
-        return []
-    rows = words.strongest_edges(story.graph, story.X.shape[1:])
-    return [html.table(rows, header=words.EDGES_HEADER, numbers=(2,)), picture("graph")]
+def _today() -> str:
+    """The date in UTC; SOURCE_DATE_EPOCH, where set, stands for the clock, so that the same report has the same bytes."""
+    seconds = int(os.environ.get("SOURCE_DATE_EPOCH") or time.time())
+    return datetime.fromtimestamp(seconds, tz=UTC).date().isoformat()

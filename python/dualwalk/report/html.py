@@ -1,63 +1,46 @@
-"""One self-contained HTML page: its frame, its style, and the few elements that the report is made of."""
+"""One self-contained HTML page: its frame, its policy, and the few elements that the report is made of."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Sequence
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
 from html import escape
+from importlib.resources import files
 
-# No script, no font, nothing from elsewhere: the policy makes the browser hold us to that.
-POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-STYLE = """
-:root { color-scheme: light dark;
-  --paper: #fff; --page: #f4f6f8; --ink: #1f2933; --muted: #5f6c7b; --line: #dfe4ea; --real: #0072b2; }
-@media (prefers-color-scheme: dark) {
-  :root { --paper: #161b22; --page: #0d1117; --ink: #e6edf3; --muted: #9aa7b4; --line: #30363d; --real: #56b4e9; }
-}
-* { box-sizing: border-box; }
-body { margin: 0; background: var(--page); color: var(--ink);
-  font: 16px/1.55 system-ui, -apple-system, "Segoe UI", sans-serif; }
-main { max-width: 1000px; margin: 0 auto; padding: 2rem 1rem 4rem; }
-h1 { font-size: 1.7rem; line-height: 1.25; margin: 0 0 .3rem; }
-h2 { font-size: 1.2rem; margin: 0 0 .6rem; }
-p { margin: 0 0 .8rem; max-width: 46rem; }
-.lead { color: var(--muted); max-width: none; }
-section { background: var(--paper); border: 1px solid var(--line); border-radius: 10px;
-  padding: 1.3rem 1.4rem; margin-top: 1.2rem; }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(16rem, 1fr)); gap: .8rem; margin-top: 1.2rem; }
-.tile { background: var(--paper); border: 1px solid var(--line); border-radius: 10px; padding: .9rem 1.1rem; }
-.tile b { display: block; font-size: 1.5rem; line-height: 1.3; font-weight: 650; font-variant-numeric: tabular-nums; }
-.tile span { color: var(--muted); font-size: .88rem; display: block; line-height: 1.4; }
-.tile .name { color: var(--ink); font-size: .88rem; }
-figure { margin: .4rem 0 0; }
-figure + figure { margin-top: 1.6rem; }
-.wide { overflow-x: auto; }
-.wide img { display: block; width: 100%; min-width: 40rem; height: auto; }
-figcaption { color: var(--muted); font-size: .92rem; margin-top: .6rem; max-width: 46rem; }
-table { border-collapse: collapse; font-size: .92rem; font-variant-numeric: tabular-nums; }
-th, td { text-align: left; padding: .3rem 1.2rem .3rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
-th { font-weight: 600; }
-td.number, th.number { text-align: right; }
-tr.chosen td { font-weight: 650; color: var(--real); }
-ul { margin: 0; padding-left: 1.2rem; max-width: 46rem; }
-li { margin-bottom: .4rem; }
-footer { color: var(--muted); font-size: .88rem; margin-top: 1.6rem; }
-@media (max-width: 600px) {
-  section, .tile { padding: .9rem; } h1 { font-size: 1.35rem; } .tile b { font-size: 1.2rem; }
-  .tiles { grid-template-columns: 1fr 1fr; gap: .6rem; }
-}
-@media print { body { background: #fff; } section, .tile { break-inside: avoid; } }
-"""
+WIDE, NARROW = 760, 340  # pixels that a picture is drawn for: a page, a phone
+ICON = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg'/%3E"  # or a browser would ask the server for one
 
 
-def page(title: str, body: Iterable[str]) -> str:
-    """The whole document."""
+def asset(name: str) -> str:
+    """The page's style or script, as they lie beside this module."""
+    return (files("dualwalk.report") / name).read_text(encoding="utf-8")
+
+
+def policy(style: str, script: str) -> str:
+    """Nothing from elsewhere, no other script, no form: the browser holds us to that."""
+
+    def fingerprint(text: str) -> str:
+        return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}'"
+
+    return (
+        f"default-src 'none'; img-src data:; style-src {fingerprint(style)}; script-src {fingerprint(script)}; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def page(title: str, body: Iterable[str], data: str) -> str:
+    """The whole document; `data` is JSON that may stand inside a script element."""
+    style, script = asset("page.css"), asset("page.js")
     head = (
         '<meta charset="utf-8">',
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">',
+        f'<meta http-equiv="Content-Security-Policy" content="{policy(style, script)}">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        '<meta name="color-scheme" content="light dark">',
+        '<meta name="referrer" content="no-referrer">',
+        f'<link rel="icon" href="{ICON}">',
         f"<title>{escape(title)}</title>",
-        f"<style>{STYLE}</style>",
+        f"<style>{style}</style>",
     )
     lines = [
         "<!doctype html>",
@@ -66,18 +49,31 @@ def page(title: str, body: Iterable[str]) -> str:
         *head,
         "</head>",
         "<body>",
-        "<main>",
         *body,
-        "</main>",
+        f'<script type="application/json" id="dualwalk-data">{data}</script>',
+        f"<script>{script}</script>",
         "</body>",
         "</html>",
     ]
     return "\n".join(lines) + "\n"
 
 
-def section(heading: str, *parts: str) -> str:
-    """A card with a heading."""
-    return "\n".join((f"<section><h2>{escape(heading)}</h2>", *parts, "</section>"))
+def section(name: str, heading: str, see: str, read: str, *parts: str) -> str:
+    """A card: a heading, what you see, how to read it, and the rest."""
+    words = f"<p><b>What you see.</b> {escape(see)}</p><p><b>How to read it.</b> {escape(read)}</p>"
+    return "\n".join(
+        (
+            f'<section id="{name}" aria-labelledby="{name}-h"><h2 id="{name}-h">{escape(heading)}</h2>',
+            words,
+            *parts,
+            "</section>",
+        )
+    )
+
+
+def heading(text: str) -> str:
+    """A heading inside a section."""
+    return f"<h3>{escape(text)}</h3>"
 
 
 def paragraph(text: str, kind: str = "") -> str:
@@ -94,29 +90,81 @@ def tiles(content: Iterable[tuple[str, str, str]]) -> str:
     return "\n".join(('<div class="tiles">', *inner, "</div>"))
 
 
-def figure(light: bytes, dark: bytes, alt: str, caption: str) -> str:
-    """A picture inside the page, in a light and a dark version, with its caption."""
+def chart(draw: Callable[[float], str], caption: str = "", legend: str = "") -> str:
+    """A picture drawn twice, for a page and for a phone: the style sheet shows one."""
+    both = f'<div class="for-page">{draw(WIDE)}</div><div class="for-phone">{draw(NARROW)}</div>'
+    return f"<figure>{both}{legend}{_caption(caption)}</figure>"
 
-    def uri(png: bytes) -> str:
-        return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
 
-    source = f'<source media="(prefers-color-scheme: dark)" srcset="{uri(dark)}">'
-    picture = f'<picture>{source}<img alt="{escape(alt)}" src="{uri(light)}"></picture>'
-    return f'<figure><div class="wide">{picture}</div><figcaption>{escape(caption)}</figcaption></figure>'
+def panels(content: Iterable[tuple[str, str]], caption: str, legend: str = "") -> str:
+    """Small charts side by side, each under its name, as many as there is room for."""
+    inner = "".join(f"<div>{f'<b>{escape(name)}</b>' if name else ''}{svg}</div>" for name, svg in content)
+    return f'<figure><div class="panels">{inner}</div>{legend}{_caption(caption)}</figure>'
+
+
+def thumbs(content: Iterable[tuple[str, str, str, str]], kind: str = "", attributes: str = "") -> str:
+    """Samples as small pictures in a row: (class, data: address, what it shows, words below)."""
+    inner = "".join(
+        f'<div class="thumb {of}"><img class="pixels" src="{uri}" alt="{escape(alt)}"><span>{escape(below)}</span></div>'
+        for of, uri, alt, below in content
+    )
+    return f'<div class="thumbs {kind}"{attributes}>{inner}</div>'
+
+
+def figure(parts: str, caption: str = "", legend: str = "") -> str:
+    """Anything with a caption."""
+    return f"<figure>{parts}{legend}{_caption(caption)}</figure>"
+
+
+def _caption(text: str) -> str:
+    return f"<figcaption>{escape(text)}</figcaption>" if text else ""
+
+
+def legend(entries: Iterable[tuple[str, str]]) -> str:
+    """Marks and what they stand for: (class of the mark, words)."""
+    inner = "".join(f'<span><i class="mark {kind}"></i>{escape(text)}</span>' for kind, text in entries)
+    return f'<div class="legend">{inner}</div>'
+
+
+def ramp(uri: str, low: str, high: str, what: str) -> str:
+    """The colours of a map and what their ends are."""
+    return (
+        f'<div class="legend"><span>{escape(low)}</span><img class="ramp pixels" src="{uri}" alt="">'
+        f"<span>{escape(high)}</span><span>{escape(what)}</span></div>"
+    )
 
 
 def table(
-    rows: Sequence[Sequence[str]], *, header: Sequence[str] = (), numbers: Sequence[int] = (), chosen: int | None = None
+    rows: Sequence[Sequence[str]],
+    *,
+    caption: str,
+    header: Sequence[str] = (),
+    numbers: Sequence[int] = (),
+    chosen: int | None = None,
+    name: str = "",
 ) -> str:
-    """A table; the columns named in `numbers` are aligned to the right, one row may be marked."""
+    """A table under its name, in a box that scrolls; the columns named in `numbers` are aligned to the right, one row may be marked.
 
-    def cells(tag: str, row: Sequence[str]) -> str:
-        kinds = (' class="number"' if k in numbers else "" for k in range(len(row)))
-        return "".join(f"<{tag}{kind}>{escape(text)}</{tag}>" for kind, text in zip(kinds, row, strict=True))
+    Without a header, the first column names its row.
+    """
 
-    lines = [f"<tr>{cells('th', header)}</tr>"] if header else []
-    lines += [f"<tr{' class=chosen' if k == chosen else ''}>{cells('td', row)}</tr>" for k, row in enumerate(rows)]
-    return "\n".join(('<div class="wide"><table>', *lines, "</table></div>"))
+    def cell(k: int, text: str) -> str:
+        number = ' class="number"' if k in numbers else ""
+        return f'<th scope="row">{escape(text)}</th>' if not header and k == 0 else f"<td{number}>{escape(text)}</td>"
+
+    heads = "".join(
+        f'<th scope="col"{" class=number" if k in numbers else ""}>{escape(text)}</th>' for k, text in enumerate(header)
+    )
+    body = "".join(
+        f"<tr{' class=chosen' if k == chosen else ''}>{''.join(map(cell, range(len(row)), row))}</tr>"
+        for k, row in enumerate(rows)
+    )
+    top = f"<thead><tr>{heads}</tr></thead>" if header else ""
+    marked = f' id="{name}"' if name else ""
+    return (
+        f'<div><p class="named">{escape(caption)}</p><div class="box" tabindex="0" role="region" aria-label="{escape(caption)}">'
+        f"<table{marked}>{top}<tbody>{body}</tbody></table></div></div>"
+    )
 
 
 def bullets(items: Iterable[str]) -> str:
