@@ -324,6 +324,15 @@ def test_an_infinite_divergence_is_named(tmp_path):
     assert page.content["divergence"]["determined"] == [[1, 3]]
 
 
+def test_columns_of_a_data_frame_keep_their_names(tmp_path):
+    class Frame(np.ndarray):
+        columns = ("a", "b", "c", "d")
+
+    sampler = DualSampler("local", n_neighbors=8, random_state=0).fit(data(56, (4,)).view(Frame))
+    sampler.report(tmp_path / "r.html")
+    assert read(tmp_path / "r.html").content["data"]["channel_names"] == ["a", "b", "c", "d"]
+
+
 def test_facts_are_counted():
     X = data(40, (2, 3)).astype(np.float32)
     X[:, 0, 0], X[:, 1, 2] = 7, np.arange(40) % 2

@@ -42,7 +42,7 @@ def write_report(
     `sampler` is a fitted `DualSampler`; `divergence` a `DualDivergence` fitted on the same samples (fitted here if left out,
     with the sampler's `random_state`). `generated` are the samples to show (300 of the sampler's own if left out) and
     `generated_labels` their labels (those of the nearest real samples if left out). `channel_names` (of the features, where
-    there are no channels) stand in place of numbers; `credit` names the source of the data.
+    there are no channels; those of the data frame in `fit` if left out) stand in place of numbers; `credit` names the source of the data.
 
     The page needs nothing but a browser: no network (its own policy forbids it), and no script either, which only adds
     what moves. Up to 300 samples of each kind are inside, rounded for pictures. Apart from the date, which the environment
@@ -58,6 +58,8 @@ def write_report(
     sampler._check_fitted()
     sampler = sampler.to_host()
     made: NDArray[Any] | None = None if generated is None else np.asarray(_device.to_host(generated))
+    if channel_names is None:  # of a data frame, where fit was given one
+        channel_names = getattr(sampler, "feature_names_in_", None)
     names = checked_names(channel_names, sampler.feature_shape_)
     if divergence is not None:
         divergence._check_fitted()
