@@ -85,9 +85,9 @@ class Estimator(Saved, ColumnNames):
             input_tags=utils.InputTags(two_d_array=True, three_d_array=True),
         )
 
-    def _more_tags(self) -> dict[str, Any]:
+    def _get_tags(self) -> dict[str, Any]:
         """The same for scikit-learn before 1.6."""
-        return {"X_types": ["2darray", "3darray"]}
+        return {**importlib.import_module("sklearn.utils._tags")._DEFAULT_TAGS, "X_types": ["2darray", "3darray"]}
 
 
 def _has_params(value: Any) -> bool:

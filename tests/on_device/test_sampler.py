@@ -205,6 +205,7 @@ def test_walks_and_explanations(device: Device) -> None:
     for found, expected in zip(there.nearest(device.put(X[:5] + 0.1)), host.nearest(X[:5] + 0.1), strict=True):
         np.testing.assert_allclose(device.get(found), expected, rtol=1e-9)
     np.testing.assert_allclose(device.get(there.training_distances()), host.training_distances())
+    np.testing.assert_allclose(there.score(device.put(1.1 * X + 0.1)), host.score(1.1 * X + 0.1), rtol=1e-6)
 
 
 def test_arrays_come_back_where_they_came_from(device: Device) -> None:
