@@ -74,7 +74,7 @@ def samples(
     if array.ndim not in (2, 3):
         remedy = "reshape to (n_samples, n_channels, n_times)"
         if array.ndim == 1:
-            remedy = f"Reshape your data: pass {name}[None] for a single sample, {name}[:, None] for a single feature"
+            remedy = f"pass {name}[None] for a single sample, {name}[:, None] for a single feature. Reshape your data so"
         raise ValueError(
             f"{name} must have shape (n_samples, n_features) or (n_samples, n_channels, n_times); "
             f"got shape {array.shape} ({remedy})"
