@@ -58,6 +58,8 @@ def test_docstring_examples(name: str) -> None:
     if name == "dualwalk.metrics.series_scores":
         needs("torch")
     module = importlib.import_module(name)
+    examples = [example for test in doctest.DocTestFinder().find(module) for example in test.examples]
+    assert not [example.source for example in examples if doctest.SKIP in example.options], "these never run"
     result = doctest.testmod(module, optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
     assert result.failed == 0
 

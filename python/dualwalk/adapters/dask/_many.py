@@ -46,8 +46,11 @@ def bootstrap(
 
     groups : one a sample: whole groups are drawn (several windows of one recording); they are handed on to a `fit` that takes them.
 
-    >>> model, X = DualDivergence(n_fits=1), load_japanese_vowels().X
-    >>> spread = np.std([m.divergence_ for m in bootstrap(model, X, 50, seed=0)])    # doctest: +SKIP
+    >>> from dualwalk import DualDivergence
+    >>> X = np.random.default_rng(0).standard_normal((100, 3)).cumsum(axis=1)
+    >>> models = bootstrap(DualDivergence(cv=2, n_fits=1), X, 4, seed=0)
+    >>> 0 < float(np.std([model.divergence_ for model in models])) < 0.3
+    True
     """
     count = _checks.count(n_replicates, "n_replicates")
     seed = _checks.seed(seed)
