@@ -154,7 +154,7 @@ def test_divergences_come_back(X):
 
 
 @pytest.mark.parametrize(
-    "options", [{"blocks": [0, 1]}, {"blocks": np.arange(6) % 2}, {"method": "single"}, {"method": "single", "critic": "conv"}]
+    "options", [{"blocks": (0, 1)}, {"blocks": np.arange(6) % 2}, {"method": "single"}, {"method": "single", "critic": "conv"}]
 )
 def test_divergences_of_other_kinds_come_back(options):
     X = series(n=40, channels=2, times=3)

@@ -15,8 +15,9 @@ from .._files import output_file
 from . import container
 from .errors import ModelFileError
 from .fields import Arrays, OneOf, Source
+from .records_divergence import DIVERGENCE, NORMAL_SCORES
 from .records_duals import DUALS, LOCAL_COVARIANCE
-from .records_models import DIVERGENCE, NORMAL_SCORES, SAMPLER
+from .records_sampler import SAMPLER
 from .versions import FORMAT, VERSION, up_to_date
 
 MODELS = OneOf(DIVERGENCE, SAMPLER, NORMAL_SCORES, *DUALS.records.values(), LOCAL_COVARIANCE)
@@ -38,13 +39,19 @@ def save(model: Any, file: Place) -> None:
 
 def packed(model: Any) -> container.Contents:
     """A model as manifest and arrays; TypeError where it holds what no file can."""
+    record = MODELS.record_of(model)
+    if record is None:
+        raise TypeError(
+            f"the model must be one of {', '.join(MODELS.records)}; got {type(model).__name__}, whose code no file can hold "
+            "(save the dualwalk object that is in it)"
+        )
     arrays: Arrays = {}
-    state = MODELS.pack(model, "state", arrays)
+    state = record.pack(model, "state", arrays)
     manifest = {
         "format": FORMAT,
         "format_version": VERSION,
         "dualwalk": __version__,
-        "class": state.pop("class"),
+        "class": record.name,
         "state": state,
         _EXTRA: {},
     }
@@ -87,12 +94,12 @@ def unpacked(contents: container.Contents, kind: type | None = None) -> Any:
     if manifest.keys() - {_EXTRA} != _KEYS:
         raise ModelFileError(f"its manifest must have {', '.join(sorted(_KEYS))}; got {', '.join(sorted(manifest))[:200]}")
     name = manifest["class"]
-    if not isinstance(name, str) or name not in MODELS.records or not isinstance(manifest["state"], dict):
-        raise ModelFileError(f"its class must be one of {', '.join(MODELS.records)}, with a state; got {name!r:.40}")
+    if not isinstance(name, str) or name not in MODELS.records:
+        raise ModelFileError(f"its class must be one of {', '.join(MODELS.records)}; got {name!r:.40}")
     if kind is not None and not issubclass(MODELS.records[name].kind, kind):
         raise ModelFileError(f"it holds a {name}, no {kind.__name__} (load it with {name}.load, or dualwalk.load)")
     left = {at: array for at, array in contents.arrays.items() if at.split(".")[0] != _EXTRA}
-    model = MODELS.unpack({**manifest["state"], "class": name}, "state", Source(left))
+    model = MODELS.records[name].unpack(manifest["state"], "state", Source(left))
     if left:
         raise ModelFileError(f"it holds arrays that no part of the model is made of: {', '.join(sorted(left))[:200]}")
     return model

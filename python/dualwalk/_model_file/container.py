@@ -27,7 +27,7 @@ _LONGEST_HEADER = 4096
 _NAME = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*\.npy")
 # what numpy.save writes; nothing in it is evaluated
 _HEADER = re.compile(rb"\{'descr': '([ -&(-~]{1,16})', 'fortran_order': (True|False), 'shape': \(([0-9, ]{0,64})\), \} *\n")
-_STORED_TYPES = re.compile(r"\|b1|\|[iu]1|<[iu][248]|<f[248]|<U\d{1,6}|\|S\d{1,6}")
+_STORED_TYPES = re.compile(r"\|b1|\|[iu]1|<[iu][248]|<f[248]|<U[1-9]\d{0,5}|\|S[1-9]\d{0,5}")
 _LARGEST_LETTER = 0x10FFFF
 _AT_ONCE = 1 << 20  # bytes
 _SAME_TIME = (1980, 1, 1, 0, 0, 0)  # of every member: equal models are equal files
@@ -81,7 +81,7 @@ def read(stream: IO[bytes]) -> Contents:
                 if member.filename == MANIFEST:
                     text = part.read()
                 else:
-                    arrays[member.filename.removesuffix(".npy")] = _array(part, member)
+                    arrays[member.filename.removesuffix(".npy")] = _array(part, member, size)
     return Contents(text.decode("utf-8"), arrays)
 
 
@@ -125,7 +125,7 @@ def _check_members(members: list[zipfile.ZipInfo], size: int) -> None:
         raise ModelFileError(f"its manifest announces {longest} bytes, and a model's has at most {LONGEST_MANIFEST}")
 
 
-def _array(part: IO[bytes], member: zipfile.ZipInfo) -> NDArray[Any]:
+def _array(part: IO[bytes], member: zipfile.ZipInfo, size: int) -> NDArray[Any]:
     """One array; its header is believed only after what it promises was compared with the size of the member."""
     start = part.read(10)
     if len(start) < 10 or start[:8] != b"\x93NUMPY\x01\x00":
@@ -140,7 +140,8 @@ def _array(part: IO[bytes], member: zipfile.ZipInfo) -> NDArray[Any]:
         raise ModelFileError(f"its member {member.filename} holds {what}")
     dtype, shape = np.dtype(descr), tuple(int(length) for length in lengths.split(",") if length.strip())
     n_bytes = math.prod(shape) * dtype.itemsize
-    if len(shape) > MOST_AXES or max(shape, default=0) >= 1 << 40:
+    # an axis of length 0 needs no bytes, but the others must not be longer for it
+    if len(shape) > MOST_AXES or math.prod(max(1, length) for length in shape) * dtype.itemsize > max(size, n_bytes):
         raise ModelFileError(f"its member {member.filename} has the absurd shape {shape}")
     if 10 + length + n_bytes != member.file_size:
         raise ModelFileError(
@@ -150,8 +151,8 @@ def _array(part: IO[bytes], member: zipfile.ZipInfo) -> NDArray[Any]:
     flat = array.reshape(-1, order="A")
     filled = flat.view(np.uint8)
     for begin in range(0, n_bytes, _AT_ONCE):
-        piece = part.read(min(_AT_ONCE, n_bytes - begin))
-        filled[begin : begin + len(piece)] = np.frombuffer(piece, np.uint8)
+        end = min(begin + _AT_ONCE, n_bytes)
+        filled[begin:end] = np.frombuffer(part.read(end - begin), np.uint8)
     if part.read(1):  # and with the last byte read, the checksum has been compared
         raise ModelFileError(f"its member {member.filename} is longer than it announces")
     _check_values(flat, member.filename)

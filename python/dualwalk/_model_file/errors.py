@@ -10,6 +10,7 @@ class ModelFileError(ValueError):
 class Misfit(ValueError):
     """A value in a file is not what its place wants; `codec` turns it into a ModelFileError that names the file."""
 
-    def __init__(self, at: str, wanted: str, got: object) -> None:
+    @classmethod
+    def at(cls, place: str, wanted: str, got: object) -> Misfit:
         shown = got if isinstance(got, str) else repr(got)
-        super().__init__(f"{at} must be {wanted}; got {shown if len(shown) <= 80 else shown[:77] + '...'}")
+        return cls(f"{place} must be {wanted}; got {shown if len(shown) <= 80 else shown[:77] + '...'}")

@@ -34,7 +34,7 @@ class Source:
 
     def take(self, name: Any, at: str) -> NDArray[Any]:
         if not isinstance(name, str) or name not in self._arrays:
-            raise Misfit(at, "the name of an array that is in the file", name)
+            raise Misfit.at(at, "the name of an array that is in the file", name)
         return self._arrays.pop(name)
 
     def inside(self) -> Source:
@@ -65,7 +65,7 @@ class Whole:
 
     def unpack(self, stored: Any, at: str, source: Source) -> int:
         if type(stored) is not int or not self.low <= stored <= self.high:
-            raise Misfit(at, f"a whole number from {self.low} to {self.high}", stored)
+            raise Misfit.at(at, f"a whole number from {self.low} to {self.high}", stored)
         return stored
 
 
@@ -85,7 +85,7 @@ class Real:
             good = math.isfinite(number) or (self.infinite and math.isinf(number))
             if (good and self.low <= number <= self.high) or (self.nan and math.isnan(number)):
                 return number
-        raise Misfit(at, f"a number from {self.low:g} to {self.high:g}", stored)
+        raise Misfit.at(at, f"a number from {self.low:g} to {self.high:g}", stored)
 
 
 def _written(number: float) -> float | str:
@@ -100,7 +100,7 @@ class Flag:
 
     def unpack(self, stored: Any, at: str, source: Source) -> bool:
         if type(stored) is not bool:
-            raise Misfit(at, "true or false", stored)
+            raise Misfit.at(at, "true or false", stored)
         return stored
 
 
@@ -115,7 +115,7 @@ class Word:
 
     def unpack(self, stored: Any, at: str, source: Source) -> str:
         if type(stored) is not str or (self.words and stored not in self.words):
-            raise Misfit(at, f"one of {', '.join(self.words)}" if self.words else "text", stored)
+            raise Misfit.at(at, f"one of {', '.join(self.words)}" if self.words else "text", stored)
         return stored
 
 
@@ -141,7 +141,7 @@ class Scalar:
                 return bytes.fromhex(text)
         if stored is None or type(stored) in (bool, int, float, str):
             return stored
-        raise Misfit(at, "a number, a text or null", stored)
+        raise Misfit.at(at, "a number, a text or null", stored)
 
 
 class Maybe:
@@ -168,7 +168,7 @@ class Many:
 
     def unpack(self, stored: Any, at: str, source: Source) -> Any:
         if not isinstance(stored, list) or not self.fewest <= len(stored) <= self.most:
-            raise Misfit(at, f"a list of {self.fewest} entries or more", stored)
+            raise Misfit.at(at, f"a list of {self.fewest} entries or more", stored)
         return self.made([self.field.unpack(one, f"{at}.{k}", source) for k, one in enumerate(stored)])
 
 
@@ -188,7 +188,7 @@ class Pairs:
         found: dict[Any, Any] = {}
         for k, pair in enumerate(stored if isinstance(stored, list) else [stored]):
             if not isinstance(pair, list) or len(pair) != 2:
-                raise Misfit(at, "a list of pairs", pair)
+                raise Misfit.at(at, "a list of pairs", pair)
             found[self.key.unpack(pair[0], at, source)] = self.value.unpack(pair[1], f"{at}.{k}", source)
         return found
 
@@ -219,19 +219,21 @@ class Array:
     def unpack(self, stored: Any, at: str, source: Source) -> NDArray[Any]:
         array = source.take(stored, at)
         if array.dtype.kind not in _KINDS[self.kind]:
-            raise Misfit(at, f"an array of the kind {self.kind}", f"dtype {array.dtype}")
+            raise Misfit.at(at, f"an array of the kind {self.kind}", f"dtype {array.dtype}")
         if array.ndim != len(self.shape):
-            raise Misfit(at, f"an array of shape ({', '.join(self.shape)})", f"shape {array.shape}")
+            raise Misfit.at(at, f"an array of shape ({', '.join(self.shape)})", f"shape {array.shape}")
         for name, length in zip(self.shape, array.shape, strict=True):
             if name == "_":
                 continue
             wanted = int(name) if name.isdigit() else source.sizes.setdefault(name, length)
             if length != wanted:
-                raise Misfit(at, f"an array of shape ({', '.join(self.shape)}) with {name} = {wanted}", f"shape {array.shape}")
+                raise Misfit.at(
+                    at, f"an array of shape ({', '.join(self.shape)}) with {name} = {wanted}", f"shape {array.shape}"
+                )
         if array.size and self.kind in ("real", "float", "index"):
             least, most = array.min(), array.max()  # both NaN where there is one
             if not (np.isfinite(least) and np.isfinite(most) and self.low <= least and most <= self.high):
-                raise Misfit(at, f"finite, from {self.low:g} to {self.high:g}", f"numbers from {least} to {most}")
+                raise Misfit.at(at, f"finite, from {self.low:g} to {self.high:g}", f"numbers from {least} to {most}")
         if self.kind == "index":
             return array.astype(np.intp, copy=False)
         return array.astype(np.float64) if self.narrow else array
@@ -266,14 +268,14 @@ class Record:
     def unpack(self, stored: Any, at: str, source: Source) -> Any:
         if not isinstance(stored, dict) or stored.keys() != self.fields.keys():
             got = sorted(stored) if isinstance(stored, dict) else stored
-            raise Misfit(at, f"an object with {', '.join(self.fields)}", got)
+            raise Misfit.at(at, f"an object with {', '.join(self.fields)}", got)
         own = source.inside()
         values = {name: field.unpack(stored[name], f"{at}.{name}", own) for name, field in self.fields.items()}
         if self._check is not None:
             try:
                 self._check(values, own.sizes)
             except ValueError as error:
-                raise error if isinstance(error, Misfit) else Misfit(at, "of parts that go together", str(error)) from None
+                raise Misfit(f"{at} does not hang together: {error}") from None
         return self._make(**values)
 
 
@@ -283,10 +285,14 @@ class OneOf:
     def __init__(self, *records: Record) -> None:
         self.records = {record.name: record for record in records}
 
+    def record_of(self, value: Any) -> Record | None:
+        """The record for a value's class; None for other classes, subclasses among them."""
+        return next((record for record in self.records.values() if type(value) is record.kind), None)
+
     def pack(self, value: Any, at: str, arrays: Arrays) -> dict[str, Any]:
-        for record in self.records.values():
-            if type(value) is record.kind:
-                return {"class": record.name, **record.pack(value, at, arrays)}
+        record = self.record_of(value)
+        if record is not None:
+            return {"class": record.name, **record.pack(value, at, arrays)}
         raise TypeError(
             f"{at} must be one of {', '.join(self.records)} to be saved; got {type(value).__name__}, whose code no file can hold "
             "(keep its numbers yourself, and fit again with it where they are read)"
@@ -295,7 +301,7 @@ class OneOf:
     def unpack(self, stored: Any, at: str, source: Source) -> Any:
         name = stored.get("class") if isinstance(stored, dict) else stored
         if not isinstance(name, str) or name not in self.records:
-            raise Misfit(at, f"one of {', '.join(self.records)}", name)
+            raise Misfit.at(at, f"one of {', '.join(self.records)}", name)
         return self.records[name].unpack({name: part for name, part in stored.items() if name != "class"}, at, source)
 
 

@@ -35,7 +35,7 @@ class RandomState:
         [(kind, state)] = stored.items()
         name = state.get("bit_generator") if isinstance(state, dict) else None
         if kind not in ("Generator", "RandomState") or name not in BIT_GENERATORS:
-            raise Misfit(at, "the state of a generator of NumPy's", stored)
+            raise Misfit.at(at, "the state of a generator of NumPy's", stored)
         bits = getattr(np.random, name)()
         if kind == "Generator":
             bits.state = _like(bits.state, state, at)
@@ -66,7 +66,7 @@ def _like(pattern: Any, stored: Any, at: str) -> Any:
         return stored
     if isinstance(pattern, str) and stored == pattern:
         return stored
-    raise Misfit(at, "part of the state of a generator of NumPy's", stored)
+    raise Misfit.at(at, "part of the state of a generator of NumPy's", stored)
 
 
 def _limit(name: str, part: Any) -> Any:

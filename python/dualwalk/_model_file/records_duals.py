@@ -131,6 +131,9 @@ CONV_DUAL = Record(
         "shape": Record("ConvShape", ConvShape, {"n_channels": Whole(1), "n_times": Whole(1), "n_filters": Whole(1)}),
         "members": Array("float", "members w"),
     },
+    check=lambda values, sizes: need(
+        sizes["members"] and sizes["w"] == values["shape"].n_weights, "members must be networks of the shape"
+    ),
 )
 
 REDUCTION = Record(
