@@ -48,9 +48,9 @@ def bootstrap(
 
     >>> from dualwalk import DualDivergence
     >>> X = np.random.default_rng(0).standard_normal((100, 3)).cumsum(axis=1)
-    >>> models = bootstrap(DualDivergence(cv=2, n_fits=1), X, 4, seed=0)
-    >>> 0 < float(np.std([model.divergence_ for model in models])) < 0.3
-    True
+    >>> models = bootstrap(DualDivergence(cv=2, n_fits=1, random_state=0), X, 4, seed=0)
+    >>> len({model.divergence_ for model in models})
+    4
     """
     count = _checks.count(n_replicates, "n_replicates")
     seed = _checks.seed(seed)
