@@ -25,8 +25,9 @@ default_role = "code"
 # Links with #anchor reach headings down to this level. Comments in pages are notes to the tests, see contributing.md.
 myst_heading_anchors = 3
 
-# Names as they are called: the page says of which module they are. Signatures without types: the docstrings give shapes and units, which types cannot.
+# Names as they are called: the page says of which module they are.
 add_module_names = False
+# Signatures without types: docstrings give shapes and units, which types cannot.
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True

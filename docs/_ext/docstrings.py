@@ -13,6 +13,7 @@ from typing import Any
 _NAMES = r"[A-Za-z_]\w*(?:\.\w+)*(?:, [A-Za-z_]\w*)*"
 _ENTRY = re.compile(rf"({_NAMES}) : (.*)")
 _NEXT_ENTRY = re.compile(rf"(?<=[.;]) (?={_NAMES} : )")
+_SPECIAL = re.compile(r"`([^`]*)`|[\\*|]|(?<=\w)_(?!\w)")
 _LISTS = ("Parameters", "Attributes", "Returns", "Raises", "Warns")
 _TYPE_AT_MOST = 90  # a first line longer than that was broken by the margin: it is a sentence, no type
 
@@ -37,7 +38,7 @@ def to_rst(lines: list[str]) -> list[str]:
             i += 2
         elif line.lstrip().startswith(">>>"):
             block, i = _until_blank(lines, i)
-            out += ["", *(text.strip() if text.lstrip().startswith((">>>", "...")) else text for text in _dedent(block)), ""]
+            out += ["", *_dedent(block), ""]
         elif line.startswith("- "):
             block, i = _indented_after(lines, i)
             out += [_escape(text) for text in block]
@@ -65,12 +66,8 @@ def _entry(block: list[str]) -> list[str]:
     """An entry as a definition list; one line may hold several, as in `value : the mean. se : its standard error`."""
     match = _ENTRY.fullmatch(block[0])
     if match is None:
-        return [
-            "",
-            _code(block[0]) if re.fullmatch(_NAMES, block[0]) else _escape(block[0]),
-            *_definition(_dedent(block[1:])),
-            "",
-        ]
+        term = _code(block[0]) if re.fullmatch(_NAMES, block[0]) else _escape(block[0])
+        return ["", term, *_definition(_dedent(block[1:])), ""]
     names, first = match.groups()
     rest = _dedent(block[1:])
     if rest and rest[0] and len(block[0]) <= _TYPE_AT_MOST and not first.endswith((",", ".", ";", ":")):
@@ -93,12 +90,7 @@ def _code(names: str) -> str:
 
 def _escape(text: str) -> str:
     """Everything outside of backticks stands for itself."""
-    parts = text.split("`")
-    if len(parts) % 2 == 0:  # an odd backtick, of code that goes on in the next line
-        return re.sub(r"([\\*|])|(?<=\w)_(?!\w)", lambda m: "\\" + m[0], text)
-    for k, part in enumerate(parts):
-        parts[k] = f"``{part}``" if k % 2 else re.sub(r"[\\*|]|(?<=\w)_(?!\w)", lambda m: "\\" + m[0], part)
-    return "".join(parts)
+    return _SPECIAL.sub(lambda match: "\\" + match[0] if match[1] is None else f"``{match[1]}``", text)
 
 
 def _until_blank(lines: list[str], i: int) -> tuple[list[str], int]:
