@@ -121,16 +121,17 @@ def test_troubleshooting_has_every_warning_and_error() -> None:
     assert not [name for name in classes if not re.search(rf"^###.*\b{name}$", page, re.MULTILINE)]
 
 
-def test_pictures_are_those_of_the_method_page(tmp_path: Path) -> None:
-    """The script that drew them still runs, and the page shows all that it draws."""
+def test_pictures_are_drawn_and_shown(tmp_path: Path) -> None:
+    """The script that drew those of the method page still runs; every picture has both themes, and a page that shows it."""
     from dualwalk.plots import DARK
 
     script = runpy.run_path(str(DOCS / "pictures.py"))
     script["draw"](tmp_path, script["Models"](cv=2, every=8), [("-dark", DARK)])
     drawn = {path.name for path in tmp_path.iterdir()}
-    shown = set(re.findall(r"\]\(pictures/(.*?)\.png\)", (DOCS / "method.md").read_text(encoding="utf-8")))
-    assert drawn == {f"{name}-dark.png" for name in shown}
-    assert {path.name for path in (DOCS / "pictures").iterdir()} == drawn | {f"{name}.png" for name in shown}
+    committed = {path.name for path in (DOCS / "pictures").iterdir()}
+    shown = {name for page in PAGES for name in re.findall(r"\]\([./]*pictures/(.*?)\.png\)", page.read_text(encoding="utf-8"))}
+    assert drawn <= committed
+    assert committed == {f"{name}{ending}.png" for name in shown for ending in ("", "-dark")}
     assert all(path.stat().st_size > 10_000 for path in tmp_path.iterdir())
 
 
