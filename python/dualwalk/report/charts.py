@@ -196,7 +196,7 @@ def f_along(story: Story, path: Path, width: float) -> str:
             middle = 0.5 * (bottom + top)
             right = abs(middle - f[-1]) >= abs(middle - f[0])  # the end that the walk is farther from
             x = chart.right - 6 if right else chart.left + 6
-            chart.text(x, float(chart.py(middle)) + 4, f"cluster {first + k + 1}", "label", "end" if right else "start")
+            chart.text(x, float(chart.py(middle)) + 4, f"cluster {first + k + 1}", anchor="end" if right else "start")
     chart.y_axis("f (nats)", grid=False)
     chart.x_axis("frame", places_of(list(range(1, n + 1)), first=1.0))
     frames = np.arange(1, n + 1)

@@ -10,31 +10,37 @@ from importlib.resources import files
 
 WIDE, NARROW = 760, 340  # pixels that a picture is drawn for: a page, a phone
 ICON = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg'/%3E"  # or a browser would ask the server for one
+SCRIPTS = ("draw.js", "choose.js", "play.js")
 
 
 def asset(name: str) -> str:
-    """The page's style or script, as they lie beside this module."""
+    """A file of the page's style or script, as it lies beside this module."""
     return (files("dualwalk.report") / name).read_text(encoding="utf-8")
 
 
-def policy(style: str, script: str) -> str:
+def script() -> str:
+    """The page's script: its files in one function, so that nothing becomes global."""
+    return "(() => {\n" + "\n".join(map(asset, SCRIPTS)) + "})();\n"
+
+
+def policy(style: str, code: str) -> str:
     """Nothing from elsewhere, no other script, no form: the browser holds us to that."""
 
     def fingerprint(text: str) -> str:
         return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}'"
 
     return (
-        f"default-src 'none'; img-src data:; style-src {fingerprint(style)}; script-src {fingerprint(script)}; "
+        f"default-src 'none'; img-src data:; style-src {fingerprint(style)}; script-src {fingerprint(code)}; "
         "base-uri 'none'; form-action 'none'"
     )
 
 
 def page(title: str, body: Iterable[str], data: str) -> str:
     """The whole document; `data` is JSON that may stand inside a script element."""
-    style, script = asset("page.css"), asset("page.js")
+    style, code = asset("page.css"), script()
     head = (
         '<meta charset="utf-8">',
-        f'<meta http-equiv="Content-Security-Policy" content="{policy(style, script)}">',
+        f'<meta http-equiv="Content-Security-Policy" content="{policy(style, code)}">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         '<meta name="color-scheme" content="light dark">',
         '<meta name="referrer" content="no-referrer">',
@@ -51,16 +57,21 @@ def page(title: str, body: Iterable[str], data: str) -> str:
         "<body>",
         *body,
         f'<script type="application/json" id="dualwalk-data">{data}</script>',
-        f"<script>{script}</script>",
+        f"<script>{code}</script>",
         "</body>",
         "</html>",
     ]
     return "\n".join(lines) + "\n"
 
 
+def said(text: str) -> str:
+    """A sentence of ours, escaped; a number keeps its per cent sign beside it."""
+    return escape(text).replace(" %", "\N{NO-BREAK SPACE}%")
+
+
 def section(name: str, heading: str, see: str, read: str, *parts: str) -> str:
     """A card: a heading, what you see, how to read it, and the rest."""
-    words = f"<p><b>What you see.</b> {escape(see)}</p><p><b>How to read it.</b> {escape(read)}</p>"
+    words = f"<p><b>What you see.</b> {said(see)}</p><p><b>How to read it.</b> {said(read)}</p>"
     return "\n".join(
         (
             f'<section id="{name}" aria-labelledby="{name}-h"><h2 id="{name}-h">{escape(heading)}</h2>',
@@ -78,13 +89,13 @@ def heading(text: str) -> str:
 
 def paragraph(text: str, kind: str = "") -> str:
     """A paragraph of plain text."""
-    return f'<p class="{kind}">{escape(text)}</p>' if kind else f"<p>{escape(text)}</p>"
+    return f'<p class="{kind}">{said(text)}</p>' if kind else f"<p>{said(text)}</p>"
 
 
 def tiles(content: Iterable[tuple[str, str, str]]) -> str:
     """Headline numbers: a name, the number, what it means."""
     inner = (
-        f'<div class="tile"><span class="name">{escape(name)}</span><b>{escape(number)}</b><span>{escape(meaning)}</span></div>'
+        f'<div class="tile"><span class="name">{escape(name)}</span><b>{said(number)}</b><span>{said(meaning)}</span></div>'
         for name, number, meaning in content
     )
     return "\n".join(('<div class="tiles">', *inner, "</div>"))
@@ -117,7 +128,7 @@ def figure(parts: str, caption: str = "", legend: str = "") -> str:
 
 
 def _caption(text: str) -> str:
-    return f"<figcaption>{escape(text)}</figcaption>" if text else ""
+    return f"<figcaption>{said(text)}</figcaption>" if text else ""
 
 
 def legend(entries: Iterable[tuple[str, str]]) -> str:
@@ -169,4 +180,4 @@ def table(
 
 def bullets(items: Iterable[str]) -> str:
     """A list of sentences."""
-    return "\n".join(("<ul>", *(f"<li>{escape(item)}</li>" for item in items), "</ul>"))
+    return "\n".join(("<ul>", *(f"<li>{said(item)}</li>" for item in items), "</ul>"))
