@@ -31,7 +31,8 @@ def as_numpy(value: Any, name: str) -> NDArray[Any]:
         array = np.from_dlpack(value) if _speaks_dlpack_only(value) else np.asarray(value)
     except Exception as error:  # whatever the other library raises
         raise _refused(value, name, error) from error
-    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+    as_kernels_read = array.dtype.isnative and array.flags.aligned
+    return array if as_kernels_read else array.astype(array.dtype.newbyteorder("="))
 
 
 def _speaks_dlpack_only(value: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import subprocess
 import sys
 from typing import Any
@@ -19,6 +20,7 @@ jnp = jax.numpy
 from jax.test_util import check_grads
 
 from dualwalk.adapters import jax as dwj
+from dualwalk.adapters.jax import _arguments
 
 LABELS = np.array([5, 5, -1, 5, 2, 2])
 
@@ -182,15 +184,22 @@ if hasattr(os, "sched_setaffinity"):
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:1])
 import jax, jax.numpy as jnp
 from dualwalk.adapters import jax as dwj
+from dualwalk.adapters.jax import _arguments
 
 @jax.jit
 def step(x, seed):
     return jnp.tanh(dwj.permute_marginals(x, seed=seed)) + dwj.permute_marginals(x, seed=seed + 1) + dwj.log_mean_exp(x)
 
 x = jnp.ones((2048, 256))
-for seed in range(10):
+for seed in range(20):
     x = step(x, seed)
-print(jax.vmap(step, (None, 0))(x, jnp.arange(3)).shape)
+print(jax.block_until_ready(jax.vmap(step, (None, 0))(x, jnp.arange(3))).shape)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False)
     assert done.stdout.split("\n")[0] == "(3, 2048, 256)", done.stderr
+
+
+def test_a_jax_whose_callbacks_can_stand_still_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jax, "__version_info__", (0, 5, 2))
+    with pytest.raises(ImportError, match=r"needs JAX 0.5.3 or newer.*pip install"):
+        importlib.reload(_arguments)

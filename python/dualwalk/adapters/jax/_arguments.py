@@ -10,6 +10,12 @@ import numpy as np
 
 from ... import _checks
 
+if jax.__version_info__ < (0, 5, 3):
+    raise ImportError(
+        f"dualwalk.adapters.jax needs JAX 0.5.3 or newer; got {jax.__version__}, in which a callback with large arrays can wait "
+        'for ever (pip install "dualwalk[jax]")'
+    )
+
 
 def floating(value: Any, name: str) -> Any:
     """`value` as a JAX array of float32 or float64; whole numbers and float16 become JAX's default float."""
