@@ -174,7 +174,7 @@ function showBeside() {
     drawImage(place, "generated", "made", a, pictures.limit);
     drawImage(place, "nearest real", "real", b, pictures.limit);
     drawImage(place, "difference", "", a.map((value, k) => value - b[k]), pictures.limit);
-    drawImage(place, `change of local f, to ±${number(most)} nats`, "", change, most);
+    drawImage(place, `change of f, ±${number(most)} nats`, "", change, most);
   }
   drawLines(place, row, [[there, "real thick", "nearest real"], [here, "made thick", "generated"]]);
   const step = `local f goes from ${number(made.f_from[i])} to ${number(made.f_to[i])} nats`;
@@ -230,8 +230,12 @@ function fillTable() {
 function makeSortable() {
   const table = byId("novelty-table");
   const box = table.parentElement;
-  box.previousElementSibling.textContent = `${made.f.length} generated samples: choose a heading to sort, a number to see that sample in section 5`;
-  box.setAttribute("aria-label", `${made.f.length} generated samples`);
+  const caption = box.previousElementSibling;
+  const all = `${made.f.length} generated samples`;
+  caption.textContent = "";
+  make(caption, "span", { class: "on-screen" }, `${all}: choose a heading to sort, a number to see that sample in section 5`);
+  make(caption, "span", { class: "on-paper" }, `The first 20 of ${all}`);
+  box.setAttribute("aria-label", all);
   [...table.tHead.rows[0].cells].forEach((cell, k) => {
     const button = make(cell, "button", { type: "button" }, cell.textContent);
     cell.replaceChildren(button);

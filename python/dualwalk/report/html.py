@@ -10,6 +10,7 @@ from importlib.resources import files
 
 WIDE, NARROW = 760, 340  # pixels that a picture is drawn for: a page, a phone
 ICON = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg'/%3E"  # or a browser would ask the server for one
+MOST_ROWS = 15  # of a table that does not scroll
 SCRIPTS = ("draw.js", "choose.js", "play.js")
 
 
@@ -172,8 +173,9 @@ def table(
     )
     top = f"<thead><tr>{heads}</tr></thead>" if header else ""
     marked = f' id="{name}"' if name else ""
+    kind = "box tall" if len(rows) > MOST_ROWS else "box"
     return (
-        f'<div><p class="named">{escape(caption)}</p><div class="box" tabindex="0" role="region" aria-label="{escape(caption)}">'
+        f'<div><p class="named">{escape(caption)}</p><div class="{kind}" tabindex="0" role="region" aria-label="{escape(caption)}">'
         f"<table{marked}>{top}<tbody>{body}</tbody></table></div></div>"
     )
 
