@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 
 import dualwalk as dw
-from dualwalk._model_file import container, fields, records_paths
+from dualwalk._model_file import codec, container, fields, records_paths
 from dualwalk._model_file.errors import Misfit
 from dualwalk._nodepath.conditionals import Dense, LowRank
 from dualwalk._nodepath.greedy_net import GreedyNet
@@ -337,6 +337,15 @@ def test_what_cannot_be_saved(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["model.npz"]
 
 
+def test_what_could_not_be_read_back_is_not_written():
+    model = dw.NormalScores().fit(series())
+    model._ordered = model._ordered[::-1]
+    with pytest.raises(
+        RuntimeError, match=r"could not be read back: .*the columns of ordered must not fall \(please report it\)"
+    ):
+        model.save(io.BytesIO())
+
+
 # written whole or not at all
 
 
@@ -500,6 +509,11 @@ def test_misfits_say_what_was_wanted(field, stored, match):
 
 
 # files that earlier versions wrote
+
+
+def test_every_class_has_a_golden_file():
+    kinds = {type(dw.load(path)).__name__ for path in GOLDEN.glob("*.npz")}
+    assert kinds == set(codec.MODELS.records)
 
 
 @pytest.mark.parametrize("path", sorted(GOLDEN.glob("*.npz")), ids=lambda path: path.stem)

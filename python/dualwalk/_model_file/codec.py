@@ -38,7 +38,7 @@ def save(model: Any, file: Place) -> None:
 
 
 def packed(model: Any) -> container.Contents:
-    """A model as manifest and arrays; TypeError where it holds what no file can."""
+    """A model as manifest and arrays, after a look whether they give it back; TypeError where it holds what no file can."""
     record = MODELS.record_of(model)
     if record is None:
         raise TypeError(
@@ -47,6 +47,12 @@ def packed(model: Any) -> container.Contents:
         )
     arrays: Arrays = {}
     state = record.pack(model, "state", arrays)
+    try:
+        record.unpack(state, "state", Source(dict(arrays)))
+    except ValueError as error:  # better now, while there is the model, than when the file is read
+        raise RuntimeError(
+            f"this {record.name} cannot be saved, as it could not be read back: {error} (please report it)"
+        ) from error
     manifest = {
         "format": FORMAT,
         "format_version": VERSION,

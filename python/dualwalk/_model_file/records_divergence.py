@@ -111,7 +111,7 @@ def _check_divergence(values: Values, sizes: Sizes) -> None:
         values["dependence_graph_"] is None or values["dependence_graph_"].n_features == d, "the graph must be of the features"
     )
     need(all(column < d for group in values["determined_"] for column in group), "determined columns must be features")
-    need(sizes["n"] and (np.diff(values["cuts_"]) > 0).all(), "cuts must increase")
+    need(sizes["n"] and (np.diff(values["cuts_"]) >= 0).all(), "cuts must not fall")
     need((values["labels_"] <= sizes["c"]).all(), "labels must be of the clusters between the cuts")
     check_names(values["names"], d)
 

@@ -25,9 +25,9 @@ Sizes = dict[str, int]
 
 
 def _check_sparse(values: Values, sizes: Sizes) -> None:
-    earlier = values["parents"] < np.maximum(np.arange(len(values["parents"])), 1)[:, None]
-    need(earlier.all(), "parents must come before their columns")
-    need((values["weights"][:1] == 0).all(), "the first column has no parents")
+    parents, used = values["parents"], values["weights"] != 0
+    need((parents < sizes["m"]).all(), "parents must be on the path")
+    need((parents < np.arange(sizes["m"])[:, None])[used].all(), "parents must come before their columns")
 
 
 def _check_dense(values: Values, sizes: Sizes) -> None:
