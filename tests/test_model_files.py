@@ -194,10 +194,17 @@ def test_both_kinds_of_nodes_come_back(nodes):
     same(model.score_samples(X), again.score_samples(X))
 
 
-def test_constant_columns_and_one_column():
+def test_constant_columns_and_one_column_come_back():
     for X in (np.zeros((20, 1)), np.column_stack([np.arange(20.0), np.ones(20)])):
         model = unwarned(lambda X=X: dw.DualDivergence(random_state=0).fit(X))
         same(model, returned(model))
+
+
+def test_a_fit_with_one_row_held_out_has_no_standard_error_and_comes_back():
+    X = np.random.default_rng(0).normal(size=(9, 2))
+    model = unwarned(lambda: dw.DualDivergence(cv=1, reverse=True, random_state=0).fit(X))
+    assert np.isnan(model.divergence_se_)
+    same(model, returned(model))
 
 
 def duals():

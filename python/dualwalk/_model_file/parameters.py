@@ -38,7 +38,8 @@ class _Blocks:
         if "array" in stored:
             return self._array.unpack(stored["array"], at, source).reshape(SHAPE.unpack(stored.get("shape"), at, source))
         [(kind, labels)] = stored.items()
-        need(kind in self._kinds and np.asarray(labels).dtype.kind in "biu", f"{at} must be whole numbers")
+        good = kind in self._kinds and isinstance(labels, list) and np.asarray(labels).dtype.kind in "biu"
+        need(good, f"{at} must be a list of whole numbers")
         return self._kinds[kind](labels)
 
 

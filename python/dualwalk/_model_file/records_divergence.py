@@ -66,7 +66,9 @@ GRAPH = Record(
     DependenceGraph,
     {"order": Array("index", "d", low=0), "parents": Array("index", "d", low=-1), "nats": Array("float", "d")},
 )
-_REVERSE = Record("ReverseDivergence", ReverseDivergence, {"value": Real(), "se": Real(0.0), "lower": Real(infinite=True)})
+# What is told about the estimate, and read by no code: NaN where there were too few rows to say it (one held out).
+_TOLD = Real(infinite=True, nan=True)
+_REVERSE = Record("ReverseDivergence", ReverseDivergence, {"value": _TOLD, "se": _TOLD, "lower": _TOLD})
 _LEARNED: dict[str, Field] = {
     "n_features_in_": Whole(1),
     "feature_shape_": SHAPE,
@@ -78,12 +80,12 @@ _LEARNED: dict[str, Field] = {
     "dual_": DUALS,
     "base_names_": Many(Word()),
     "dependence_graph_": Maybe(GRAPH),
-    "rank_noise_": Real(),
-    "divergence_held_out_": Real(),
-    "divergence_training_": Real(),
-    "divergence_": Real(infinite=True),
-    "divergence_se_": Real(0.0),
-    "divergence_lower_": Real(),
+    "rank_noise_": _TOLD,
+    "divergence_held_out_": _TOLD,
+    "divergence_training_": _TOLD,
+    "divergence_": _TOLD,
+    "divergence_se_": _TOLD,
+    "divergence_lower_": _TOLD,
     "cuts_": Array("float", "c"),
     "cut_valleys_": Array("flag", "c"),
     "end_points_": Array("float", "2"),
