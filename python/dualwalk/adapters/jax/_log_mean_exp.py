@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -10,8 +11,6 @@ import numpy as np
 
 from ... import objective
 from ._arguments import batch_of, floating, static
-
-_SymbolicZero = jax.custom_derivatives.SymbolicZero
 
 
 def log_mean_exp(
@@ -61,7 +60,7 @@ def log_mean_exp(
         raise ValueError(f"f must not be empty along axis {axis}; got shape {array.shape} (the mean of nothing has no value)")
     plan = _Plan(array.ndim, axes, n_threads, backend)
     given = None if weights is None else _weights(weights, array, axes, offsets)
-    return (_jitted_value_and_gradient if return_gradient else _jitted_value)(plan, array, given, offsets)
+    return _differentiable(return_gradient)(plan, array, given, offsets)
 
 
 class _Plan(NamedTuple):
@@ -113,12 +112,20 @@ class _Kernel(NamedTuple):
         return (result[0].reshape(shape), result[1].reshape(values.shape)) if self.gradient else result.reshape(shape)
 
 
-def _call(plan: _Plan, gradient: bool, f: Any, weights: Any, offsets: Any) -> Any:
+def _call(gradient: bool, plan: _Plan, f: Any, weights: Any, offsets: Any) -> Any:
     reduced = [-axis for axis in plan.axes]
     left = tuple(size for place, size in enumerate(f.shape) if f.ndim - place not in reduced)
     value = jax.ShapeDtypeStruct(left if offsets is None else (len(offsets) - 1,), f.dtype)
     shapes = (value, jax.ShapeDtypeStruct(f.shape, f.dtype)) if gradient else value
     return jax.pure_callback(_Kernel(plan, gradient), shapes, f, weights, offsets, vmap_method="expand_dims")
+
+
+@cache
+def _differentiable(gradient: bool) -> Any:
+    """The kernel's call with its rule: (plan, f, weights, offsets) -> value, or value and gradient."""
+    call = jax.custom_jvp(partial(_call, gradient), nondiff_argnums=(0,))
+    call.defjvp(_value_and_gradient_jvp if gradient else _value_jvp, symbolic_zeros=True)
+    return jax.jit(call, static_argnums=0)
 
 
 def _value_jvp(plan: _Plan, primals: Any, tangents: Any) -> Any:
@@ -130,12 +137,12 @@ def _value_and_gradient_jvp(plan: _Plan, primals: Any, tangents: Any) -> Any:
     """With W the sum of the weights and r = exp(f - value) / W, the gradient is g = w r, and of the logarithm of the sum
     of w exp f the change is  sum g df + sum r dw."""
     f, weights, offsets = primals
-    value, gradient = _value_and_gradient(plan, f, weights, offsets)
+    value, gradient = _differentiable(True)(plan, f, weights, offsets)
     along, of_value, of_gradient = 0.0, 0.0, 0.0
-    if not isinstance(tangents[0], _SymbolicZero):
+    if not isinstance(tangents[0], jax.custom_derivatives.SymbolicZero):
         of_gradient = gradient * tangents[0]
         along = plan.total(of_gradient, offsets)
-    if weights is not None and not isinstance(tangents[1], _SymbolicZero):
+    if weights is not None and not isinstance(tangents[1], jax.custom_derivatives.SymbolicZero):
         whole = plan.total(jnp.broadcast_to(weights, f.shape), offsets)
         ratio = jnp.exp(f - plan.spread(value + jnp.log(whole), f, offsets))
         by_weight = ratio * tangents[1]
@@ -145,16 +152,6 @@ def _value_and_gradient_jvp(plan: _Plan, primals: Any, tangents: Any) -> Any:
     change = jnp.broadcast_to(along - of_value, value.shape).astype(value.dtype)
     spread = of_gradient - gradient * plan.spread(jnp.broadcast_to(along, value.shape), f, offsets)
     return (value, gradient), (change, spread.astype(gradient.dtype))
-
-
-_value = jax.custom_jvp(lambda plan, f, weights, offsets: _call(plan, False, f, weights, offsets), nondiff_argnums=(0,))
-_value_and_gradient = jax.custom_jvp(
-    lambda plan, f, weights, offsets: _call(plan, True, f, weights, offsets), nondiff_argnums=(0,)
-)
-_value.defjvp(_value_jvp, symbolic_zeros=True)
-_value_and_gradient.defjvp(_value_and_gradient_jvp, symbolic_zeros=True)
-_jitted_value = jax.jit(_value, static_argnums=0)
-_jitted_value_and_gradient = jax.jit(_value_and_gradient, static_argnums=0)
 
 
 def _weights(weights: Any, f: Any, axes: tuple[int, ...], segments: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -47,7 +48,7 @@ def _objective(name: str, f_joint: Any, f_marginal: Any, n_threads: int | None, 
             raise ValueError(
                 f"{which} must not be empty; got shape {array.shape} (pass the dual function of at least one sample)"
             )
-    return _jitted(_Plan(name, joint.ndim, marginal.ndim, n_threads, backend), joint, marginal)
+    return _differentiable(False)(_Plan(name, joint.ndim, marginal.ndim, n_threads, backend), joint, marginal)
 
 
 class _Plan(NamedTuple):
@@ -81,11 +82,19 @@ class _Kernel(NamedTuple):
         return (value, by_joint, by_marginal) if self.gradients else value
 
 
-def _call(plan: _Plan, gradients: bool, joint: Any, marginal: Any) -> Any:
+def _call(gradients: bool, plan: _Plan, joint: Any, marginal: Any) -> Any:
     value = jax.ShapeDtypeStruct((), jnp.result_type(joint, marginal))
     of_both = [jax.ShapeDtypeStruct(array.shape, array.dtype) for array in (joint, marginal)]
     shapes = (value, *of_both) if gradients else value
     return jax.pure_callback(_Kernel(plan, gradients), shapes, joint, marginal, vmap_method="expand_dims")
+
+
+@cache
+def _differentiable(gradients: bool) -> Any:
+    """The kernel's call with its rule: (plan, joint, marginal) -> value, or value and both gradients."""
+    call = jax.custom_jvp(partial(_call, gradients), nondiff_argnums=(0,))
+    call.defjvp(_all_jvp if gradients else _value_jvp)
+    return jax.jit(call, static_argnums=0)
 
 
 def _value_jvp(plan: _Plan, primals: Any, tangents: Any) -> Any:
@@ -95,7 +104,7 @@ def _value_jvp(plan: _Plan, primals: Any, tangents: Any) -> Any:
 
 def _all_jvp(plan: _Plan, primals: Any, tangents: Any) -> Any:
     (joint, marginal), (d_joint, d_marginal) = primals, tangents
-    value, by_joint, by_marginal = _all(plan, joint, marginal)
+    value, by_joint, by_marginal = _differentiable(True)(plan, joint, marginal)
     along = jnp.sum(by_marginal * d_marginal)
     change = (jnp.sum(by_joint * d_joint) + along).astype(value.dtype)
     if plan.name == "donsker_varadhan":  # 1 / n, and minus a softmax
@@ -103,10 +112,3 @@ def _all_jvp(plan: _Plan, primals: Any, tangents: Any) -> Any:
     else:  # sigmoid(-f_joint) / n and -sigmoid(f_marginal) / n
         second = -by_joint * jax.nn.sigmoid(joint) * d_joint, by_marginal * jax.nn.sigmoid(-marginal) * d_marginal
     return (value, by_joint, by_marginal), (change, *second)
-
-
-_value = jax.custom_jvp(lambda plan, joint, marginal: _call(plan, False, joint, marginal), nondiff_argnums=(0,))
-_all = jax.custom_jvp(lambda plan, joint, marginal: _call(plan, True, joint, marginal), nondiff_argnums=(0,))
-_value.defjvp(_value_jvp)
-_all.defjvp(_all_jvp)
-_jitted = jax.jit(_value, static_argnums=0)
