@@ -128,8 +128,8 @@ def test_pictures_are_drawn_and_shown(tmp_path: Path) -> None:
     script = runpy.run_path(str(DOCS / "pictures.py"))
     script["draw"](tmp_path, script["Models"](cv=2, every=8), [("-dark", DARK)])
     drawn = {path.name for path in tmp_path.iterdir()}
-    committed = {path.name for path in (DOCS / "pictures").iterdir()}
-    shown = {name for page in PAGES for name in re.findall(r"\]\([./]*pictures/(.*?)\.png\)", page.read_text(encoding="utf-8"))}
+    committed = {path.name for path in DOCS.rglob("pictures/*.png")}
+    shown = {name for page in PAGES for name in re.findall(r"\]\(pictures/(.*?)\.png\)", page.read_text(encoding="utf-8"))}
     assert drawn <= committed
     assert committed == {f"{name}{ending}.png" for name in shown for ending in ("", "-dark")}
     assert all(path.stat().st_size > 10_000 for path in tmp_path.iterdir())
