@@ -8,6 +8,7 @@ import struct
 import tracemalloc
 import warnings
 import zipfile
+from functools import cache
 
 import numpy as np
 import pytest
@@ -317,6 +318,29 @@ def test_samplers_whose_parts_do_not_go_together(change, match):
     refused(edited(lambda tree, arrays: change(tree, arrays) and None, sampler()), match)
 
 
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (lambda t, a: t["state"]["walk"].update(dual=None), "needs a mixture and its coordinates"),
+        (lambda t, a: t["state"]["walk"]["dual"].update(pull=0.0), "dual functions of the coordinates"),
+        (lambda t, a: t["state"]["walk"].update(time=1.0), "from 0.01 to 0.99"),
+        (lambda t, a: t["state"]["walk"].update(mode="langevin"), "this walk has no mixture"),
+        (lambda t, a: a["state.walk.dual.axes"].__setitem__((0, 0, 0), 3.0), "axes of a component must be orthonormal"),
+        (lambda t, a: a["state.walk.dual.eigenvalues"].__setitem__((0, 0), 0.0), "from 1e-300"),
+    ],
+)
+def test_walks_whose_parts_do_not_go_together(change, match):
+    refused(edited(lambda tree, arrays: change(tree, arrays) and None, mixture_walk()), match)
+
+
+@cache
+def mixture_walk():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return dw.DualSampler("mixture", random_state=0).fit(series(n=40, channels=1, times=4))
+
+
+@cache
 def divergence():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -9,6 +9,6 @@ What is kept: of a divergence and of dual functions, every number that was learn
 sampler, its training rows and what was chosen (rungs, codes, seeds); scores, neighbours and distances follow from these
 by the code that `fit` runs, so loaded and fitted samplers do the same bits, and a file stays small and outlives that code.
 
-`container` reads and writes archives, `fields` and `records_*` say what is in them, `codec` puts both together, `versions` brings
-old files up to date, `saved` has the two methods of every class that can be kept.
+`container` reads and writes archives; `fields`, `parameters`, `generators` and `records_*` say what is in them; `codec` puts both
+together; `versions` brings old files up to date; `saved` has the two methods of every class that can be kept.
 """

@@ -29,11 +29,12 @@ Model = TypeVar("Model")
 
 def save(model: Any, file: Place) -> None:
     """Write a model to a .npz file, whole or not at all, or into a binary stream."""
-    contents = packed(model)
     if hasattr(file, "write"):
-        container.write(cast(IO[bytes], file), contents)
+        container.write(cast(IO[bytes], file), packed(model))
         return
-    with atomic(output_file(cast(Any, file), ".npz")) as stream:
+    path = output_file(cast(Any, file), ".npz")
+    contents = packed(model)
+    with atomic(path) as stream:
         container.write(stream, contents)
 
 

@@ -89,10 +89,9 @@ def _make_sampler(
     **kept: Any,
 ) -> DualSampler:
     params._resume(rows.reshape(len(rows), *feature_shape), np.dtype(dtype), **kept)
-    data = (params._rows, params._codes)
     need("ladders" in ladder or kept["labels"] is None or np.array_equal(ladder["codes"], params._codes), "codes must be y's")
     made = built(ladder, params._rows, feature_shape)
-    params._adopt(made, made if walk is None else _walk(walk, *data))
+    params._adopt(made, made if walk is None else _walk(walk, params._rows, params._codes))
     if n_rejected_ is not None:
         params.n_rejected_ = n_rejected_
     if given_choices_ is not None:
@@ -112,8 +111,9 @@ def _walk(values: Values, rows: NDArray[Any], codes: NDArray[np.intp]) -> Global
         need(frame is not None and values["dual"] is not None, "this walk needs a mixture and its coordinates")
         width = frame["basis"].shape[1]
         duals = [values["dual"], *values["dual_of"].values()]
+        need(len(frame["center"]) == d, "the coordinates must be of the features")
         need(
-            len(frame["center"]) == d and all(dual.n_features == width for dual in duals), "mixtures must be of the coordinates"
+            all(dual.n_features == width and dual.pull for dual in duals), "mixtures must be dual functions of the coordinates"
         )
     else:
         need(frame is None and values["dual"] is None and not values["dual_of"], "this walk has no mixture")
