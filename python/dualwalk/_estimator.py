@@ -68,8 +68,7 @@ class Estimator(Saved, ColumnNames):
 
     def _repr_html_(self) -> str | None:
         """The drawing of an estimator in a notebook, where scikit-learn is in use and set to draw."""
-        sklearn = sys.modules.get("sklearn")
-        if sklearn is None or sklearn.get_config()["display"] != "diagram":
+        if sklearn_setting("display", "text") != "diagram":
             return None
         return cast(str, importlib.import_module("sklearn.utils").estimator_html_repr(self))
 
@@ -88,6 +87,12 @@ class Estimator(Saved, ColumnNames):
     def _get_tags(self) -> dict[str, Any]:
         """The same for scikit-learn before 1.6."""
         return {**importlib.import_module("sklearn.utils._tags")._DEFAULT_TAGS, "X_types": ["2darray", "3darray"]}
+
+
+def sklearn_setting(name: str, default: str) -> str:
+    """A value of `sklearn.get_config()` where scikit-learn is imported (to the end: another thread may be at it), else the default."""
+    get_config = getattr(sys.modules.get("sklearn"), "get_config", None)
+    return default if get_config is None else get_config()[name]
 
 
 def _has_params(value: Any) -> bool:

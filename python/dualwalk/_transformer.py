@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import importlib
-import sys
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _checks
-from ._estimator import Estimator
+from ._estimator import Estimator, sklearn_setting
 
 _FRAMES = ("pandas", "polars")
 
@@ -52,9 +51,8 @@ class Transformer(Estimator):
 
     def _framed(self, array: Any, X: Any) -> Any:
         """`array`, made from X, as a data frame where one is asked for; a pandas frame has the index of X."""
-        sklearn = sys.modules.get("sklearn")
-        shared = "default" if sklearn is None else sklearn.get_config()["transform_output"]
-        wanted = getattr(self, "_sklearn_output_config", {"transform": shared})["transform"]
+        own: dict[str, str] = getattr(self, "_sklearn_output_config", {})
+        wanted = own.get("transform") or sklearn_setting("transform_output", "default")
         if wanted not in _FRAMES or array.ndim != 2 or not isinstance(array, np.ndarray):
             return array
         names = self.get_feature_names_out()
