@@ -420,12 +420,14 @@ def test_refused_before_any_work(tmp_path, sampler, divergence, monkeypatch):
     good = {"sampler": sampler, "divergence": divergence}
     path = tmp_path / "r.html"
     other = DualDivergence(cv=2, n_fits=1, random_state=0).fit(data(56, (3, 2)))
+    one_shot = DualDivergence(cv=2, method="single", random_state=0).fit(data())
     for match, target, options in (
         ("folder that exists", tmp_path / "none" / "r.html", good),
         (r"end in \.html", tmp_path / "r.pdf", good),
         ("not fitted", path, {"sampler": DualSampler()}),
         ("not fitted", path, {"sampler": sampler, "divergence": DualDivergence()}),
         ("fitted on the sampler's samples", path, {"sampler": sampler, "divergence": other}),
+        ("a term of f for every value", path, {"sampler": sampler, "divergence": one_shot}),
         ("shape seen in fit", path, {**good, "generated": np.zeros((5, 2, 6))}),
         ("one label for each of 5 samples|5", path, {**good, "generated": data(5), "generated_labels": [1, 2]}),
         ("must come with generated", path, {**good, "generated_labels": [1, 2]}),

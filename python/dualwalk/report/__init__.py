@@ -68,6 +68,12 @@ def write_report(
                 f"divergence must be fitted on the sampler's samples, {sampler.X_.shape}; got one fitted on "
                 f"{(len(divergence.dual_values_), *divergence.feature_shape_)} (fit it on the same X, or leave it out)"
             )
+        if not hasattr(divergence.dual_, "terms"):
+            raise ValueError(
+                f"divergence must have a term of f for every value; got one fitted with method={divergence.method!r} (fit it with "
+                'method="path", the default)'
+            )
+        divergence = _on_host(divergence)
     labels = None
     if made is not None:
         _checks.samples(made, "generated", min_samples=1, feature_shape=sampler.feature_shape_)
@@ -104,6 +110,14 @@ def _page(
     story = tell(sampler, divergence, X, np.asarray(generated), note, labels=labels, names=names)
     note("drawing")
     return html.page(about["title"], sections.body(story, **about), script_text(content(story, **about)))
+
+
+def _on_host(divergence: DualDivergence) -> DualDivergence:
+    """The model, or its copy in the host's memory where it was fitted on a device."""
+    if not _device.is_on_device(divergence.normal_scores_._ordered):
+        return divergence
+    copied: DualDivergence = _device.copied_to_host(divergence)
+    return copied.set_params(device="cpu")
 
 
 def _today() -> str:
