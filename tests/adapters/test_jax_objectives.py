@@ -170,6 +170,10 @@ def test_errors_name_the_remedy() -> None:
     for value, settings, error, words in cases:
         with pytest.raises(error, match=words):
             dwj.log_mean_exp(value, **settings)
+    with pytest.raises(ValueError, match="f must not have masked values; got 1 of 2"):
+        dwj.log_mean_exp(np.ma.array([1.0, 2.0], mask=[0, 1]))
+    with pytest.raises(ValueError, match="f must be a rectangular array"):
+        dwj.log_mean_exp([[1.0], [1.0, 2.0]])
     with pytest.raises(ValueError, match="f_marginal must not be empty"):
         dwj.logistic(f, f[:0])
     with pytest.raises(TypeError, match="f_joint must hold real numbers"):

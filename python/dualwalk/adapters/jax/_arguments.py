@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ... import _checks
+from ... import _arrays, _checks
 
 # not a tuple where the documentation is built with something that stands in for JAX
 if isinstance(jax.__version_info__, tuple) and jax.__version_info__ < (0, 5, 3):
@@ -18,9 +18,14 @@ if isinstance(jax.__version_info__, tuple) and jax.__version_info__ < (0, 5, 3):
     )
 
 
+def in_jax(value: Any, name: str) -> Any:
+    """`value` as a JAX array; what is not one comes in as everywhere in dualwalk (docs/interchange.md)."""
+    return value if isinstance(value, jax.Array) else jnp.asarray(_arrays.as_numpy(value, name))
+
+
 def floating(value: Any, name: str) -> Any:
     """`value` as a JAX array of float32 or float64; whole numbers and float16 become JAX's default float."""
-    array = jnp.asarray(value)
+    array = in_jax(value, name)
     if array.dtype.kind not in "buif":
         raise TypeError(
             f"{name} must hold real numbers (float32, float64 or integers); got dtype {array.dtype} "

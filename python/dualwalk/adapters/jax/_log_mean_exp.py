@@ -107,7 +107,7 @@ class _Kernel(NamedTuple):
         if "weights" in settings:
             settings["weights"] = np.broadcast_to(settings["weights"], values.shape).ravel()
         starts = np.arange(values.size // n)[:, None] * n + edges[:-1]
-        result = objective.log_mean_exp(values.ravel(), segments=[*starts.ravel(), values.size], **settings)
+        result = objective.log_mean_exp(values.ravel(), segments=np.append(starts, values.size), **settings)
         shape = (*values.shape[:-1], len(edges) - 1)
         return (result[0].reshape(shape), result[1].reshape(values.shape)) if self.gradient else result.reshape(shape)
 

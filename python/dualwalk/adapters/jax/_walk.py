@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ... import walks
 from ...walks import WalkResult
-from ._arguments import seed_words
+from ._arguments import in_jax, seed_words
 
 
 def walk(
@@ -62,7 +62,7 @@ def walk(
     >>> walk(lambda row: -(row**2).sum() / 2, jnp.ones((2, 3)), n_steps=100, step_size=0.1, target=-0.5).f.round(2).tolist()
     [-0.5, -0.5]
     """
-    starts = jnp.asarray(x0)
+    starts = in_jax(x0, "x0")
     if isinstance(starts, jax.core.Tracer):
         raise TypeError("x0 must be known, as walk runs on the host; got a traced array (call walk outside jit, grad and vmap)")
     ready = dual if hasattr(dual, "value_and_gradient") else _Compiled(dual, starts)
@@ -85,8 +85,8 @@ def walk(
         n_threads=n_threads,
         backend=backend,
     )
-    in_jax: Any = (None if part is None else jnp.asarray(part) for part in result)
-    return WalkResult(*in_jax)
+    parts: Any = (None if part is None else jnp.asarray(part) for part in result)
+    return WalkResult(*parts)
 
 
 class _Compiled:
