@@ -33,7 +33,8 @@ class Theme:
         """Shades of the real colour, from the cluster of lowest f to that of highest."""
         from matplotlib.colors import LinearSegmentedColormap
 
-        return LinearSegmentedColormap.from_list("clusters", self.clusters)(k / max(n - 1, 1))
+        ends = list(self.clusters)  # matplotlib 3.8 takes a tuple of two for a colour and its alpha
+        return LinearSegmentedColormap.from_list("clusters", ends)(k / max(n - 1, 1))
 
     @property
     def strength(self) -> Colormap:
