@@ -29,9 +29,7 @@ class NameLinks(SphinxPostTransform):
             found = objects.get(f"dualwalk.{match[1]}") or objects.get(f"dualwalk.metrics.{match[1]}")
             if found is None or plain:
                 continue
-            reference = make_refnode(
-                self.app.builder, self.env.current_document.docname, found.docname, found.node_id, literal.deepcopy()
-            )
+            reference = make_refnode(self.app.builder, self.env.docname, found.docname, found.node_id, literal.deepcopy())
             literal.replace_self(reference)
 
 
