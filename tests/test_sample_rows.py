@@ -12,7 +12,7 @@ from dualwalk._ladder.fit import FittedLadder
 from dualwalk._ladder.rung import Rung
 
 N = 2600
-STRETCHES = ((0, 1), (0, N), (500, 777), (1023, 1025), (2599, 2600), (1900, 2600), (40, 40))
+STRETCHES = ((0, 1), (0, N), (500, 777), (1023, 1025), (2599, 2600), (1900, 2600), (40, 40), (1900, 1905))
 
 
 @pytest.fixture(scope="module")

@@ -327,7 +327,7 @@ class DualSampler(Views):
 
         For samples larger than memory, and for work in parallel: all stretches together are the one call. Memory is taken for
         the stretch, and 8 bytes for each of n rows where y is an array; time for the blocks (of at most 1024 rows) that it
-        touches, and for the random numbers of all rows before it.
+        touches, and some ns for each row before it, whose random numbers are passed over.
 
         n, y, seed : as in `sample`; with random_state=None every stretch needs the same `seed`.
 

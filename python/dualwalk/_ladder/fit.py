@@ -14,6 +14,7 @@ from .._random import generator
 from .choice import Choice, Progress, Ticker, Tried
 from .classes import CLUSTER_SIZE, MOST_CLUSTERS, SMALLEST_CLASS, Verdict, climb_classes, compare, find_clusters, small_class
 from .criterion import LARGE_DATA, MANY_ROWS, SMALL_DATA, partition
+from .rounds import skip_rounds
 from .rung import Rung, Shared, Walker, balanced_starts
 from .search import GLOBAL_RUNGS, LOCAL_RUNGS, N_REFINEMENTS, Candidate, Ladder, choose_shared
 
@@ -92,8 +93,7 @@ class FittedLadder:
         """
         size = len(candidates)
         begin, end = self._rounds(candidates, rows, labelled)
-        for _ in range(begin):
-            stream.permutation(candidates)
+        skip_rounds(stream, candidates, begin)
         starts = balanced_starts(candidates, min(end * size, n) - begin * size, stream)
         window = Window(slice(rows.start - begin * size, rows.stop - begin * size), begin, candidates)
         return self.generate(starts, seed, labelled=labelled, window=window)

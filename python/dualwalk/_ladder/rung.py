@@ -23,6 +23,7 @@ Index = NDArray[np.intp]
 SMALLEST_BLOCK, LARGEST_BLOCK = 24, 1024
 ROWS_AT_A_TIME = 4096
 POOL = 2048
+WORDS_AT_A_TIME = 2**16  # of a stream that is moved on
 ROWS_AT_ONCE = 64  # of a global rung, by one thread: always the same ones in one matrix product
 ROWS_ON_DEVICE = 1024  # of a global rung at once, there
 WORK_A_THREAD = 2**24  # multiply-adds of it that are worth a thread
@@ -126,23 +127,23 @@ class Walker:
         then leave out the call's first rows, `before` of them, but for those of a block that is needed.
         """
         members = np.arange(len(self.points)) if among is None else among
-        if rung.balanced and not balanced:
+        marginals = self._marginals_of(among) if rung.balanced else None
+        if marginals is not None and not balanced:
             pool_starts = balanced_starts(members, POOL, generator(0, "pool"))
             pool = np.sort(self._walk(rung, pool_starts, generator(0, "pool", "walk")), axis=0)
-            return self._marginals_of(among).placed(self._walk(rung, starts, stream), pool, stream)
+            return marginals.placed(self._walk(rung, starts, stream), pool, stream)
         wanted = only or slice(0, len(starts))
         rows = np.empty_like(self.points, shape=(wanted.stop - wanted.start, self.points.shape[1]))
         size = block or self.block_of(rung, among)
-        for _ in range(-(-before // size)):
-            self._skip_block(rung, size, stream)
+        self._skip_blocks(rung, -(-before // size), size, stream)
         for part in _blocks(len(starts), size, -before % size):
             own = starts[part]
             fill = balanced_starts(members, size - len(own), stream) if rung.balanced else members[:0]
             here = slice(max(part.start, wanted.start), min(part.stop, wanted.stop))
             if here.start >= here.stop:
-                self._skip_block(rung, size, stream)
+                self._skip_blocks(rung, 1, size, stream)
                 continue
-            made = self._block(rung, np.concatenate([own, fill]), stream, among)
+            made = self._block(rung, np.concatenate([own, fill]), stream, marginals)
             rows[here.start - wanted.start : here.stop - wanted.start] = made[here.start - part.start : here.stop - part.start]
         return rows
 
@@ -150,19 +151,19 @@ class Walker:
         """How many rows of one call are made together."""
         return block_size(len(self.points) if among is None else len(among)) if rung.balanced else ROWS_AT_A_TIME
 
-    def _block(self, rung: Rung, starts: Index, stream: np.random.Generator, among: Index | None) -> Float:
+    def _block(self, rung: Rung, starts: Index, stream: np.random.Generator, marginals: Marginals | None) -> Float:
         points = self._walk(rung, starts, stream)
-        if rung.balanced:
-            return self._marginals_of(among).balanced(points, stream)
+        if marginals is not None:
+            return marginals.balanced(points, stream)
         assert self._standard is not None
         return self._standard._values(points)
 
     @staticmethod
-    def _skip_block(rung: Rung, size: int, stream: np.random.Generator) -> None:
-        """Take from the stream what `_block` takes: the walk's seed, and a balanced row's place in its quantile."""
-        stream.integers(2**63)
-        if rung.balanced:
-            stream.random(size)
+    def _skip_blocks(rung: Rung, count: int, size: int, stream: np.random.Generator) -> None:
+        """Take from the stream what `_block` takes: a word for the walk's seed, and one for a balanced row's place in its quantile."""
+        words = count * (1 + size if rung.balanced else 1)
+        for begin in range(0, words, WORDS_AT_A_TIME):
+            stream.random(min(WORDS_AT_A_TIME, words - begin))
 
     def _marginals_of(self, among: Index | None) -> Marginals:
         if among is not None:
