@@ -11,16 +11,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import dask
 import distributed
 
 
 @contextmanager
 def local_cluster() -> Iterator[distributed.Client]:
     """Two worker processes of one thread, reached over the loopback alone; Dask's scheduler while the block lasts."""
+    # A LocalCluster looks 15 s after each death whether the worker is back, and gives it up for good where it has just died again.
+    patience = dask.config.set({"distributed.deploy.lost-worker-timeout": "1h"})
     cluster = distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None, memory_limit="1GiB"
+        n_workers=2,
+        threads_per_worker=1,
+        processes=True,
+        host="127.0.0.1",
+        dashboard_address="127.0.0.1:0",
+        memory_limit="1GiB",
     )
-    with cluster, distributed.Client(cluster) as client:
+    with patience, cluster, distributed.Client(cluster) as client:
         yield client
 
 
