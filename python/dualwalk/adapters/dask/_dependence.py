@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import Any
 
 import dask
@@ -62,13 +63,16 @@ def _panels(X: Any, block: int) -> tuple[list[Any], list[int], int]:
         )
     if x.ndim == 3:
         x = x.rechunk({0: -1, 2: -1}).reshape(len(x), -1)
-    x = x.rechunk((-1, block))
-    units = [dask.delayed(_units)(part) for part in x.to_delayed().ravel()]
+    # a name that no other call has: Dask would meet the caller's keys again with other tasks behind them, and warn
+    x = x.rechunk((-1, block)).map_blocks(
+        _checked, name=f"columns-{secrets.token_hex(8)}", dtype=np.float64, meta=np.empty((0, 0))
+    )
+    units = [dask.delayed(panels)(part) for part in x.to_delayed().ravel()]
     return units, list(range(0, x.shape[1], block)), x.shape[1]
 
 
-def _units(columns: Any) -> list[Any]:
-    return panels(_checks.samples(columns)[0])
+def _checked(columns: Any) -> Any:
+    return _checks.samples(columns)[0]
 
 
 def _strengths(left: list[Any], right: list[Any], alone: bool) -> Any:
