@@ -128,6 +128,13 @@ def test_derivatives_of_a_rearrangement(method: str, n_copies: int | None) -> No
     assert torch.autograd.gradgradcheck(lambda x: rearranged(x**2), x)
 
 
+@pytest.mark.parametrize(("shape", "n_copies"), [((0, 3), None), ((3, 0), None), ((3, 2), 0)])
+def test_derivatives_of_nothing(shape: tuple[int, int], n_copies: int | None) -> None:
+    x = double(*shape)
+    dwt.permute_marginals(x, n_copies=n_copies).sum().backward()
+    assert torch.equal(x.grad, torch.zeros(shape, dtype=torch.float64))
+
+
 def test_half_precision_gradients_add_up_in_float32() -> None:
     x = torch.ones(4096, 1, dtype=torch.bfloat16, requires_grad=True)
     dwt.permute_marginals(x, seed=1, n_copies=300).sum().backward()

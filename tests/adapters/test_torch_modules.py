@@ -169,6 +169,8 @@ def test_a_users_perceptron_becomes_a_dual(rows: np.ndarray) -> None:
     expected = critic(torch.tensor(rows, dtype=torch.float32)).detach()
     np.testing.assert_allclose(dual.value(rows.astype(np.float32)), expected, rtol=1e-5, atol=1e-6)
     np.testing.assert_array_equal(dual.weights[0], critic[1].weight.detach().double())
+    half = dwt.to_dual(critic.bfloat16())
+    np.testing.assert_array_equal(half.weights[0], critic[1].weight.detach().double())
 
 
 def test_what_is_no_dual_is_refused() -> None:

@@ -109,7 +109,8 @@ def to_dual(module: Any) -> Any:
         )
     with stream_of(layers[0].weight):
         biases = [torch.zeros_like(layer.weight[:, 0]) if layer.bias is None else layer.bias for layer in layers]
-        return MLPDual([array_of(layer.weight) for layer in layers], [array_of(bias) for bias in biases])
+        weights = [layer.weight for layer in layers]
+        return MLPDual(*([array_of(part.double()) for part in parts] for parts in (weights, biases)))
 
 
 def linear_layers(module: Any) -> list[Any] | None:
@@ -126,7 +127,8 @@ def linear_layers(module: Any) -> list[Any] | None:
 
 def has_hooks(*modules: Any) -> bool:
     """Whether calling one of the modules does more than its forward."""
-    return any(module._forward_hooks or module._forward_pre_hooks for module in modules)
+    hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+    return any(getattr(module, kind) for module in modules for kind in hooks)
 
 
 def _is_idle(part: Any) -> bool:

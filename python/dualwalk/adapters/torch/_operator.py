@@ -23,6 +23,7 @@ class Operator:
     def __init__(self, name: str, schema: str, run: Any, fake: Any) -> None:
         self._operator = torch.library.custom_op(f"dualwalk::{name}", run, mutates_args=(), schema=schema)
         self._operator.register_fake(fake)
+        self._name = name
         self._function: Any = None
 
     def derive(self, keep: Any, backward: Any, batched: Any) -> None:
@@ -32,7 +33,7 @@ class Operator:
         operator = self._operator
         parts = {"forward": lambda *inputs: operator(*inputs), "setup_context": keep, "backward": backward, "vmap": batched}
         methods = {name: staticmethod(part) for name, part in parts.items()}
-        self._function = type(operator._name, (torch.autograd.Function,), methods)
+        self._function = type(self._name, (torch.autograd.Function,), methods)
 
     def __call__(self, *inputs: Any) -> Any:
         if not torch.compiler.is_compiling() and torch._C._are_functorch_transforms_active():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -94,7 +95,7 @@ def _fake(x: Any, seed: Any, blocks: Any = None, n_copies: int | None = None, me
 def _run_adjoint(y: Any, seed: Any, blocks: Any = None, n_copies: int | None = None, method: str = "shuffle") -> Any:
     """Of y (n, ...) or (n_copies, n, ...): what came from row i of a column added up there, (n, ...)."""
     n, *features = y.shape if n_copies is None else y.shape[1:]
-    flat = y.reshape(-1, int(np.prod(features)))
+    flat = y.reshape(n * (1 if n_copies is None else n_copies), math.prod(features))
     with stream_of(y):
         xp = _device.cupy() if on_cuda(y) else np
         row = xp.broadcast_to(xp.arange(n)[:, None], (n, flat.shape[1])).reshape(n, *features)
@@ -145,7 +146,7 @@ def _batched(operator: Any, copies_in: bool) -> Any:
         rows = int(copies_in and n_copies is not None)
         beside = x.movedim(x_dim, rows + 1)
         features = beside.shape[rows + 2 :]
-        n_features = int(np.prod(features))
+        n_features = math.prod(features)
         labels = torch.arange(n_features) if blocks is None else blocks.ravel()
         if len(labels) != n_features:  # one a channel
             labels = labels.repeat_interleave(n_features // max(1, len(labels)))

@@ -43,8 +43,8 @@ def walk(
     module : nn.Module, or any function of a tensor
         Takes rows x (n, *shape) and gives f (n,) or (n, 1), nats; f of a row must not depend on the other rows. It is called
         once a step with the walks still under way, in the mode it is in: call `module.eval()` first where dropout or batch
-        normalization matter. A NodeModule, an MLPModule and an nn.Sequential of nn.Linear
-        and nn.SiLU in turns are walked by our own kernels, as what `to_dual` makes of them.
+        normalization matter. A NodeModule, an MLPModule and an nn.Sequential of nn.Linear and nn.SiLU in turns are walked by
+        our own kernels, as what `to_dual` makes of them.
     x0 : tensor (n_walks, *shape), float32 or float64
         The starts, on the module's device; never changed.
     n_steps, step_size, noise, record, tolerance, base, precision
@@ -90,7 +90,7 @@ def walk(
         raise ValueError(f"x0 must have shape (n_walks, n_features); got {tuple(x0.shape)} (pass x0[None] for one walk)")
     _check_module(module, x0)
     shape = x0.shape[1:]
-    ends = None if bounds is None or not isinstance(bounds, (tuple, list)) else tuple(_flat(end) for end in bounds)
+    box = tuple(map(_flat, bounds)) if isinstance(bounds, (tuple, list)) else bounds
     with stream_of(x0):
         shaped = preconditioner if isinstance(preconditioner, LocalCovariance) else _argument(preconditioner)
         result = walks.walk(
@@ -100,7 +100,7 @@ def walk(
             step_size=step_size,
             target=_argument(target),
             noise=noise,
-            bounds=bounds if ends is None else ends,
+            bounds=box,
             seed=seed_number(seed_of(seed)) if noise else 0,
             record=record,
             tolerance=tolerance,
@@ -133,7 +133,7 @@ def _flat(end: Any) -> Any:
 
 def _dual(module: Any, x0: Any) -> Any:
     """The module as a dual: by our kernels where it is one of ours or the like of it, on flat rows, else through autograd."""
-    ours = type(module) is NodeModule and not has_hooks(module)
+    ours = type(module) is NodeModule and not has_hooks(module, *module.paths)
     if x0.ndim == 2 and (ours or linear_layers(module) is not None):
         return to_dual(module)
     return _ModuleDual(module, x0)
