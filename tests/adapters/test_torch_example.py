@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import importlib.util
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,15 @@ from extras import needs
 torch = needs("torch")
 EXAMPLE = Path(__file__).parents[2] / "examples/torch_critic.py"
 pytestmark = pytest.mark.skipif(not EXAMPLE.exists(), reason="needs the source tree")
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Small tensors, and other tests beside these: torch's threads would wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

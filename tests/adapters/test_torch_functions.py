@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,13 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:torch.*")
 
 
 @pytest.fixture(autouse=True)
-def _same_numbers() -> None:
+def _same_numbers_on_one_thread() -> Iterator[None]:
+    """Small tensors, and other tests beside these: torch's threads would wait for each other."""
     torch.manual_seed(7)
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def double(*shape: int) -> Any:
@@ -309,13 +315,12 @@ def test_modes_of_torch() -> None:
 
 def test_bits_do_not_depend_on_threads() -> None:
     x, f = torch.randn(3000, 60, requires_grad=True), torch.randn(300_000)
-    results, before = [], torch.get_num_threads()
+    results = []
     for threads in (1, 2, 5):
         torch.set_num_threads(threads)
         permuted = dwt.permute_marginals(x, seed=1, method="resample")
         (slope,) = torch.autograd.grad((permuted**2).sum(), x)
         results.append((permuted, slope, dwt.log_mean_exp(f), *dwt.logistic(f, f)))
-    torch.set_num_threads(before)
     for other in results[1:]:
         assert all(map(torch.equal, results[0], other))
 
