@@ -6,7 +6,6 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextvars import ContextVar
 from itertools import pairwise
 from typing import Any, TypeVar
 
@@ -16,7 +15,7 @@ Result = TypeVar("Result")
 Note = Callable[[float], None]
 
 
-_limit: ContextVar[int | None] = ContextVar("dualwalk_threads", default=None)
+_here = threading.local()  # .limit; no ContextVar, which a free-threaded Python hands on to new threads
 
 
 @contextlib.contextmanager
@@ -27,18 +26,19 @@ def threads_limit(n_threads: int) -> Iterator[None]:
     ...     resolve_n_threads()
     3
     """
-    token = _limit.set(n_threads)
+    before = getattr(_here, "limit", None)
+    _here.limit = n_threads
     try:
         yield
     finally:
-        _limit.reset(token)
+        _here.limit = before
 
 
 def resolve_n_threads(n_threads: int | None = None) -> int:
     """The number of threads for one call; results never depend on it."""
     if n_threads is not None:
         return _checks.count(n_threads, "n_threads", minimum=1)
-    limit = _limit.get()
+    limit: int | None = getattr(_here, "limit", None)
     if limit is not None:
         return limit
     setting = os.environ.get("DUALWALK_NUM_THREADS", "").strip()
