@@ -10,11 +10,13 @@ from typing import Any
 import interchange
 import numpy as np
 import pytest
+from extras import needs
 from interchange import CALLS, SHAPE, Given
 
 import dualwalk as dw
 
 BASE = np.random.default_rng(0).normal(size=SHAPE).astype(np.float32)
+SWAPPED = BASE.astype(BASE.dtype.newbyteorder("S"))  # of the other byte order
 
 pytestmark = pytest.mark.skipif(not interchange.PAGE.exists(), reason="needs the source tree")
 
@@ -54,12 +56,11 @@ def read_only(tmp_path: Path) -> list[Given]:
 
 
 def swapped_or_not_aligned() -> list[Given]:
-    swapped = BASE.astype(BASE.dtype.newbyteorder("S"))
     memory = np.zeros(BASE.nbytes + 1, np.uint8)
     memory[1:] = np.frombuffer(BASE.tobytes(), np.uint8)
     shifted = memory[1:].view(np.float32).reshape(SHAPE)
     assert not shifted.flags.aligned
-    return [Given(swapped, swapped, BASE), Given(shifted, shifted, BASE)]
+    return [Given(SWAPPED, SWAPPED, BASE), Given(shifted, shifted, BASE)]
 
 
 def masked(masks: Any) -> Any:
@@ -73,12 +74,12 @@ def matrix_or_unmasked() -> list[Given]:
 
 
 def torch_tensor() -> list[Given]:
-    torch = pytest.importorskip("torch")
+    torch = needs("torch")
     return [made_of(torch.from_numpy(BASE), BASE)]
 
 
 def requires_grad() -> list[Given]:
-    torch = pytest.importorskip("torch")
+    torch = needs("torch")
     return refused(torch.from_numpy(BASE.copy()).requires_grad_())
 
 
@@ -96,26 +97,26 @@ def bfloat16() -> list[Given]:
 
 
 def jax_array() -> list[Given]:
-    jnp = pytest.importorskip("jax.numpy")
+    jnp = needs("jax").numpy
     array = jnp.asarray(BASE)
     return [made_of(array, np.asarray(array))]
 
 
 def jax_traced() -> list[Given]:
-    jax = pytest.importorskip("jax")
+    jax = needs("jax")
     kept: list[Any] = []
     jax.make_jaxpr(lambda x: kept.append(x) or x)(BASE)
     return refused(*kept)
 
 
 def strict() -> list[Given]:
-    library = pytest.importorskip("array_api_strict")
+    library = needs("array_api_strict")
     array = library.asarray(BASE)
     return [made_of(array, np.asarray(array))]
 
 
 def frame(*parts: np.ndarray) -> Any:
-    pandas = pytest.importorskip("pandas")
+    pandas = needs("pandas")
     return pandas.concat([pandas.DataFrame(part) for part in parts], axis=1) if parts[1:] else pandas.DataFrame(parts[0])
 
 
@@ -130,17 +131,17 @@ def pandas_many_dtypes() -> list[Given]:
 
 
 def polars_one_dtype() -> list[Given]:
-    polars = pytest.importorskip("polars")
+    polars = needs("polars")
     return [Given(polars.DataFrame(BASE), None, np.asfortranarray(BASE))]
 
 
 def dask_array() -> list[Given]:
-    da = pytest.importorskip("dask.array")
+    da = needs("dask.array")
     return [Given(da.from_array(BASE, chunks=(100, 64)), None, BASE)]
 
 
 def sparse() -> list[Given]:
-    return refused(pytest.importorskip("scipy.sparse").csr_array(BASE))
+    return refused(needs("scipy.sparse").csr_array(BASE))
 
 
 ROWS: dict[str, Callable[[Path], list[Given]]] = {
@@ -215,22 +216,20 @@ def test_a_view_takes_no_memory(row: str, tmp_path: Path) -> None:
             assert peak < memory.nbytes / 2
 
 
-def results() -> dict[str, np.ndarray]:
-    swapped = BASE.astype(BASE.dtype.newbyteorder("S"))
-    return {
-        "permute_marginals": dw.permute_marginals(swapped, seed=0),
-        "copies": dw.permute_marginals(BASE, seed=0, n_copies=2),
-        "log_mean_exp": dw.log_mean_exp(swapped, axis=0),
-        "gradient": dw.log_mean_exp(BASE, return_gradient=True)[1],
-        "objective": dw.donsker_varadhan(BASE, BASE).grad_marginal,
-        "walk": CALLS["walk"][0](BASE),
-        "scores": dw.NormalScores().fit(BASE).transform(BASE),
-    }
+RESULTS: dict[str, Callable[[], np.ndarray]] = {
+    "permute_marginals": lambda: dw.permute_marginals(SWAPPED, seed=0),
+    "copies": lambda: dw.permute_marginals(BASE, seed=0, n_copies=2),
+    "log_mean_exp": lambda: dw.log_mean_exp(SWAPPED, axis=0),
+    "gradient": lambda: dw.log_mean_exp(BASE, return_gradient=True)[1],
+    "objective": lambda: dw.donsker_varadhan(BASE, BASE).grad_marginal,
+    "walk": lambda: CALLS["walk"][0](BASE),
+    "scores": lambda: dw.NormalScores().fit(BASE).transform(BASE),
+}
 
 
-@pytest.mark.parametrize("name", list(results()))
+@pytest.mark.parametrize("name", RESULTS)
 def test_results_go_out_without_a_copy(name: str) -> None:
-    result = results()[name]
+    result = RESULTS[name]()
     assert result.flags.c_contiguous
     assert result.flags.writeable
     assert result.dtype.isnative
@@ -238,18 +237,18 @@ def test_results_go_out_without_a_copy(name: str) -> None:
     assert np.shares_memory(np.from_dlpack(result), result)
 
 
-@pytest.mark.parametrize("name", list(results()))
+@pytest.mark.parametrize("name", RESULTS)
 def test_pytorch_shares_results(name: str) -> None:
-    torch = pytest.importorskip("torch")
-    result = results()[name]
+    torch = needs("torch")
+    result = RESULTS[name]()
     tensor = torch.from_dlpack(result)
     assert tensor.data_ptr() == result.ctypes.data
     tensor.fill_(3)
     assert (result == 3).all()
 
 
-def test_jax_and_the_array_api_take_results() -> None:
-    jax = pytest.importorskip("jax")
+def test_jax_shares_results_that_are_aligned() -> None:
+    jax = needs("jax")
     memory = np.zeros(BASE.nbytes + 64, np.uint8)
     start = -memory.ctypes.data % 64
     out = memory[start : start + BASE.nbytes].view(np.float32).reshape(SHAPE)
@@ -260,7 +259,7 @@ def test_jax_and_the_array_api_take_results() -> None:
 
 
 def test_the_array_api_takes_results() -> None:
-    library = pytest.importorskip("array_api_strict")
+    library = needs("array_api_strict")
     result = dw.permute_marginals(library.asarray(BASE), seed=0)
     assert library.all(library.from_dlpack(result) == library.asarray(result))
 
