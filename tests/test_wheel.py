@@ -72,7 +72,7 @@ def test_the_sdist_holds_the_source_and_no_more(sdist: Path) -> None:
     assert "python/dualwalk/data/japanese_vowels.npz" in names
     assert not [name for name in names if name.startswith((".ci", ".github", ".git/", "benchmarks/results", "build", "dist"))]
     assert not [name for name in names if name.endswith((".so", ".pyc", ".whl", ".o"))]
-    assert sdist.stat().st_size < 4e6  # 2.8 MB when this was written, 1.1 of them pictures
+    assert sdist.stat().st_size < 5e6  # 3.2 MB when this was written, pictures half of it
     assert sdist.name == f"dualwalk-{dw.__version__}.tar.gz"
 
 
