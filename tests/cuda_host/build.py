@@ -37,7 +37,7 @@ def build(folder: Path, sanitizer: str = "") -> Path:
         objects = list(pool.map(lambda source: _compile(source, [compiler, *flags], folder), sources))
     target = folder / f"{NAME}{sysconfig.get_config_var('EXT_SUFFIX')}"
     if not target.exists() or any(path.stat().st_mtime > target.stat().st_mtime for path in objects):
-        _run([compiler, "-shared", "-o", str(target), *map(str, objects), *SANITIZERS[sanitizer]])
+        _make(target, [compiler, "-shared", *map(str, objects), *SANITIZERS[sanitizer]])
     return target
 
 
@@ -64,8 +64,15 @@ def _compile(source: Path, command: list[str], folder: Path) -> Path:
     stamp = hashlib.sha256(preprocessed.stdout + " ".join(command).encode()).hexdigest()[:16]
     target = folder / f"{source.stem}-{stamp}.o"
     if not target.exists():
-        _run([*command, "-x", "c++", "-c", str(source), "-o", str(target)])
+        _make(target, [*command, "-x", "c++", "-c", str(source)])
     return target
+
+
+def _make(target: Path, command: list[str]) -> None:
+    """What the command writes, as `target` once it is whole: others may be building in the same folder."""
+    part = target.with_name(f"{target.name}.{os.getpid()}")
+    _run([*command, "-o", str(part)])
+    part.replace(target)
 
 
 def _run(command: list[str]) -> None:
