@@ -109,8 +109,9 @@ def test_data_frames(estimator, library, tmp_path):
     assert model.feature_names_in_.tolist() == names
     np.testing.assert_array_equal(what_it_makes(model, frame), what_it_makes(clone(estimator).fit(X), X))
     method = model.nearest if isinstance(model, dw.DualSampler) else model.transform
-    with pytest.raises(ValueError, match=r"(?s)same order as they were in fit.*X\[model\.feature_names_in_\]"):
+    with pytest.raises(ValueError, match=r"(?s)same order as they were in fit.*X\[list\(model\.feature_names_in_\)\]"):
         method(frame[names[::-1]])
+    method(frame[names[::-1]][list(model.feature_names_in_)])
     with pytest.raises(ValueError, match="yet now missing:\n- c\n- d\n"):
         method(frame[["a", "b"]])
     method(X)  # arrays are taken as they come

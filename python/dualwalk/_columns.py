@@ -57,10 +57,8 @@ class ColumnNames:
             found += "Feature names seen at fit time, yet now missing:\n" + _listed(missing)
         if not unseen and not missing:
             found += "Feature names must be in the same order as they were in fit.\n"
-        remedy = "get them" if missing else "select them in that order"
-        raise ValueError(
-            f"{found}({name} must have the columns of feature_names_in_: {remedy}, {name}[model.feature_names_in_])"
-        )
+        remedy = "add the missing columns" if missing else f"pass {name}[list(model.feature_names_in_)]"
+        raise ValueError(f"{found}({remedy})")
 
 
 def _listed(names: list[str]) -> str:
