@@ -50,7 +50,7 @@ class _Member:
 
 def splits(rest: Rows) -> tuple[list[Split], Rows]:
     """Up to 3 (train, validation) splits of `rest`, each holding out another 15 %, and the rows that all are trained on."""
-    held = max(4, round(_VALIDATION_SHARE * len(rest)))
+    held = max(min(4, len(rest) // 2), round(_VALIDATION_SHARE * len(rest)))
     count = max(1, min(_N_SPLITS, len(rest) // (2 * held)))
     parts = [(np.delete(rest, slice(k * held, (k + 1) * held)), rest[k * held : (k + 1) * held]) for k in range(count)]
     return parts, rest[count * held :]

@@ -146,7 +146,10 @@ def fit_candidate(name: str, rows: Rows) -> Conditionals:
     if name.endswith("factors"):
         values, vectors = rows.spectrum
         inner = rows.sample if d <= n else None
-        return LowRank.of(*factor_analysis(rows.unit, inner, int(name.split()[0]), (values, vectors)))
+        n_factors = int(name.split()[0])
+        if n_factors > len(values):
+            raise np.linalg.LinAlgError(f"{n} rows have {len(values)} directions, too few for {name}")
+        return LowRank.of(*factor_analysis(rows.unit, inner, n_factors, (values, vectors)))
     if name.startswith("parents beyond"):
         return rows.net.significant(float(name.split()[2]))
     if name.endswith("parents"):
@@ -183,13 +186,16 @@ def choose_base(parts: list[tuple[Floats, Floats]]) -> tuple[str, list[Condition
     for name in names(n, d)[1:]:
         fits: list[Conditionals] = []
         score = 0.0
-        for rows, (_, held) in zip(train, parts, strict=True):
-            share = _share(name, rows)
-            if share is not None and share > 0:
-                score += _shrunk_log_ratio(share, rows, held) / len(parts)
-                continue
-            fits.append(fit_candidate(name, rows))
-            score += float(log_ratio(fits[-1], held).mean()) / len(parts)
+        try:
+            for rows, (_, held) in zip(train, parts, strict=True):
+                share = _share(name, rows)
+                if share is not None and share > 0:
+                    score += _shrunk_log_ratio(share, rows, held) / len(parts)
+                    continue
+                fits.append(fit_candidate(name, rows))
+                score += float(log_ratio(fits[-1], held).mean()) / len(parts)
+        except np.linalg.LinAlgError:  # so few rows that it is singular: no candidate
+            continue
         if score > best_score:
             best, best_score, best_fits = name, score, fits
     return best, best_fits or [fit_candidate(best, rows) for rows in train]
