@@ -103,8 +103,10 @@ class _Jobs:
     def __init__(self, main: argparse.ArgumentParser) -> None:
         self.parsers = main.add_subparsers(dest="job", metavar="JOB", parser_class=Parser, title="jobs")
 
-    def add(self, name: str, text: str, *examples: str, files: str = "", more: str = "") -> argparse.ArgumentParser:
-        """A job. `files` says what FILE is to it; "" where it takes none."""
+    def add(
+        self, name: str, text: str, *examples: str, files: str = "", instead: str = "", more: str = ""
+    ) -> argparse.ArgumentParser:
+        """A job. `files` says what FILE is to it; "" where it takes none. `instead` names the option that can take its place."""
         notes = (
             FILE_HELP if files else "",
             more,
@@ -119,7 +121,10 @@ class _Jobs:
             allow_abbrev=False,
         )
         if files:
-            job.add_argument("file", metavar="FILE", help=files)
+            if instead:
+                job.add_argument("file", metavar="FILE", nargs="?", help=f"{files}; leave it out with {instead}")
+            else:
+                job.add_argument("file", metavar="FILE", help=files)
             job.add_argument(
                 "--channels", type=_number("--channels", 1), metavar="C", help="each row is C channels, one after the other"
             )
@@ -229,11 +234,9 @@ def _add_sample(jobs: _Jobs) -> None:
         "series.npz -n 500 --out new.npz --seed 1",
         "series.npz -n 500 --out new.csv --save sampler.npz",
         "--model sampler.npz -n 500 --seed 2 --out more.npz",
-        more=FILE_HELP + "\n" + SAMPLES_HELP,
-    )
-    job.add_argument("file", nargs="?", metavar="FILE", help="the real samples; leave it out with --model")
-    job.add_argument(
-        "--channels", type=_number("--channels", 1), metavar="C", help="each row is C channels, one after the other"
+        files="the real samples",
+        instead="--model",
+        more=SAMPLES_HELP,
     )
     job.add_argument("-n", type=_number("-n", 1), required=True, metavar="N", help="how many")
     job.add_argument("--out", required=True, metavar="OUT", help="where to write them: .npz, .npy, .csv, or - for stdout")
@@ -292,11 +295,8 @@ def _add_report(jobs: _Jobs) -> None:
         "write one HTML page with pictures: dual space, dependence, new samples, walks",
         "series.npz --out report.html",
         "--model sampler.npz --model divergence.npz --out report.html",
-        more=FILE_HELP,
-    )
-    job.add_argument("file", nargs="?", metavar="FILE", help="the real samples; leave it out with --model of a sampler")
-    job.add_argument(
-        "--channels", type=_number("--channels", 1), metavar="C", help="each row is C channels, one after the other"
+        files="the real samples",
+        instead="--model of a sampler",
     )
     job.add_argument("--out", required=True, metavar="OUT.html", help="where to write it")
     job.add_argument(
