@@ -136,6 +136,15 @@ def test_node_terms_sum_to_the_score_in_the_shape_of_x() -> None:
         model.predict(z)
 
 
+def test_one_critic_has_no_terms(rng: np.random.Generator) -> None:
+    X = rng.normal(size=(60, 3))
+    with pytest.raises(NotFittedError):
+        DualDivergence(method="single").node_terms(X)
+    model = DualDivergence(method="single", cv=2, random_state=0).fit(X)
+    with pytest.raises(ValueError, match="node_terms needs method"):
+        model.node_terms(X)
+
+
 @pytest.mark.parametrize("settings", [{}, {"method": "single"}, {"blocks": [0, 0, 1, 1]}])
 @pytest.mark.filterwarnings("ignore::dualwalk.UnsupportedEstimateWarning")
 def test_parts_that_begin_at_whole_blocks_have_the_bits_of_the_whole(settings) -> None:

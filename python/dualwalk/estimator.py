@@ -343,7 +343,15 @@ class DualDivergence(Transformer):
 
     @one_blas_thread()
     def node_terms(self, X: ArrayLike) -> Floats:
-        """Each column's share of f, in the shape of X, nats; a sample's terms sum to its `score_samples`."""
+        """Each column's share of f, in the shape of X, nats; a sample's terms sum to its `score_samples`.
+
+        Raises ValueError for method="single", whose one critic of all columns has no terms.
+        """
+        self._check_fitted()
+        if not hasattr(self.dual_, "terms"):
+            raise ValueError(
+                'node_terms needs method="path", where f is a sum over columns; got method="single" (fit again with it)'
+            )
         terms = self._by_blocks(X, lambda scores: self.dual_.terms(scores))
         return terms.reshape(len(terms), *self.feature_shape_)
 

@@ -40,7 +40,8 @@ def run(options: argparse.Namespace) -> None:
         out.row("", f"and {len(outside) - N_SHOWN} more (--out writes all)")
     if path is not None:
         table: Columns = {"f": f, "inside": inside.astype(np.int8), "p_value": p_values}
-        write(path, {**table, "terms": model.node_terms(X)}, table)
+        terms = {"terms": model.node_terms(X)} if model.method == "path" else {}
+        write(path, {**table, **terms}, table)
         out.row("scores", path)
     out.result(
         job="score",
