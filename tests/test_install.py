@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from extras import needs_installed
 
 SOURCE = Path(__file__).parents[1]
 
@@ -22,8 +23,7 @@ pytestmark = pytest.mark.skipif(
 @pytest.fixture(scope="module")
 def bare(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A folder that holds NumPy and a dualwalk installed without a compiler, and what the installation said."""
-    for module in ("pip", "scikit_build_core", "pybind11"):
-        pytest.importorskip(module)
+    needs_installed("pip", "scikit-build-core", "pybind11")
     folder = tmp_path_factory.mktemp("bare")
     command = [sys.executable, "-m", "pip", "install", "-v", "--no-build-isolation", "--no-deps", "--no-index"]
     environment = {**os.environ, "CC": "/bin/false", "CXX": "/bin/false", "DUALWALK_CUDA": "AUTO"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
 import stat
@@ -15,13 +14,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from _series import series, two_classes
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as arrays_of
+from model_kit import same, through
 
 import dualwalk as dw
-from dualwalk._model_file import codec, container, fields, records_paths
-from dualwalk._model_file.errors import Misfit
+from dualwalk._model_file import codec, records_paths
 from dualwalk._nodepath.conditionals import Dense, LowRank
 from dualwalk._nodepath.greedy_net import GreedyNet
 from dualwalk._nodepath.screen import Triples
@@ -29,42 +25,7 @@ from dualwalk._nodepath.tables import count_tables
 from dualwalk._refine.choice import Refinement
 from dualwalk._refine.mixture import Recipe, fit_mixture
 
-LAZY = {"_marginals", "_noise", "_found", "_known", "_kept"}  # filled at a first use
 GOLDEN = Path(__file__).parent / "golden"
-
-
-def same(a, b, at="", done=None):
-    """Equal to the bit, down to the last attribute; what is computed when it is asked for may be there or not."""
-    done = set() if done is None else done
-    if id(a) in done:
-        return
-    done.add(id(a))
-    assert type(a) is type(b), (at, type(a), type(b))
-    if isinstance(a, np.ndarray) and a.dtype.hasobject:
-        assert a.tolist() == b.tolist(), at
-    elif isinstance(a, np.ndarray):
-        assert (a.dtype, a.shape, a.tobytes()) == (b.dtype, b.shape, b.tobytes()), at
-    elif isinstance(a, (list, tuple)):
-        assert len(a) == len(b), at
-        for k, pair in enumerate(zip(a, b, strict=True)):
-            same(*pair, f"{at}[{k}]", done)
-    elif isinstance(a, dict):
-        assert list(a) == list(b), at
-        for key in a:
-            same(a[key], b[key], f"{at}[{key!r}]", done)
-    elif isinstance(a, float):
-        assert repr(a) == repr(b), at
-    elif type(a).__module__.startswith("dualwalk"):
-        names = {*vars(a), *vars(b)}
-        caches = {name for name in names if hasattr(getattr(type(a), name, None), "attrname")}  # of functools.cached_property
-        for name in sorted(names - caches - LAZY):
-            same(*(vars(one).get(name, getattr(type(one), name, "missing")) for one in (a, b)), f"{at}.{name}", done)
-    elif isinstance(a, np.random.Generator):
-        assert repr(a.bit_generator.state) == repr(b.bit_generator.state), at
-    elif isinstance(a, np.random.RandomState):
-        assert repr(a.get_state()) == repr(b.get_state()), at
-    else:
-        assert a == b, at
 
 
 def returned(model):
@@ -425,94 +386,6 @@ def test_killed_at_any_instant_a_save_leaves_the_old_file_or_the_new_one(tmp_pat
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > 5, "few of the kills came while a file was being written"
-
-
-# the alphabet of records
-
-
-NUMBERS = arrays_of.arrays(
-    st.sampled_from(["<f4", ">f8", "<i8", "|u1", "|b1", "<f2"]),
-    arrays_of.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4),
-)
-LETTERS = arrays_of.arrays(
-    st.sampled_from(["<U5", "|S3"]), arrays_of.array_shapes(min_dims=1, max_dims=2, min_side=0, max_side=4)
-)
-
-
-@given(st.dictionaries(st.from_regex(r"[a-z0-9_]{1,8}(\.[a-z0-9_]{1,4}){0,2}", fullmatch=True), NUMBERS | LETTERS), st.text())
-def test_archives_give_back_what_they_got(arrays, text):
-    stream = io.BytesIO()
-    container.write(stream, container.Contents(text.encode("utf-8", "replace").decode(), arrays))
-    read = container.read(stream)
-    assert read.manifest == text.encode("utf-8", "replace").decode()
-    assert list(read.arrays) == list(arrays)
-    for name, array in arrays.items():
-        found = read.arrays[name]
-        assert found.dtype == array.dtype.newbyteorder("=")
-        assert found.astype(array.dtype).tobytes() == array.tobytes()
-        assert found.flags.writeable
-        assert found.flags.f_contiguous == array.flags.f_contiguous
-    stream.seek(0)
-    with np.load(stream, allow_pickle=False) as plain:  # NumPy alone reads them too
-        assert set(plain.files) == {container.MANIFEST, *arrays}
-        for name, array in arrays.items():
-            np.testing.assert_array_equal(plain[name], array)
-
-
-def through(field, value):
-    arrays = {}
-    packed = field.pack(value, "state", arrays)
-    source = fields.Source(arrays)
-    again = field.unpack(packed, "state", source)
-    assert not arrays
-    return again
-
-
-SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary()
-
-
-@given(SCALARS, st.lists(st.floats()), st.dictionaries(st.text() | st.integers(), st.integers(0, 9)), st.integers(0, 2**64 - 1))
-def test_plain_values_come_back(value, numbers, pairs, whole):
-    same(through(fields.Scalar(), value), value)
-    same(through(fields.Many(fields.Real(infinite=True, nan=True), list), numbers), numbers)
-    same(through(fields.Pairs(fields.Scalar(), fields.Whole(0, 9)), pairs), pairs)
-    assert through(fields.Whole(0, 2**64 - 1), whole) == whole
-
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
-)
-
-
-@settings(max_examples=100)
-@given(JSON)
-def test_no_json_makes_a_field_do_anything_but_take_or_refuse_it(value):
-    names = fields.Word("left", "right")
-    for field in (fields.Whole(), fields.Real(0, 1), fields.Flag(), names, fields.Scalar(), fields.Array("float", "n")):
-        for some in (field, fields.Maybe(field), fields.Many(field), fields.Pairs(fields.Whole(), field)):
-            with contextlib.suppress(Misfit):
-                some.unpack(value, "state", fields.Source({"a": np.zeros(3)}))
-
-
-@pytest.mark.parametrize(
-    ("field", "stored", "match"),
-    [
-        (fields.Whole(1, 5), 6, "state must be a whole number from 1 to 5; got 6"),
-        (fields.Whole(), True, "got True"),
-        (fields.Real(0, 1), "inf", "got 'inf'|got inf"),
-        (fields.Word("a", "b"), "c", "one of a, b; got c"),
-        (fields.Array("float", "3"), "x", "the name of an array that is in the file; got x"),
-        (fields.Array("index", "3"), "a", "of the kind index; got dtype float64"),
-        (fields.Array("float", "n 2"), "a", r"shape \(n, 2\); got shape \(3,\)"),
-        (fields.Array("float", "4"), "a", r"with 4 = 4; got shape \(3,\)"),
-        (fields.Array("float", "n", low=1.0), "a", "from 1 to inf; got numbers from 0.0 to 0.0"),
-        (fields.Many(fields.Flag(), fewest=2), [True], "a list of 2 entries or more"),
-    ],
-)
-def test_misfits_say_what_was_wanted(field, stored, match):
-    with pytest.raises(Misfit, match=match):
-        field.unpack(stored, "state", fields.Source({"a": np.zeros(3)}))
 
 
 # files that earlier versions wrote

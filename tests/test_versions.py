@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from extras import script
 
 import dualwalk as dw
 
@@ -52,14 +52,9 @@ def test_every_python_that_has_wheels_is_named() -> None:
 
 
 def test_the_page_of_versions_knows_the_lowest() -> None:
-    spec = importlib.util.spec_from_file_location("lowest", LOWEST)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
     page = (SOURCE / "docs" / "versions.md").read_text()
     table = {cells[1].strip(): cells[2].strip() for line in page.splitlines() if len(cells := line.split("|")) > 5}
-    lowest = module.lowest_versions()
+    lowest = script(LOWEST).lowest_versions()
     names = {"NumPy": "numpy", "Numba": "numba", "CuPy": "cupy-cuda12x", "scikit-learn": "scikit-learn", "PyTorch": "torch"}
     for shown, name in {**names, "JAX": "jax", "Dask": "dask", "matplotlib": "matplotlib", "rich": "rich"}.items():
         assert table[shown] == lowest[name], f"docs/versions.md says {table[shown]} for {shown}, pyproject.toml {lowest[name]}"

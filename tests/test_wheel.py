@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+from extras import needs_installed, script
 
 import dualwalk as dw
 
@@ -27,12 +27,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def gate() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("check_wheel", GATE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script(GATE)
 
 
 def built(folder: Path) -> Path:
@@ -52,8 +47,7 @@ def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def bare_wheel(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel that pip builds from the sdist where no compiler works, without a network."""
-    for module in ("pip", "pybind11"):
-        pytest.importorskip(module)
+    needs_installed("pip", "pybind11")
     folder = tmp_path_factory.mktemp("wheel")
     command = [sys.executable, "-m", "pip", "wheel", "--no-build-isolation", "--no-deps", "--no-index", "-w", str(folder)]
     environment = {**os.environ, "CC": "/bin/false", "CXX": "/bin/false", "DUALWALK_CUDA": "OFF"}

@@ -25,3 +25,13 @@ def jax_dtype(request: pytest.FixtureRequest) -> Any:
     if request.param == "float64":
         request.getfixturevalue("jax_x64")
     return np.dtype(request.param)
+
+
+@pytest.fixture
+def one_torch_thread() -> Iterator[None]:
+    """Small tensors, and other tests beside these: torch's threads would wait for each other."""
+    torch = importlib.import_module("torch")
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -3,37 +3,24 @@
 from __future__ import annotations
 
 import copy
-import importlib.util
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from extras import needs
+from extras import needs, script
 
 torch = needs("torch")
 EXAMPLE = Path(__file__).parents[2] / "examples/torch_critic.py"
-pytestmark = pytest.mark.skipif(not EXAMPLE.exists(), reason="needs the source tree")
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Small tensors, and other tests beside these: torch's threads would wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = [
+    pytest.mark.skipif(not EXAMPLE.exists(), reason="needs the source tree"),
+    pytest.mark.usefixtures("one_torch_thread"),
+]
 
 
 @pytest.fixture(scope="module")
 def example() -> Any:
-    spec = importlib.util.spec_from_file_location("torch_critic", EXAMPLE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script(EXAMPLE)
 
 
 def test_the_same_rows_give_the_same_losses(example: Any) -> None:

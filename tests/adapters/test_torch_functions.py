@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -22,13 +21,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:torch.*")
 
 
 @pytest.fixture(autouse=True)
-def _same_numbers_on_one_thread() -> Iterator[None]:
-    """Small tensors, and other tests beside these: torch's threads would wait for each other."""
+def _same_numbers(one_torch_thread: None) -> None:
     torch.manual_seed(7)
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def double(*shape: int) -> Any:
