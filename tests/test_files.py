@@ -134,8 +134,8 @@ def test_object_arrays_are_never_loaded(tmp_path):
     objects = np.array([Bomb(), Bomb()], dtype=object)
     np.save(tmp_path / "a.npy", objects, allow_pickle=True)
     refused(tmp_path / "a.npy", "Python objects, which are pickled")
-    refused(npz(tmp_path / "a.npz", X=objects), "array X must hold numbers; got Python objects")
-    refused(npz(tmp_path / "b.npz", X=X2, y=objects), "array y must hold numbers; got Python objects")
+    refused(npz(tmp_path / "a.npz", X=objects), "array X must hold real numbers; got Python objects")
+    refused(npz(tmp_path / "b.npz", X=X2, y=objects), "array y must hold real numbers; got Python objects")
 
 
 @pytest.mark.parametrize("keep", [3, 8, 40, 127, 129, 300, -1])

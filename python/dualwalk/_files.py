@@ -2,36 +2,28 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import os
+import struct
 import sys
-import tokenize
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import _checks
+from . import _checks, _npy, _zip
 from ._atomic import atomic
+from ._csv import read_table
 
 SUFFIXES = (".npy", ".npz", ".csv")
-# What NumPy, its header parser and the decompressors raise on damaged bytes: the remedy is always the same.
-DAMAGE: tuple[type[Exception], ...] = (
-    ArithmeticError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    MemoryError,
-    OSError,
-    RuntimeError,
-)
-DAMAGE += (SyntaxError, TypeError, ValueError, tokenize.TokenError, zlib.error)
-LABEL_COLUMNS = ("y", "label", "labels", "class")
-
+# What zipfile and the decompressors raise on damaged bytes: the remedy is always the same.
+DAMAGE = (EOFError, LookupError, NotImplementedError, RuntimeError, ValueError, struct.error, zipfile.BadZipFile, zlib.error)
+MOST_MEMBERS = 20_000
 
 STDIN = "-"
 
@@ -47,7 +39,6 @@ class _Source(NamedTuple):
     """Bytes to read: of a file, or those that came on stdin."""
 
     name: str
-    size: int
     suffix: str
     content: bytes | None = None
 
@@ -82,9 +73,8 @@ def read_series(
         channels = _checks.count(channels, "channels", minimum=1)
     try:
         source = _stdin() if path == STDIN else _file(Path(path))
-        if source.size == 0:
-            raise ValueError(f"{source} is empty, 0 bytes; a table of numbers was wanted (write or copy it again)")
-        X, y = _read_csv(source, missing) if source.suffix == ".csv" else _read_numpy(source)
+        with source.open() as stream:
+            X, y = _read(stream, source, missing)
     except OSError as error:
         raise ValueError(f"{path} could not be read: {error.strerror or error} (check its permissions)") from None
     try:
@@ -107,7 +97,7 @@ def _file(path: Path) -> _Source:
         raise ValueError(
             f"{path} must end in .npy, .npz or .csv; got {suffix or 'no ending'!r} (save the array with numpy.save)"
         )
-    return _Source(str(path), path.stat().st_size, suffix)
+    return _Source(str(path), suffix)
 
 
 def _stdin() -> _Source:
@@ -118,7 +108,7 @@ def _stdin() -> _Source:
         )
     content = sys.stdin.buffer.read()
     binary = content.startswith((b"\x93NUMPY", b"PK", b"\x80"))
-    return _Source("stdin", len(content), ".npz" if binary else ".csv", content)
+    return _Source("stdin", ".npz" if binary else ".csv", content)
 
 
 def _with_channels(X: NDArray[Any], channels: int) -> NDArray[Any]:
@@ -134,141 +124,71 @@ def _with_channels(X: NDArray[Any], channels: int) -> NDArray[Any]:
     return X.reshape(len(X), channels, X.shape[1] // channels)
 
 
-def _read_numpy(path: _Source) -> tuple[NDArray[Any], NDArray[Any] | None]:
-    with path.open() as stream:
-        start = stream.read(6)
-    if start.startswith(b"\x93NUMPY"):
-        with path.open() as stream:
-            return _array(stream, path, "", path.size), None
+def _read(stream: IO[bytes], source: _Source, missing: bool) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    size = stream.seek(0, io.SEEK_END)  # of what was opened: `path` may be another file by now
+    stream.seek(0)
+    if size == 0:
+        raise ValueError(f"{source} is empty, 0 bytes; a table of numbers was wanted (write or copy it again)")
+    if source.suffix == ".csv":
+        return read_table(stream, source.name, missing=missing)
+    start = stream.read(len(_npy.MAGIC))
+    stream.seek(0)
+    if start == _npy.MAGIC:
+        with _told(source.name):
+            return _npy.read_numbers(stream, _npy.read_header(stream), size), None
     if start.startswith(b"PK"):
-        return _read_archive(path)
+        return _read_archive(stream, source.name, size)
     came = "a pickle" if start.startswith((b"\x80", b"cnumpy", b"(")) else f"a file that starts with {start!r}"
     remedy = "save the array again with numpy.save; pickles can run code, so none is ever loaded"
-    raise ValueError(f"{path} must be a NumPy file; got {came} ({remedy})")
+    raise ValueError(f"{source} must be a NumPy file; got {came} ({remedy})")
 
 
-def _read_archive(path: _Source) -> tuple[NDArray[Any], NDArray[Any] | None]:
-    try:
-        with path.open() as stored, zipfile.ZipFile(stored) as archive:
-            names = {name.removesuffix(".npy"): name for name in archive.namelist() if name.endswith(".npy")}
+def _read_archive(stream: IO[bytes], name: str, size: int) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    with _told(name):
+        _zip.check_directory(stream, MOST_MEMBERS)
+        archive = zipfile.ZipFile(stream)
+    members = {info.filename.removesuffix(".npy"): info for info in archive.infolist() if info.filename.endswith(".npy")}
 
-            def load(key: str) -> NDArray[Any]:
-                with archive.open(names[key]) as stream:
-                    return _array(stream, path, key, archive.getinfo(names[key]).file_size)
+    def load(key: str) -> NDArray[Any]:
+        with _told(f"{name}, array {printable(key)}"):
+            _zip.check_member(members[key], size)
+            with archive.open(members[key]) as part:
+                return _npy.read_numbers(part, _npy.read_header(part), members[key].file_size)
 
-            for key, label_key in (("X", "y"), ("X_train", "y_train")):
-                if key in names:
-                    return load(key), load(label_key) if label_key in names else None
-            tables = {key: array for key in names if (array := load(key)).ndim in (2, 3)}
-            if len(tables) == 1:
-                return next(iter(tables.values())), load("y") if "y" in names else None
-            came = ", ".join(sorted(names)) or "no array at all"
-            raise ValueError(
-                f"{path} must hold an array X (or X_train), or exactly one 2-D or 3-D array; got {came} "
-                f"(save it with numpy.savez(path, X=X, y=y))"
-            )
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
-        raise ValueError(f"{path} is damaged or cut short: {error} (write or copy it again)") from None
+    def is_table(key: str) -> bool:
+        with _told(f"{name}, array {printable(key)}"), archive.open(members[key]) as part:
+            return len(_npy.read_header(part).shape) in (2, 3)
 
-
-def _array(stream: IO[bytes], path: _Source, key: str, size: int) -> NDArray[Any]:
-    """One array in NumPy's format. The header is believed only after its promise was compared with the size of the file."""
-    place = f"{path}, array {key}" if key else str(path)
-    try:
-        header_size, shape, dtype = _header(stream)
-        promised = header_size + int(np.prod(shape, dtype=object)) * dtype.itemsize
-        if not dtype.hasobject and promised != size:
-            raise EOFError(f"{promised} bytes are announced and {size} are there")
-        stream.seek(0)
-        if not dtype.hasobject:
-            array: NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
-            return array
-    except zipfile.BadZipFile:
-        raise
-    except DAMAGE as error:
-        raise ValueError(f"{place} is damaged or cut short: {_one_line(error)} (write or copy it again)") from None
+    for key, label_key in (("X", "y"), ("X_train", "y_train")):
+        if key in members:
+            return load(key), load(label_key) if label_key in members else None
+    tables = [key for key in members if is_table(key)]
+    if len(tables) == 1:
+        return load(tables[0]), load("y") if "y" in members else None
+    came = ", ".join(map(printable, sorted(members)))[:200] or "no array at all"
     raise ValueError(
-        f"{place} must hold numbers; got Python objects, which are pickled and never loaded "
-        "(pad or cut the series to one length and save np.asarray(X, dtype=float))"
+        f"{name} must hold an array X (or X_train), or exactly one 2-D or 3-D array; got {came} "
+        f"(save it with numpy.savez(path, X=X, y=y))"
     )
 
 
-def _header(stream: IO[bytes]) -> tuple[int, tuple[int, ...], np.dtype[Any]]:
-    version = np.lib.format.read_magic(stream)
-    if version not in ((1, 0), (2, 0)):
-        raise ValueError(f"version {version} of the NumPy format holds records, not numbers")
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, dtype = read(stream)
-    return stream.tell(), shape, dtype
-
-
-def _read_csv(path: _Source, missing: bool = False) -> tuple[NDArray[Any], NDArray[Any] | None]:
-    """A text table; with `missing`, empty cells are NaN."""
-
-    def is_number(cell: str) -> bool:
-        return _is_number(cell) or (missing and not cell)
-
+@contextmanager
+def _told(place: str) -> Iterator[None]:
+    """Whatever damaged bytes raise, as one error with the place and the remedy."""
     try:
-        with path.open() as stream:
-            text = stream.read().decode("utf-8-sig")
-        if "\0" in text:
-            raise ValueError("it holds NUL bytes")
-        first = next((line for line in text.splitlines() if line.strip()), "")
-        delimiter = max(",;\t", key=first.count)
-        lines = csv.reader(io.StringIO(text), delimiter=delimiter)
-        rows = [(lines.line_num, [cell.strip() for cell in row]) for row in lines if any(cell.strip() for cell in row)]
-    except (UnicodeDecodeError, csv.Error, ValueError) as error:
-        raise ValueError(f"{path} must be a text table in UTF-8; got {_one_line(error)} (export it as plain CSV)") from None
-    if not rows:
-        raise ValueError(f"{path} holds no rows; a sample a row was wanted (write or copy it again)")
-    header = [] if all(map(is_number, rows[0][1])) else rows.pop(0)[1]
-    if header and any(map(_is_number, header)):
-        bad = next(cell for cell in header if not _is_number(cell))
-        raise ValueError(f"{path} must hold numbers; got {bad!r} in line 1 (clean that cell, or name every column in a header)")
-    if not rows:
-        raise ValueError(f"{path} holds a header and no rows; a sample a row was wanted (write or copy it again)")
-    width = len(header or rows[0][1])
-    label_columns = [i for i, name in enumerate(header) if name.lower() in LABEL_COLUMNS]
-    label_at = label_columns[0] if len(label_columns) == 1 else None
-    values, labels = [], []
-    for number, row in rows:
-        if len(row) != width:
-            remedy = "pad, cut or resample every series to one length"
-            raise ValueError(
-                f"{path} must have the same number of columns in every row; got {len(row)} in line {number}, not {width} "
-                f"({remedy})"
-            )
-        if label_at is not None:
-            labels.append(row.pop(label_at))
-        try:
-            values.append(np.array([cell or "nan" for cell in row] if missing else row, dtype=np.float64))
-        except ValueError:
-            column, bad = next((i, cell) for i, cell in enumerate(row) if not is_number(cell))
-            column += 1 if label_at is None or column < label_at else 2
-            raise ValueError(
-                f"{path} must hold numbers; got {bad or 'an empty cell'!r} in line {number}, column {column} "
-                "(impute it, or drop that row or column)"
-            ) from None
-    return np.array(values), _as_labels(labels) if label_at is not None else None
+        yield
+    except _npy.NotNumbers as error:
+        raise ValueError(
+            f"{place} must hold real numbers; got {error} (pad or cut the series to one length and save np.asarray(X, dtype=float))"
+        ) from None
+    except DAMAGE as error:
+        said = printable(" ".join(str(error).split())) or type(error).__name__
+        raise ValueError(f"{place} is damaged or cut short: {said} (write or copy it again)") from None
 
 
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
-
-
-def _as_labels(cells: list[str]) -> NDArray[Any]:
-    try:
-        return np.array([int(cell) for cell in cells])
-    except ValueError:
-        return np.array(cells)
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+def printable(name: str) -> str:
+    """A name from a file, without what a terminal would obey."""
+    return "".join(letter if letter.isprintable() else "?" for letter in name)
 
 
 def output_file(path: str | os.PathLike[str], *suffixes: str) -> Path:
@@ -309,15 +229,6 @@ def write_array(path: str | os.PathLike[str], array: ArrayLike) -> None:
     """Write one array to a .npy file, whole or not at all."""
     with atomic(output_file(path, ".npy")) as stream:
         np.lib.format.write_array(stream, np.asarray(array), allow_pickle=False)
-
-
-def write_table(stream: IO[bytes], columns: dict[str, NDArray[Any]]) -> None:
-    """Columns of numbers or labels as .csv: a header, then a row an entry, in digits that read back to the same numbers."""
-    table = io.TextIOWrapper(stream, encoding="utf-8", newline="", write_through=True)
-    writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(zip(*([str(value) for value in column] for column in columns.values()), strict=True))
-    table.detach()
 
 
 def write_text(path: str | os.PathLike[str], text: str, *, suffix: str) -> None:

@@ -5,6 +5,7 @@ New inputs that reach new code go to FOLDER (default build/fuzz/TARGET); an inpu
 
 from __future__ import annotations
 
+import resource
 import sys
 import warnings
 from importlib.util import find_spec
@@ -19,6 +20,7 @@ import fuzz
 
 # Readers of the standard library: what they do with damaged bytes guides the search too.
 GUIDES = ["dualwalk", "csv", "zipfile"]
+MOST_BYTES = 1 << 28
 
 
 def main(arguments: list[str]) -> None:
@@ -31,11 +33,18 @@ def main(arguments: list[str]) -> None:
     sys.modules.pop("zipfile", None)
     with atheris.instrument_imports(include=GUIDES, exclude=compiled_by_numba()):
         target = fuzz.target(name)
+    limit_memory()
     warnings.simplefilter("error")  # as in the suite: no input may get a warning of NumPy's out of us
     begin = [str(folder) for folder in fuzz.folders(target) if folder.is_dir()]
     command = ["fuzz", *found_here, *begin, f"-artifact_prefix={found_here[0]}/", "-print_final_stats=1", *options]
     atheris.Setup(command, target.one_input, custom_mutator=getattr(target, "mutate", None))
     atheris.Fuzz()
+
+
+def limit_memory() -> None:
+    """What an input may take beyond what is taken now: a bomb ends in a MemoryError, which no target allows."""
+    taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (taken + MOST_BYTES, taken + MOST_BYTES))
 
 
 def compiled_by_numba() -> list[str]:

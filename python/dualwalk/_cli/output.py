@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from .. import __version__, _files
 from .._atomic import atomic
+from .._csv import write_table
 
 STDOUT = "-"
 Columns = dict[str, NDArray[Any]]
@@ -68,7 +69,7 @@ def write(path: str, arrays: dict[str, Any], table: Columns) -> None:
     """`arrays` as .npz, arrays["X"] alone as .npy, or `table` as .csv, into a file or down the pipe."""
     if path == STDOUT:
         content = io.BytesIO()
-        _files.write_table(content, table)
+        write_table(content, table)
         sys.stdout.flush()
         sys.stdout.buffer.write(content.getvalue())
         sys.stdout.buffer.flush()
@@ -80,7 +81,7 @@ def write(path: str, arrays: dict[str, Any], table: Columns) -> None:
         _files.write_array(path, arrays["X"])
     else:
         with atomic(Path(path)) as stream:
-            _files.write_table(stream, table)
+            write_table(stream, table)
 
 
 def columns(X: NDArray[Any], y: NDArray[Any] | None = None) -> Columns:

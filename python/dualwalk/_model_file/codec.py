@@ -11,7 +11,7 @@ from typing import IO, Any, TypeVar, cast, overload
 
 from .. import __version__
 from .._atomic import atomic
-from .._files import output_file
+from .._files import output_file, printable
 from . import container
 from .errors import ModelFileError
 from .fields import Arrays, OneOf, Source
@@ -141,7 +141,9 @@ def _told(name: str) -> Iterator[None]:
     """Everything that damaged bytes can raise, as one error with the file's name and a remedy."""
     try:
         yield
+    except MemoryError:  # not the file's fault: no more was taken than its length allows
+        raise
     except Exception as error:  # damaged bytes raise whatever json, zipfile, NumPy or a model's own checks raise
-        said = " ".join(str(error).split()) or type(error).__name__
+        said = printable(" ".join(str(error).split())) or type(error).__name__
         remedy = "" if said.endswith(")") else " (save the model again, or copy the file again)"
         raise ModelFileError(f"{name} cannot be loaded: {said}{remedy}") from error

@@ -1,0 +1,23 @@
+"""Archives of arrays (.npz), stored and deflated, as `read_series` reads them."""
+
+from __future__ import annotations
+
+import io
+import warnings
+
+import numpy as np
+
+from ._archives import mutate  # noqa: F401
+from ._readers import series_or_error, warm
+
+warm("npz_file")
+
+
+def one_input(data: bytes) -> None:
+    series = series_or_error(data, ".npz", fold=1100, min_samples=1)
+    if series is not None and data.startswith(b"PK"):
+        with warnings.catch_warnings(), np.load(io.BytesIO(data), allow_pickle=False) as stored:
+            warnings.simplefilter("ignore")  # NumPy's, of headers that Python 2 wrote
+            name = next((name for name in ("X", "X_train") if name in stored.files), None)
+            expected = stored[name] if name else None
+            assert expected is None or series.X.tobytes() == expected.tobytes()
