@@ -17,7 +17,7 @@ def mutate(data: bytes, max_size: int, seed: int) -> bytes:
     chance = random.Random(seed)
     members = None if chance.random() < 0.5 else _members(data)
     if not members:
-        return atheris.Mutate(data, len(data) + 16 if len(data) + 16 < max_size else max_size)
+        return atheris.Mutate(data, min(max_size, len(data) + 16))
     k = chance.randrange(len(members))
     name, content, method = members[k]
     what = chance.random()

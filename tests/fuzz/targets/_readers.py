@@ -26,6 +26,14 @@ def warm(name: str) -> None:
             read_series(path)
 
 
+def said(error: ValueError, name: str) -> None:
+    """The error is one line with the name of the file and, at its end, the remedy; none of it would be obeyed by a terminal."""
+    message = str(error)
+    assert message.isprintable(), message
+    assert name in message, message
+    assert message.endswith(")"), message
+
+
 def series_or_error(data: bytes, suffix: str, *, fold: int, **options: Any) -> Series | None:
     """The series in a file of these bytes, checked; None where the reader refuses them as it should, in one line with a remedy.
 
@@ -37,11 +45,7 @@ def series_or_error(data: bytes, suffix: str, *, fold: int, **options: Any) -> S
         with bounded(300_000 + fold * len(data)):
             series = read_series(path, **options)
     except ValueError as error:
-        message = str(error)
-        assert type(error) is ValueError, type(error)
-        assert message.isprintable(), message
-        assert str(path) in message, message
-        assert message.endswith(")"), message
+        said(error, str(path))
         return None
     X, y = series
     assert X.ndim in (2, 3), X.shape
