@@ -166,6 +166,35 @@ def test_a_lost_walk_stops_alone_and_is_reported(backend: str) -> None:
     np.testing.assert_allclose(result.x[:1], alone.x, rtol=1e-12)
 
 
+@pytest.mark.parametrize("which", ["value", "gradient", "both"])
+def test_a_walk_whose_value_or_gradient_is_not_finite_stops(backend: str, which: str) -> None:
+    class Cliff(Own):
+        def at(self, time: float) -> Cliff:
+            return Cliff(self._dual.at(time))
+
+        def value_and_gradient(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            value, gradient = super().value_and_gradient(x)
+            beyond = x[:, 0] > 3
+            if which != "gradient":
+                value = np.where(beyond, np.nan, value)
+            if which != "value":
+                gradient[beyond, 1] = np.inf
+            return value, gradient
+
+    dual, x0 = mixture(2, 2, 0), np.array([[0.5, 0.5], [4.0, 0.0]])
+    options = {"t_start": 0.5, "n_steps": 7, "renoise": False, "backend": backend}
+    with pytest.warns(RuntimeWarning, match="1 of 2 walks stopped .*walk 1"):
+        result = anneal(Cliff(dual), x0, **options)
+    assert result.n_steps.tolist() == [7, 0]
+    assert np.array_equal(result.x[1], x0[1])
+    np.testing.assert_allclose(result.x[:1], anneal(dual, x0[:1], **options).x, rtol=1e-12)
+    with pytest.warns(RuntimeWarning, match="1 of 1 walks stopped"):  # nobody is left to walk
+        alone = anneal(Cliff(dual), x0[1:], **options)
+    assert alone.n_steps.dtype == np.int64
+    assert alone.n_steps.tolist() == [0]
+    assert alone.reached.dtype == bool
+
+
 def test_bad_input(backend: str) -> None:
     dual, x0 = mixture(2, 3, 0), np.zeros((2, 3))
 

@@ -10,6 +10,7 @@ from _nodes import some_data, some_weights
 
 from dualwalk._nodepath.network import NodeData
 from dualwalk.backends import job
+from dualwalk.backends._reference_nodes import N_COMPONENTS, N_OUTPUTS, layers
 
 ALPHAS = np.array([0.0, 0.3, 1.0, 1.2])
 
@@ -105,6 +106,54 @@ def test_a_child_out_of_reach_of_the_grid_is_capped(backend: str, rng: np.random
     terms = terms_of("density", backend, weights, data, grid, np.array([1.0]))
     np.testing.assert_allclose(terms, np.log(30), rtol=1e-6)
     assert all(np.isfinite(part).all() for part in slopes_of("density", backend, weights, data, grid, 1.0))
+
+
+@pytest.mark.parametrize("kind", ["density", "contrastive with base"])
+def test_a_capped_term_has_no_slopes(backend: str, rng: np.random.Generator, kind: str) -> None:
+    """A term at its cap, log G, stays there whatever moves; rows of the same block keep their own slopes."""
+    data = some_data(rng, 2, 6)
+    data.child[:, :2] = data.context[:, 1, :2] = 40.0  # what the base expects, far from every point of the grid
+    weights = some_weights(rng, kind.split()[0], 2, spread=0.1)
+    grid = grid_of(rng, data, 30)
+    terms, by_child, by_context = slopes_of(kind, backend, weights, data, grid, 0.8)
+    np.testing.assert_allclose(terms[:, :2], np.log(30), rtol=1e-14)
+    assert (by_child[:, :2] == 0).all()
+    assert (by_context[:, :, :2] == 0).all()
+    others = replace(data, child=data.child[:, 2:].copy(), context=data.context[:, :, 2:].copy())
+    for part, alone in zip((terms, by_child, by_context), slopes_of(kind, backend, weights, others, grid, 0.8), strict=True):
+        np.testing.assert_allclose(part[..., 2:], alone, rtol=1e-9, atol=1e-12)
+
+
+def test_a_constant_on_all_logits_changes_nothing(backend: str, rng: np.random.Generator) -> None:
+    """Shares are a softmax for each member, also where exp of a logit is infinite or zero."""
+    data = some_data(rng, 2, 5)
+    weights = some_weights(rng, "density", 3, n_hidden=16)
+    grid = grid_of(rng, data, 24)
+    shifted = weights.copy()
+    for member, shift in zip(shifted, (1000.0, -1000.0, 0.0), strict=True):
+        layers(member, data.n_inputs, N_OUTPUTS)[2][:N_COMPONENTS, -1] += shift
+    expected, found = (terms_of("density", backend, of, data, grid, ALPHAS) for of in (weights, shifted))
+    np.testing.assert_allclose(found, expected, atol=1e-9)
+    for part, moved in zip(*(slopes_of("density", backend, of, data, grid, 0.8) for of in (weights, shifted)), strict=True):
+        np.testing.assert_allclose(moved, part, atol=1e-9)
+
+
+@kinds
+def test_a_far_child_and_a_far_grid_point_harm_no_other_row(backend: str, rng: np.random.Generator, kind: str) -> None:
+    data = some_data(rng, 2, 5)
+    data.child[:, 3] = 100.0
+    weights = some_weights(rng, kind.split()[0], 2, n_hidden=16, spread=0.1)
+    grid = grid_of(rng, data, 24)
+    grid[:, -1] = 1000.0  # where no component of a density has any mass left
+    terms = terms_of(kind, backend, weights, data, grid, np.array([0.8]))[0]
+    together = slopes_of(kind, backend, weights, data, grid, 0.8)
+    assert all(np.isfinite(part).all() for part in (terms, *together))
+    for row in range(5):
+        own = replace(data, child=data.child[:, [row]].copy(), context=data.context[:, :, [row]].copy())
+        alone = terms_of(kind, backend, weights, own, grid, np.array([0.8]))[0]
+        np.testing.assert_allclose(terms[:, [row]], alone, rtol=1e-9)
+        for part, own_part in zip(together, slopes_of(kind, backend, weights, own, grid, 0.8), strict=True):
+            np.testing.assert_allclose(part[..., [row]], own_part, rtol=1e-7, atol=1e-9)
 
 
 def test_a_wrong_call_does_not_touch_memory(rng: np.random.Generator) -> None:

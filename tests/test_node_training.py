@@ -95,6 +95,37 @@ def test_flips_give_the_mirrored_node(rng: np.random.Generator) -> None:
         np.testing.assert_array_equal(turned, direct)
 
 
+@pytest.mark.parametrize("kind", ["density", "contrastive", "contrastive with base"])
+def test_the_loss_of_all_pairs_is_minus_the_score(rng: np.random.Generator, kind: str) -> None:
+    data = some_data(rng, 4, 9)
+    weights = some_weights(rng, kind.split()[0], 1)[0]
+    everything = (data, np.arange(4), np.arange(9), np.zeros(4, np.uint8))
+    if kind == "density":
+        loss, score = reference.density_gradient(weights, *everything)[0], reference.score_density(weights, data, 9, 1)
+    else:
+        plan = step_plan(1, base="base" in kind, n_shifts=3)
+        loss = reference.contrastive_gradient(weights, *everything, plan)[0]
+        score = reference.score_contrastive(weights, data, 9, plan, 1)
+    assert loss == pytest.approx(-score, rel=1e-12)
+    if kind == "contrastive":  # f = 0 everywhere: softplus(0) for the pairs, and as much for the shifted ones
+        assert reference.contrastive_gradient(0 * weights, *everything, plan)[0] == pytest.approx(2 * np.log(2), rel=1e-15)
+
+
+def test_means_over_pairs_are_float64(rng: np.random.Generator) -> None:
+    """The pairs are float32, their sum is not; and there are more pairs than are scored at once."""
+    data = some_data(rng, 3, 5000, np.float32)
+    weights = some_weights(rng, "density", 1)[0].astype(np.float32)
+    inputs, child = reference.gather(data, slice(None), slice(0, 4500))
+    flat = inputs.reshape(len(inputs), -1)
+    outputs = reference.forward(reference.layers(weights, len(flat), N_OUTPUTS), flat).outputs
+    values = reference.log_ratio(outputs, child.ravel(), flat[1], flat[5])[0]
+    assert values.dtype == np.float32
+    mean = values.astype(np.longdouble).mean()
+    pairs = (data, np.arange(3), np.arange(4500), np.zeros(3, np.uint8))
+    assert reference.density_gradient(weights, *pairs)[0] == pytest.approx(-float(mean), rel=1e-12)
+    assert reference.score_density(weights, data, 4500, 1) == pytest.approx(float(mean), rel=1e-7)
+
+
 @pytest.mark.parametrize("kind", ["density", "contrastive"])
 def test_steps_do_what_the_reference_does(backend: str, rng: np.random.Generator, kind: str) -> None:
     from dualwalk.backends import job
@@ -166,7 +197,7 @@ def test_scores_are_those_of_the_reference(backend: str, rng: np.random.Generato
         data = some_data(rng, 5, 60, dtype)
         weights = some_weights(rng, kind, 1)[0].astype(dtype)
         extra = () if kind == "density" else (step_plan(0, base=True),)
-        for n_rows in (60, 33, 3):
+        for n_rows in (60, 33, 3, 1):
             expected = job(f"score_{kind}", "reference")(weights, data, n_rows, *extra, 1)
             found = [job(f"score_{kind}", backend)(weights, data, n_rows, *extra, threads) for threads in (1, 2)]
             assert found[0] == found[1]

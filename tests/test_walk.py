@@ -260,11 +260,15 @@ def test_bounds_hold_at_every_step(backend: str, rng: np.random.Generator) -> No
     assert (result.trajectory <= high).all()
 
 
-def test_a_diverging_walk_stops_alone_and_is_reported(backend: str) -> None:
+@pytest.mark.parametrize("which", ["value", "gradient"])
+def test_a_diverging_walk_stops_alone_and_is_reported(backend: str, which: str) -> None:
     class Cliff(Quadratic):
         def value_and_gradient(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             f, gradient = super().value_and_gradient(x)
-            return np.where(x[:, 0] > 5, np.nan, f), gradient
+            beyond = x[:, 0] > 5
+            if which == "value":
+                return np.where(beyond, np.nan, f), gradient
+            return f, np.where(beyond[:, None], np.nan, gradient)
 
     x0 = np.array([[1.0, 1.0], [9.0, 1.0]])
     with pytest.warns(RuntimeWarning, match=r"1 of 2 walks stopped .*walk 1.*smaller step_size"):

@@ -119,7 +119,7 @@ def anneal(
     run = backends.job(job, backend, x) if job is not None else reference.anneal
     state = run(dual, x, plan)
     if not on_device:
-        warn_of_lost(state, "use more steps, or start nearer to the data")
+        warn_of_lost(state, steps, "use more steps, or start nearer to the data")
     return WalkResult(x, state.f, state.n_steps, state.reached, trajectory)
 
 

@@ -173,18 +173,18 @@ def walk(
     run = backends.job(job, backend, x) if job is not None else reference.walk
     state = run(density, x, plan)
     if not on_device:
-        warn_of_lost(state, f"use a smaller step_size (it was {size:g}) or bounds")
+        warn_of_lost(state, steps, f"use a smaller step_size (it was {size:g}) or bounds")
     f = state.f if density is dual else reference.dual_at(dual, x, np.arange(len(x)), len(x))[0].astype(np.float64)
     return WalkResult(x, f, state.n_steps, state.reached, trajectory)
 
 
-def warn_of_lost(state: reference.WalkState, remedy: str) -> None:
-    """A RuntimeWarning at the caller of a public function, where walks ended because f was no longer finite."""
-    lost = ~np.isfinite(state.f)
+def warn_of_lost(state: reference.WalkState, n_steps: int, remedy: str) -> None:
+    """A RuntimeWarning at the caller of a public function, where walks ended because f or its gradient was no longer finite."""
+    lost = ~np.isfinite(state.f) | ((state.n_steps < n_steps) & ~state.reached)
     if lost.any():
         warnings.warn(
-            f"{int(lost.sum())} of {len(lost)} walks stopped where f is no longer finite (the first: walk {int(lost.argmax())}); "
-            f"{remedy}",
+            f"{int(lost.sum())} of {len(lost)} walks stopped where f or its gradient is no longer finite "
+            f"(the first: walk {int(lost.argmax())}); {remedy}",
             RuntimeWarning,
             stacklevel=3,
         )
