@@ -61,15 +61,8 @@ class Surroundings:
 
     @cached_property
     def shrinkage(self) -> float:
-        """Ledoit and Wolf's, the mean over some neighbourhoods with columns of unit variance."""
-        picks = np.linspace(0, len(self.points) - 1, min(N_SHRINKAGE_SAMPLES, len(self.points))).astype(np.intp)
-        picks = _device.beside(picks, self.points)
-        shares = []
-        for members in self.neighbors(self.points[picks]):
-            local = self.points[members] - self.points[members].mean(axis=0)
-            deviation = local.std(axis=0)
-            shares.append(ledoit_wolf_shrinkage(local / np.where(deviation > 1e-9, deviation, 1.0)))
-        return float(np.clip(np.mean(shares), LEAST_SHRINKAGE, MOST_SHRINKAGE))
+        """`local_shrinkage` of the training rows."""
+        return local_shrinkage(self.points, self.neighbors)
 
     @cached_property
     def value_range(self) -> tuple[float, float]:
@@ -141,6 +134,18 @@ class Surroundings:
             change += (after - before) * 0.5 * (gradient + following)
             gradient = following
         return path[:, -1] - path[:, 0], change, f_from, f_to
+
+
+def local_shrinkage(points: Float, neighbors: Callable[[Float], Index]) -> float:
+    """Ledoit and Wolf's share, the mean over the neighbourhoods of some points, with columns of unit variance."""
+    picks = np.linspace(0, len(points) - 1, min(N_SHRINKAGE_SAMPLES, len(points))).astype(np.intp)
+    picks = _device.beside(picks, points)
+    shares = []
+    for members in neighbors(points[picks]):
+        local = points[members] - points[members].mean(axis=0)
+        deviation = local.std(axis=0)
+        shares.append(ledoit_wolf_shrinkage(local / np.where(deviation > 1e-9, deviation, 1.0)))
+    return float(np.clip(np.mean(shares), LEAST_SHRINKAGE, MOST_SHRINKAGE))
 
 
 def _blocks(rows: Float) -> list[Float]:

@@ -8,6 +8,7 @@
 | all quick ones in a table, and the cost that sums them up | `evaluate` |
 | can a classifier tell them from real ones? | `classifier_two_sample`, `nearest_neighbor_two_sample`, `discriminative_score` |
 | are they copies, or far from everything? | `authenticity`, `memorization_two_sample` |
+| do they tell whose rows they were made from? | `membership_inference` |
 | do they fill the room that real ones fill? | `manifold_scores` |
 | is the distribution the same? | `mmd`, `energy_distance`, with permutation tests |
 | are correlations, marginals, spikes right? | `correlation_error`, `marginal_error`, `difference_kurtosis` |
@@ -24,7 +25,9 @@ from .downstream import DownstreamAccuracy, train_synthetic_test_real
 from .evaluation import Evaluation, Similarity, evaluate
 from .judging import JudgeWarning, TwoSample
 from .kernels import SampleDistance, energy_distance, mmd
+from .membership import MembershipInference, membership_inference
 from .nearness import Authenticity, ManifoldScores, authenticity, manifold_scores
+from .roc import MembershipAttack
 from .series_scores import SeriesScore, discriminative_score, predictive_score
 from .statistics import CorrelationError, correlation_error, difference_kurtosis, marginal_error
 from .two_sample import classifier_two_sample, memorization_two_sample, nearest_neighbor_two_sample
@@ -36,6 +39,8 @@ __all__ = [
     "Evaluation",
     "JudgeWarning",
     "ManifoldScores",
+    "MembershipAttack",
+    "MembershipInference",
     "SampleDistance",
     "SeriesScore",
     "Similarity",
@@ -49,6 +54,7 @@ __all__ = [
     "evaluate",
     "manifold_scores",
     "marginal_error",
+    "membership_inference",
     "memorization_two_sample",
     "mmd",
     "nearest_neighbor_two_sample",

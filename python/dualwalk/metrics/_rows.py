@@ -13,6 +13,7 @@ from .._neighbors import column_scale
 from .._random import generator
 
 Float = NDArray[np.float64]
+Index = NDArray[np.intp]
 
 
 def read(arrays: Mapping[str, ArrayLike], *, min_samples: int = 2) -> tuple[list[Float], tuple[int, ...]]:
@@ -35,10 +36,13 @@ def read_like(value: ArrayLike, name: str, shape: tuple[int, ...], first: str = 
 
 def thin(rows: Float, n_max: int, seed: int, name: str) -> Float:
     """At most n_max rows, drawn without replacement by a stream of their own; fewer rows stay as they are, in order."""
-    if len(rows) <= n_max:
-        return rows
-    kept = np.sort(generator(seed, "metrics", "rows", name).permutation(len(rows))[:n_max])
-    return rows[kept]
+    return rows if len(rows) <= n_max else rows[thinned(len(rows), n_max, seed, name)]
+
+
+def thinned(n: int, n_max: int, seed: int, name: str) -> Index:
+    """The places of the rows that `thin` keeps of n."""
+    kept: Index = np.sort(generator(seed, "metrics", "rows", name).permutation(n)[:n_max])
+    return kept
 
 
 def balance(a: Float, b: Float, seed: int) -> tuple[Float, Float]:
