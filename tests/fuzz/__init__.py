@@ -5,7 +5,8 @@ A target is a module in `targets` with
 - `one_input(data: bytes)`: does with the bytes what the library would do, and raises where the outcome is not allowed; what is
   allowed, such as a ValueError for a damaged file, it catches itself;
 - optionally `mutate(data, max_size, seed)`: changes the bytes in a way that keeps their form, such as the checksums of an archive;
-- optionally `SEEDS`: folders of files to begin with beside `corpus/<target>`.
+- optionally `SEEDS`: folders of files to begin with beside `corpus/<target>`;
+- optionally `GUIDES`: beginnings of the names of modules whose branches guide the search; all of dualwalk where there is none.
 
 `python tests/fuzz TARGET -runs=1000000` fuzzes one (needs `pip install atheris`); `test_corpus.py` puts every file of the corpus
 through its target in the plain suite. An input that has found a fault is kept in the corpus.

@@ -5,6 +5,7 @@ New inputs that reach new code go to FOLDER (default build/fuzz/TARGET); an inpu
 
 from __future__ import annotations
 
+import ast
 import resource
 import sys
 import warnings
@@ -19,7 +20,7 @@ import atheris
 import fuzz
 
 # Readers of the standard library: what they do with damaged bytes guides the search too.
-GUIDES = ["dualwalk", "csv", "zipfile"]
+READERS = ["csv", "zipfile"]
 MOST_BYTES = 1 << 28
 
 
@@ -31,7 +32,7 @@ def main(arguments: list[str]) -> None:
     found_here = [word for word in rest if not word.startswith("-")] or [str(HERE.parents[1] / "build" / "fuzz" / name)]
     Path(found_here[0]).mkdir(parents=True, exist_ok=True)
     sys.modules.pop("zipfile", None)
-    with atheris.instrument_imports(include=GUIDES, exclude=compiled_by_numba()):
+    with atheris.instrument_imports(include=["dualwalk", *READERS], exclude=unwatched(name)):
         target = fuzz.target(name)
     limit_memory()
     warnings.simplefilter("error")  # as in the suite: no input may get a warning of NumPy's out of us
@@ -47,13 +48,27 @@ def limit_memory() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (taken + MOST_BYTES, taken + MOST_BYTES))
 
 
-def compiled_by_numba() -> list[str]:
-    """Modules whose functions Numba compiles: it cannot read what the instruments add."""
+def unwatched(name: str) -> list[str]:
+    """Modules that do not guide the search: those outside of the target's `GUIDES`, and functions that Numba compiles.
+
+    Numba cannot read what is added to watch a function.
+    """
+    guides = guides_of(name)
     package = find_spec("dualwalk")
     assert package is not None
     assert package.submodule_search_locations is not None
-    folder = Path(package.submodule_search_locations[0], "backends")
-    return [f"dualwalk.backends.{path.stem}" for path in folder.glob("_numba_*.py")]
+    root = Path(package.submodule_search_locations[0])
+    modules = [".".join(("dualwalk", *path.relative_to(root).with_suffix("").parts)) for path in root.rglob("*.py")]
+    modules = [module.removesuffix(".__init__") for module in modules]
+    return [module for module in modules if "._numba_" in module or not module.startswith(guides)]
+
+
+def guides_of(name: str) -> tuple[str, ...]:
+    """`GUIDES` of a target, by its source: importing it would import what is to be watched."""
+    for statement in ast.parse((HERE / "targets" / f"{name}.py").read_text(encoding="utf-8")).body:
+        if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "GUIDES":
+            return tuple(ast.literal_eval(statement.value))
+    return ("dualwalk",)
 
 
 if __name__ == "__main__":

@@ -189,7 +189,10 @@ class Pairs:
         for k, pair in enumerate(stored if isinstance(stored, list) else [stored]):
             if not isinstance(pair, list) or len(pair) != 2:
                 raise Misfit.at(at, "a list of pairs", pair)
-            found[self.key.unpack(pair[0], at, source)] = self.value.unpack(pair[1], f"{at}.{k}", source)
+            key = self.key.unpack(pair[0], at, source)
+            if key in found:
+                raise Misfit.at(at, "pairs whose keys differ", key)
+            found[key] = self.value.unpack(pair[1], f"{at}.{k}", source)
         return found
 
 

@@ -11,6 +11,8 @@ from ._archives import mutate  # noqa: F401
 from ._memory import bounded
 from ._readers import said
 
+GUIDES = ("dualwalk._model_file", "dualwalk._npy", "dualwalk._zip")
+
 for path in (Path(__file__).parents[2] / "golden").glob("*.npz"):
     dw.load(path)  # what is imported at a first call is not counted as an input's memory
 
