@@ -33,7 +33,9 @@ def one_input(data: bytes) -> None:
                 pass
         assert len(row) == len(found) - (y is not None)
     if y is not None:
-        names = [row[k].strip() for row in cells[1:] for k, name in enumerate(cells[0]) if name.strip().lower() in LABEL_COLUMNS]
+        names = [
+            row[k].strip() for row in cells[1:] for k, name in enumerate(cells[0]) if name.strip().lower() in LABEL_COLUMNS
+        ]
         assert len(set(names)) == len(set(y.tolist())), "two labels became one"
 
 

@@ -6,6 +6,7 @@ again and must be what was in the file; then it is put to use, which must end in
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import warnings
@@ -18,14 +19,56 @@ import dualwalk as dw
 from dualwalk._model_file import codec, container
 
 from ._memory import bounded
+from ._readers import said
 
 GUIDES = ("dualwalk._model_file",)
 GOLDEN = sorted((Path(__file__).parents[2] / "golden").glob("*.npz"))
 MOST_EDITS = 8
 # What stands in for a value of the manifest: ends of ranges, wrong types, and what must not be believed.
-VALUES: list[Any] = [0, 1, -1, 2, 3, 7, 255, 2**31, 2**53, 2**63, 2**64, -(2**63), 10**40, 0.0, -0.0, 0.5, 1.0, 1e-300, 1e300, -1e9]
+VALUES: list[Any] = [
+    0,
+    1,
+    -1,
+    2,
+    3,
+    7,
+    255,
+    2**31,
+    2**53,
+    2**63,
+    2**64,
+    -(2**63),
+    10**40,
+    0.0,
+    -0.0,
+    0.5,
+    1.0,
+    1e-300,
+    1e300,
+    -1e9,
+]
 VALUES += [None, True, False, "", "inf", "-inf", "nan", "density", "__class__", [], {}, [[]], [0, 0], {"class": "NodeDual"}]
-NUMBERS = [0.0, 1.0, -1.0, 0.5, 2.0, 3.0, 7.0, 1e-320, 1e-30, 1e-8, 1e8, 1e30, 1e99, 1e300, -1e300, np.inf, np.nan, 2**31, 2**53]
+NUMBERS = [
+    0.0,
+    1.0,
+    -1.0,
+    0.5,
+    2.0,
+    3.0,
+    7.0,
+    1e-320,
+    1e-30,
+    1e-8,
+    1e8,
+    1e30,
+    1e99,
+    1e300,
+    -1e300,
+    np.inf,
+    np.nan,
+    2**31,
+    2**53,
+]
 DTYPES = ["f8", "f4", "f2", "i8", "i1", "u8", "b1", "U3", "S2"]
 
 
@@ -64,21 +107,18 @@ def one_input(data: bytes) -> None:
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # of numbers too large to compute with, which a file may hold
         try:
-            with bounded(8_000_000):
+            with bounded(8_000_000), codec._told("the stream"):
                 model = codec.unpacked(container.Contents(json.dumps(tree), arrays))
-        except MemoryError:
-            raise
-        except Exception:  # `load` tells whatever it is as a ModelFileError
+        except dw.ModelFileError as error:
+            said(error, "the stream cannot be loaded: ")
             return
         again = codec.packed(model)
         if kept.keys() == again.arrays.keys():
             _same(tree["state"], json.loads(again.manifest)["state"], "state")
             for name, array in kept.items():
                 assert np.array_equal(array, again.arrays[name]), name
-        try:
+        with contextlib.suppress(ValueError):
             _use(model)
-        except ValueError:
-            pass
 
 
 def _edit_tree(tree: Any, path: tuple[Any, ...], what: int, which: int) -> None:
