@@ -5,8 +5,6 @@ from __future__ import annotations
 import io
 import os
 import stat
-import subprocess
-import sys
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -314,7 +312,7 @@ def test_what_could_not_be_read_back_is_not_written():
         model.save(io.BytesIO())
 
 
-# written whole or not at all
+# written whole or not at all: `test_atomic.py` kills the writer
 
 
 def test_files_links_and_permissions(tmp_path):
@@ -351,41 +349,6 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
         dw.NormalScores().fit(series(seed=1)).save(path)
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["model.npz"]
-
-
-KILLED = """
-import os, random, signal, sys, time
-from pathlib import Path
-import numpy as np
-import dualwalk as dw
-path = Path(sys.argv[1])
-models = [dw.NormalScores().fit(np.random.default_rng(k).normal(size=(1000, 100))) for k in (0, 1)]
-whole = []
-for model in models:
-    model.save(path)
-    whole.append(path.read_bytes())
-chance = random.Random(0)
-for _ in range(int(sys.argv[2])):
-    child = os.fork()
-    if child == 0:
-        while True:
-            for model in models:
-                model.save(path)
-    time.sleep(chance.uniform(0.0, 0.03))
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    assert path.read_bytes() in whole, "a file that is neither the old nor the new one"
-dw.load(path)
-print(len(list(path.parent.glob(".dualwalk-*.part"))))
-"""
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="kill -9 is POSIX's")
-def test_killed_at_any_instant_a_save_leaves_the_old_file_or_the_new_one(tmp_path):
-    command = [sys.executable, "-c", KILLED, str(tmp_path / "model.npz"), "60"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr
-    assert int(done.stdout) > 5, "few of the kills came while a file was being written"
 
 
 # files that earlier versions wrote

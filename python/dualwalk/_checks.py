@@ -97,7 +97,8 @@ def samples(
             "(drop the empty axis)"
         )
     xp = _device.namespace(array)
-    rows = xp.ascontiguousarray(array.reshape(len(array), math.prod(array.shape[1:])), dtype=np.float64)
+    with np.errstate(invalid="ignore"):  # of signalling NaN, told below
+        rows = xp.ascontiguousarray(array.reshape(len(array), math.prod(array.shape[1:])), dtype=np.float64)
     if xp is np and not rows.flags.aligned:  # what came out of a message; products of such arrays may round differently
         rows = rows.copy()
     finite = np.isfinite(rows)

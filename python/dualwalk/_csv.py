@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from array import array
 from collections.abc import Iterable, Iterator
 from typing import IO, Any, NamedTuple
 
@@ -49,8 +50,9 @@ def _table(rows: Iterator[Row], name: str, missing: bool) -> tuple[NDArray[Any],
         )
     label_at = _label_column(header, name)
     width = len(first.cells)
-    values: list[NDArray[np.float64]] = []
+    values = array("d")  # 8 bytes a number while the table grows
     labels: list[str] = []
+    n_rows = 0
     for line, cells in rows if header else _with_first(first, rows):
         if len(cells) != width:
             remedy = "pad, cut or resample every series to one length"
@@ -60,7 +62,7 @@ def _table(rows: Iterator[Row], name: str, missing: bool) -> tuple[NDArray[Any],
         if label_at is not None:
             labels.append(cells.pop(label_at))
         try:
-            values.append(_numbers(cells, missing))
+            values.frombytes(_numbers(cells, missing).tobytes())
         except ValueError:
             bad_at = next(k for k, cell in enumerate(cells) if not is_number(cell))
             column = bad_at + (1 if label_at is None or bad_at < label_at else 2)
@@ -68,9 +70,11 @@ def _table(rows: Iterator[Row], name: str, missing: bool) -> tuple[NDArray[Any],
                 f"{name} must hold numbers; got {cells[bad_at] or 'an empty cell'!r} in line {line}, column {column} "
                 "(impute it, or drop that row or column)"
             ) from None
-    if not values:
+        n_rows += 1
+    if n_rows == 0:
         raise ValueError(f"{name} holds a header and no rows; a sample a row was wanted (write or copy it again)")
-    return np.array(values), None if label_at is None else _as_labels(labels)
+    X = (np.frombuffer(values) if values else np.empty(0)).reshape(n_rows, width - (label_at is not None))
+    return X, None if label_at is None else _as_labels(labels)
 
 
 def _rows(text: io.TextIOWrapper) -> Iterator[Row]:
@@ -107,7 +111,7 @@ def _label_column(header: list[str], name: str) -> int | None:
 
 
 def _numbers(cells: list[str], missing: bool) -> NDArray[np.float64]:
-    if any("_" in cell for cell in cells):  # Python reads 1_5 as 15, but in a table it is somebody's name for something
+    if "_" in "".join(cells):  # Python reads 1_5 as 15, but in a table it is somebody's name for something
         raise ValueError
     return np.array([cell or "nan" for cell in cells] if missing else cells, dtype=np.float64)
 
@@ -131,9 +135,24 @@ def _as_labels(cells: list[str]) -> NDArray[Any]:
 
 
 def write_table(stream: IO[bytes], columns: dict[str, NDArray[Any]]) -> None:
-    """Columns of numbers or labels as .csv: a header, then a row an entry, in digits that read back to the same numbers."""
+    """Columns of numbers or labels as .csv: a header, then a row an entry, in digits that read back to the same numbers.
+
+    Raises ValueError for labels that would not read back, before anything is written.
+    """
+    cells = {name: [str(value) for value in column] for name, column in columns.items()}
+    for name, column in columns.items():
+        bad = next((cell for cell in cells[name] if column.dtype.kind not in "biuf" and not _is_readable(cell)), None)
+        if bad is not None:
+            raise ValueError(
+                f"column {name} must hold labels that a table can hold; got {bad!r}, with white space at an end, a carriage return or "
+                "NUL (write .npz instead)"
+            )
     table = io.TextIOWrapper(stream, encoding="utf-8", newline="", write_through=True)
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(columns)
-    writer.writerows(zip(*([str(value) for value in column] for column in columns.values()), strict=True))
+    writer.writerows(zip(*cells.values(), strict=True))
     table.detach()
+
+
+def _is_readable(cell: str) -> bool:
+    return cell == cell.strip() and not {"\r", "\0"} & set(cell)

@@ -14,9 +14,9 @@ warm("csv_table")
 
 def one_input(data: bytes) -> None:
     if len(data) % 2:
-        series_or_error(data, ".csv", fold=80, min_samples=1, missing=True)
+        series_or_error(data, ".csv", fold=25, min_samples=1, missing=True)
         return
-    series = series_or_error(data, ".csv", fold=80, min_samples=1)
+    series = series_or_error(data, ".csv", fold=25, min_samples=1)
     if series is None:
         return
     X, y = series
