@@ -10,6 +10,7 @@ import sys
 import tracemalloc
 import warnings
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -143,10 +144,8 @@ def test_a_table_takes_memory_in_proportion_to_its_text(tmp_path):
         path = tmp_path / "a.csv"
         path.write_text(text)
         tracemalloc.start()
-        try:
+        with suppress(ValueError):  # for the cell that is too long
             read_series(path, min_samples=1, missing=True)
-        except ValueError as error:
-            assert "must" in str(error)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert peak < 25 * len(text) + 100_000, f"{peak} bytes for {len(text)} of text"

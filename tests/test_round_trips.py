@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -114,7 +115,7 @@ def test_networks(data, widths):
         return data.draw(hnp.arrays("f8", shape, elements=st.floats(-1e3, 1e3, width=32)))
 
     sizes = [3, *widths, 1]
-    weights = [array((b, a)) for a, b in zip(sizes[:-1], sizes[1:], strict=True)]
+    weights = [array((b, a)) for a, b in pairwise(sizes)]
     model = dw.MLPDual(weights, [array((b,)) for b in sizes[1:]])
     stream = io.BytesIO()
     model.save(stream)
