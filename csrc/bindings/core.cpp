@@ -154,7 +154,7 @@ double limit(const std::string& name, const Array<T>& x, const py::object& out, 
   Limit<T> job{name.c_str(), x.data(), to, static_cast<std::size_t>(x.size()), seconds, n_threads, 0.0};
   bool known;
   {
-    py::gil_scoped_release release;
+    const Released released;
     known = active().of(T{}).limit(job);
   }
   expect(known, "name must be read, write, write_streaming, copy, copy_streaming or multiply_add");

@@ -2,6 +2,7 @@
 
 #if !defined(_WIN32)
 #include <pthread.h>
+#include <signal.h>
 #endif
 
 #include <algorithm>
@@ -10,6 +11,7 @@
 #include <condition_variable>
 #include <list>
 #include <mutex>
+#include <system_error>
 #include <thread>
 
 namespace dualwalk {
@@ -43,12 +45,36 @@ bool soon(Condition holds) {
   return true;
 }
 
+// While it lives, threads that are started inherit that no signal is for them: those are for the threads that the program has
+// itself, one of which may wait for just that signal. Faults, which are a thread's own, and profilers' ticks come through.
+class NoSignals {
+#if !defined(_WIN32)
+ public:
+  NoSignals() {
+    sigset_t none;
+    sigfillset(&none);
+    for (const int own : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGPROF}) sigdelset(&none, own);
+    pthread_sigmask(SIG_SETMASK, &none, &before_);
+  }
+  ~NoSignals() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+
+ private:
+  sigset_t before_;
+#endif
+};
+
+class Pool;
+
+// Never destroyed: its threads may be asleep in it while the process exits. A forked child, which has none of the
+// parent's threads, gets a new one and leaves the old where it is.
+std::atomic<Pool*> pool{nullptr};
+
 class Pool {
  public:
   bool run(Job& job, Poll poll, void* poll_context) {
     {
       std::lock_guard<std::mutex> lock(mutex_);
-      for (; size_ < job.helpers_wanted; ++size_) std::thread([this] { serve(); }).detach();
+      if (size_ < job.helpers_wanted) grow(job.helpers_wanted);
       jobs_.push_back(&job);
       posted_.fetch_add(1, std::memory_order_release);
     }
@@ -68,6 +94,7 @@ class Pool {
         if (asked_to_stop()) break;
       }
     }
+    if (left_behind()) return false;
     std::unique_lock<std::mutex> lock(mutex_);
     jobs_.remove(&job);
     lock.unlock();
@@ -77,6 +104,7 @@ class Pool {
       if (!done_.wait_for(lock, std::chrono::milliseconds(50), [&] { return job.helpers_inside == 0; })) {
         lock.unlock();
         asked_to_stop();
+        if (left_behind()) return false;
         lock.lock();
       }
     }
@@ -84,6 +112,19 @@ class Pool {
   }
 
  private:
+  // Whether this is a child that was forked by the poll, in the middle of a job: the helpers, and whoever may hold the lock, stayed
+  // with the parent.
+  bool left_behind() const { return pool.load() != this; }
+
+  // Fewer threads than wanted where the system has no more: the caller does what nobody else does.
+  void grow(int wanted) {
+    const NoSignals inherited;
+    try {
+      for (; size_ < wanted; ++size_) std::thread([this] { serve(); }).detach();
+    } catch (const std::system_error&) {
+    }
+  }
+
   void serve() {
     std::unique_lock<std::mutex> lock(mutex_);
     for (;;) {
@@ -116,15 +157,16 @@ class Pool {
   std::atomic<unsigned> posted_{0};
 };
 
-// Never destroyed: its threads may be asleep in it while the process exits. A forked child, which has none of the
-// parent's threads, gets a new one and leaves the old where it is.
-std::atomic<Pool*> pool{nullptr};
+std::atomic<unsigned> n_forks{0};
+
+#if !defined(_WIN32)  // Windows has no fork
+[[maybe_unused]] const int at_fork = pthread_atfork(nullptr, nullptr, [] {
+  pool.store(new Pool);
+  n_forks.fetch_add(1);
+});
+#endif
 
 Pool& the_pool() {
-#if !defined(_WIN32)  // Windows has no fork
-  static std::once_flag once;
-  std::call_once(once, [] { pthread_atfork(nullptr, nullptr, [] { pool.store(new Pool); }); });
-#endif
   Pool* current = pool.load();
   if (current == nullptr) {
     Pool* fresh = new Pool;
@@ -135,6 +177,8 @@ Pool& the_pool() {
 }
 
 }  // namespace
+
+unsigned fork_count() { return n_forks.load(); }
 
 int threads_for(double work, int n_threads) {
   const double shares = work / WORK_A_THREAD;

@@ -11,8 +11,12 @@ using Task = void (*)(void* context, std::size_t task, int worker);
 using Poll = bool (*)(void* context);
 
 // Runs tasks 0 .. n_tasks-1 on up to n_threads threads, the caller's included; false when the poll stopped it.
-// Safe from several threads at once; threads start at the first call that wants them; a forked child starts its own.
+// Safe from several threads at once; threads start at the first call that wants them; a forked child starts its own. A child that the
+// poll itself forked has lost what other threads were doing: its poll must ask to stop.
 bool parallel_for(std::size_t n_tasks, int n_threads, Task run, void* context, Poll poll = nullptr, void* poll_context = nullptr);
+
+// How often this process was forked from another since the module was loaded.
+unsigned fork_count();
 
 // A sleeping thread takes 10 to 60 us until it works (measured): what one alone does in that time is not worth a second one.
 constexpr double WORK_A_THREAD = 1 << 22;  // multiply-adds in vectors, some 40 us at 100 of them a nanosecond

@@ -10,8 +10,9 @@ After "Deep Generative Sampling in the Dual Divergence Space" (Garg et al., arXi
 A name is loaded from its module at its first use, so that importing the package costs next to nothing.
 """
 
-import importlib
 from typing import TYPE_CHECKING, Any
+
+from ._forks import load as _load
 
 __version__ = "0.1.0"
 
@@ -106,10 +107,10 @@ if TYPE_CHECKING:  # each name twice: else mypy --strict takes it for private
 
 def __getattr__(name: str) -> Any:
     if name == "metrics":
-        return importlib.import_module(f".{name}", __name__)
+        return _load(f".{name}", __name__)
     if name not in _MODULE_OF:
         raise AttributeError(f"module 'dualwalk' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f".{_MODULE_OF[name]}", __name__), name)
+    value = getattr(_load(f".{_MODULE_OF[name]}", __name__), name)
     globals()[name] = value
     return value
 

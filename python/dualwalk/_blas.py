@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import os
 import threading
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -16,15 +17,17 @@ from typing import Any
 
 import numpy as np
 
+from ._forks import wait_at_fork
+
 _SYMBOLS = (
     "scipy_openblas_{}_num_threads64_",
     "openblas_{}_num_threads64_",
     "scipy_openblas_{}_num_threads",
     "openblas_{}_num_threads",
 )
-_lock = threading.Lock()
-_inside = 0
-_before = 0
+_lock = wait_at_fork(threading.RLock())
+_blocks: dict[object, int] = {}  # those that threads are in, and their threads
+_before = 0  # threads when the first of them was entered
 
 
 @cache
@@ -50,21 +53,47 @@ def one_blas_thread() -> Iterator[None]:
     >>> with one_blas_thread():
     ...     product = np.ones((3, 3)) @ np.ones((3, 3))
     """
-    global _inside, _before
     control = _openblas()
     if control is None:
         yield
         return
-    get, set_ = control
-    with _lock:
-        if _inside == 0:
-            _before = get()
-            set_(1)
-        _inside += 1
+    block = object()
     try:
+        _enter(block, *control)
         yield
     finally:
-        with _lock:
-            _inside -= 1
-            if _inside == 0:
-                set_(_before)
+        try:
+            _leave(block, control[1])
+        except BaseException:  # Ctrl-C in the middle of it: once more, or there would be one thread for ever
+            _leave(block, control[1])
+            raise
+
+
+def _enter(block: object, get: Callable[[], int], set_: Callable[[int], Any]) -> None:
+    global _before
+    with _lock:
+        if not _blocks:
+            _before = get()
+        _blocks[block] = threading.get_ident()
+        set_(1)
+
+
+def _leave(block: object, set_: Callable[[int], Any]) -> None:
+    with _lock:
+        if list(_blocks) == [block]:
+            set_(_before)
+        _blocks.pop(block, None)
+
+
+def _leave_what_others_are_in() -> None:
+    """In a forked child, which does not have those threads."""
+    control = _openblas()
+    if control is None:
+        return
+    for block, thread in list(_blocks.items()):
+        if thread != threading.get_ident():
+            _leave(block, control[1])
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_what_others_are_in)

@@ -8,11 +8,15 @@ from __future__ import annotations
 import importlib
 import inspect
 import sys
-from functools import cache
-from typing import Any, ClassVar, Self, cast
+from collections.abc import Callable
+from functools import cache, wraps
+from typing import Any, ClassVar, Self, TypeVar, cast
 
+from ._blas import one_blas_thread
 from ._columns import ColumnNames
 from ._model_file.saved import Saved
+
+Fit = TypeVar("Fit", bound=Callable[..., Any])
 
 
 class NotFittedError(ValueError, AttributeError):
@@ -87,6 +91,22 @@ class Estimator(Saved, ColumnNames):
     def _get_tags(self) -> dict[str, Any]:
         """The same for scikit-learn before 1.6."""
         return {**importlib.import_module("sklearn.utils._tags")._DEFAULT_TAGS, "X_types": ["2darray", "3darray"]}
+
+
+def whole(fit: Fit) -> Fit:
+    """A `fit` that learns all or nothing, on one BLAS thread: after an error, or Ctrl-C, the estimator is what it was before."""
+
+    @wraps(fit)
+    def fit_whole(self: Any, *arguments: Any, **named: Any) -> Any:
+        before = vars(self).copy()
+        try:
+            with one_blas_thread():
+                return fit(self, *arguments, **named)
+        except BaseException:
+            self.__dict__ = before
+            raise
+
+    return cast(Fit, fit_whole)
 
 
 def sklearn_setting(name: str, default: str) -> str:

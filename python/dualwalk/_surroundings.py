@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from . import _device
 from ._ladder.covariance import ledoit_wolf_shrinkage
+from ._lazy import cached_property
 from ._neighbors import nearest_neighbors
 from .duals.local import LocalDual
 from .normal_scores import NormalScores

@@ -7,9 +7,12 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from itertools import pairwise
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import _checks
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 Result = TypeVar("Result")
 Note = Callable[[float], None]
@@ -53,6 +56,23 @@ def resolve_n_threads(n_threads: int | None = None) -> int:
     return os.cpu_count() or 1
 
 
+def submit(pool: ThreadPoolExecutor, work: Callable[..., Result], *arguments: Any) -> Future[Result]:
+    """`pool.submit`; when the main thread is through, and nothing can be submitted any more, the work is done here and now.
+
+    So atexit functions, and threads that go on after the main thread's end, compute as well as any.
+    """
+    try:
+        return pool.submit(work, *arguments)
+    except RuntimeError as error:
+        if "interpreter shutdown" not in str(error):
+            raise
+    from concurrent.futures import Future
+
+    done: Future[Result] = Future()
+    done.set_result(work(*arguments))
+    return done
+
+
 def parallel_ranges(work: Callable[[int, int], Any], n_items: int, n_threads: int, *, grain: int = 1) -> None:
     """Call `work(start, stop)` on ranges that cover `n_items`, at least `grain` items each, on up to `n_threads` threads.
 
@@ -66,7 +86,7 @@ def parallel_ranges(work: Callable[[int, int], Any], n_items: int, n_threads: in
     from concurrent.futures import ThreadPoolExecutor  # slow to import, and only needed here
 
     with ThreadPoolExecutor(n_parts - 1, thread_name_prefix="dualwalk") as pool:
-        others = [pool.submit(work, start, stop) for start, stop in pairwise(edges[1:])]
+        others = [submit(pool, work, start, stop) for start, stop in pairwise(edges[1:])]
         work(edges[0], edges[1])
         for other in others:
             other.result()
@@ -106,7 +126,7 @@ def run_jobs(
     from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 
     with ThreadPoolExecutor(min(n_threads, n_jobs), thread_name_prefix="dualwalk") as pool:
-        running = [pool.submit(one, k) for k in range(n_jobs)]
+        running = [submit(pool, one, k) for k in range(n_jobs)]
         waiting = set(running)
         try:
             while waiting:

@@ -16,7 +16,7 @@ from . import _checks, _device, dualspace
 from ._blas import one_blas_thread
 from ._blocks.fit import fit_blocks, warn_unsupported
 from ._copies import CopiedRowsWarning, distinct_rows
-from ._estimator import SmallSampleWarning
+from ._estimator import SmallSampleWarning, whole
 from ._infinite import InfiniteDivergenceWarning, determined_columns
 from ._nodepath.fit import fit_paths
 from ._nodepath.fold import folds
@@ -183,7 +183,7 @@ class DualDivergence(Transformer):
         self.verbose = verbose
         self.device = device
 
-    @one_blas_thread()
+    @whole
     def fit(self, X: ArrayLike, y: Any = None, *, progress: Progress | None = None) -> Self:
         """Estimate the divergence of `X` and learn its dual space; `y` is ignored.
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _checks, _device
+from ._estimator import whole
 from ._runs import runs
 from ._transformer import Transformer
 
@@ -133,6 +134,7 @@ class NormalScores(Transformer):
             )
         return names
 
+    @whole
     def _learn(self, X: ArrayLike) -> Float:
         array = _checks.table(X, "X")
         rows, shape = _checks.samples(array)

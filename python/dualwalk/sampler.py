@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from os import PathLike
 from typing import Any, ClassVar, Literal, Self, overload
 
@@ -12,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from . import _checks, _device
 from ._blas import one_blas_thread
 from ._deprecation import warn_deprecated
+from ._estimator import whole
 from ._given.choice import Chosen
 from ._given.fill import Completer
 from ._given.request import draw_given, fill_array, incomplete, one_incomplete
@@ -20,6 +20,7 @@ from ._ladder.choice import Choice, Progress, Tried
 from ._ladder.classes import Verdict
 from ._ladder.criterion import MANY_ROWS, Criterion, Fold
 from ._ladder.fit import FittedLadder, Window, fit_ladder, fit_local
+from ._lazy import cached_property
 from ._random import generator
 from ._sampler import MODES, WALKS, WITH_PATH
 from ._sampler.grouped import warn_if_grouped
@@ -175,7 +176,7 @@ class DualSampler(Views):
         word: str = vars(self)["walk"]
         return word
 
-    @one_blas_thread()
+    @whole
     def fit(
         self, X: ArrayLike, y: ArrayLike | None = None, groups: ArrayLike | None = None, *, progress: Progress | None = None
     ) -> Self:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .._ladder.covariance import _fit_separable
+from .._lazy import cached_property
 
 Float = NDArray[np.float64]
 Mask = NDArray[np.bool_]

@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._forks import wait_at_fork
+
 _MOST = 32
 _passed: OrderedDict[tuple[bytes, bytes, int, int], Any] = OrderedDict()  # (key, counter, size, rounds): state after them
-_lock = threading.Lock()
+_lock = wait_at_fork(threading.RLock())
 
 
 def skip_rounds(stream: np.random.Generator, candidates: NDArray[np.intp], rounds: int) -> None:

@@ -8,12 +8,12 @@ first three, one greedy network the last.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import _device
+from .._lazy import cached_property
 from .conditionals import Conditionals, Dense, LowRank, independent, log_ratio
 from .greedy_net import GreedyNet
 

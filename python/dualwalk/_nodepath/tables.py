@@ -12,13 +12,13 @@ A node's term becomes log((1 - w) exp f + w exp T); s and w are chosen on held-o
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import _device
+from .._lazy import cached_property
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.intp]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from .. import _checks
 from .._ladder.covariance import ledoit_wolf_shrinkage
+from .._lazy import cached_property
 from .._neighbors import squared_distances
 from ..duals.local import LocalDual
 from ..dualspace import DualSpace, find_clusters

@@ -9,7 +9,6 @@ mixture's place, in normal scores themselves.
 from __future__ import annotations
 
 import math
-from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from .. import _device
 from .._ladder.covariance import ledoit_wolf_shrinkage
+from .._lazy import cached_property
 from .._neighbors import nearest_neighbors
 from .._random import generator
 from ..annealing import anneal

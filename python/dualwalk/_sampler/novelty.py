@@ -5,13 +5,13 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import _device
+from .._lazy import cached_property
 from .._neighbors import column_scale, squared_distances
 
 Float = NDArray[np.float64]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import secrets
 import warnings
-from functools import cached_property
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import _checks, _device
 from .._estimator import Estimator, SmallSampleWarning
+from .._lazy import cached_property
 from .novelty import Distances
 
 Float = NDArray[np.float64]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from .. import _checks, _device
 from .._blas import one_blas_thread
 from .._ladder.apart import ApartLadders
 from .._ladder.fit import FittedLadder
+from .._lazy import cached_property
 from .._surroundings import Attribution, Surroundings
 from ..dualspace import assign
 from ..walks import WalkResult

@@ -8,7 +8,6 @@ at its first use, so `import dualwalk` loads none of them.
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import os
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from .. import _device
+from .._forks import load
 
 PREFERENCE = ("native", "numba", "reference")
 CUDA = "cuda"
@@ -50,7 +50,7 @@ def why_not(name: str) -> str | None:
         return f"{NEEDS[name]} {missing} ({REMEDY[name]})"
     if name == "native":
         try:
-            importlib.import_module(NEEDS[name])
+            load(NEEDS[name], __name__)
         except ImportError as error:
             return f"{NEEDS[name]} does not load: {error} ({REMEDY[name]})"
     return None
@@ -59,7 +59,7 @@ def why_not(name: str) -> str | None:
 @cache
 def module(name: str) -> ModuleType:
     """The backend's module, imported now."""
-    return importlib.import_module(f".{name}", __name__)
+    return load(f".{name}", __name__)
 
 
 def choose(backend: str | None = None, *arrays: Any) -> str:

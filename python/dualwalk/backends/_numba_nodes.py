@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._threads import parallel_ranges
+from .._threads import parallel_ranges, submit
 from ._numba_network import (
     TILE,
     add_products,
@@ -117,7 +117,7 @@ def _team(n_threads: int) -> Iterator[Any]:
     with ThreadPoolExecutor(n_threads - 1, thread_name_prefix="dualwalk") as pool:
 
         def run(work: Any) -> None:
-            others = [pool.submit(work, *edges[part : part + 2]) for part in range(1, n_threads)]
+            others = [submit(pool, work, *edges[part : part + 2]) for part in range(1, n_threads)]
             work(*edges[:2])
             for other in others:
                 other.result()

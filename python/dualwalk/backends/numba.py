@@ -4,6 +4,9 @@ No Numba threading layer is used: compiled functions release the GIL and threads
 forks and concurrent callers are safe. Work is cut up the same way for every n_threads, hence the same bits.
 """
 
+from numba.core.compiler_lock import global_compiler_lock
+
+from .._forks import wait_at_fork
 from ._numba_balance import balance_columns
 from ._numba_contrastive import contrastive_slopes, contrastive_terms
 from ._numba_draws import draw_integers, philox
@@ -16,6 +19,8 @@ from ._numba_sampling import draw_normals, relax_local
 from ._numba_walk_local import walk_local
 from ._numba_walk_mixture import anneal_mixture, walk_mixture
 from ._numba_walk_mlp import walk_mlp
+
+wait_at_fork(global_compiler_lock)  # or a child could never compile what another thread was compiling
 
 __all__ = [
     "anneal_mixture",

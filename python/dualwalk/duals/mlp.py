@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import _checks, _device
+from .._lazy import cached_property
 from .._model_file.saved import Saved
 from ..backends.reference import silu_and_slope
 
