@@ -6,12 +6,14 @@ import os
 
 import numpy as np
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 from dualwalk import backends
 
 # Numba compiles at a first call, so deadlines would measure the compiler; the examples are the same in every run.
 settings.register_profile("dualwalk", deadline=None, derandomize=True, max_examples=40)
+# For .ci/mutate.py a failure is enough: it is not made smaller.
+settings.register_profile("mutation", settings.get_profile("dualwalk"), phases=(Phase.explicit, Phase.generate))
 settings.load_profile("dualwalk")
 
 

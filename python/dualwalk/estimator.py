@@ -411,7 +411,7 @@ def _without_copies(rows: Floats, keep: NDArray[np.intp]) -> Floats:
     text = (
         f"{len(rows) - len(keep)} of {len(rows)} samples are copies of others: the divergence is that of the {len(keep)} others"
     )
-    warnings.warn(f"{text} (leave copies out of X)", CopiedRowsWarning, stacklevel=5)
+    warnings.warn(f"{text} (leave copies out of X)", CopiedRowsWarning, stacklevel=4)
     distinct: Floats = rows[_device.beside(keep, rows)]
     return distinct
 
