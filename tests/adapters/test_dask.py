@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -185,6 +186,97 @@ def test_a_killed_call_leaves_no_half_file_and_is_called_again(tmp_path):
     assert [p.name.startswith(".dualwalk-") for p in tmp_path.iterdir()] == [True]
     dwd.store(da.ones(40, chunks=10), path)
     np.testing.assert_array_equal(np.load(path), np.ones(40))
+
+
+KILLED = """
+import os, random, signal, sys, time
+from pathlib import Path
+import dask, numpy as np, dask.array as da
+import dualwalk.adapters.dask as dwd
+
+path = Path(sys.argv[1])
+arrays = [da.full((200, 50), k, chunks=(50, 50)) for k in (0.0, 1.0)]
+dask.config.set(scheduler="synchronous")
+began = time.perf_counter()
+for array in arrays:
+    dwd.store(array, path, overwrite=True)
+    longest = time.perf_counter() - began
+chance = random.Random(0)
+for _ in range(40):
+    child = os.fork()
+    if child == 0:
+        while True:
+            for array in arrays:
+                dwd.store(array, path, overwrite=True)
+    time.sleep(chance.uniform(0.0, longest))
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    found = np.load(path)
+    assert found.shape == (200, 50) and (found == found[0, 0]).all(), "neither the old nor the new file"
+print(len(list(path.parent.glob(".dualwalk-*.part.npy"))))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="kill -9 is POSIX's")
+def test_killed_at_any_instant_a_store_leaves_the_old_file_or_the_new_one(tmp_path):
+    command = [sys.executable, "-c", KILLED, str(tmp_path / "a.npy")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 3, "few of the kills came while a file was being written"
+
+
+class Exploit:
+    def __init__(self, trap):
+        self.trap = trap
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.trap),)
+
+
+@pytest.mark.parametrize("codec", ["pickle", "\\u0070ickle"])
+@pytest.mark.parametrize("place", ["compressor", "filters"])
+def test_pickles_in_files_are_never_loaded(tmp_path, codec, place):
+    folder, trap = tmp_path / "a.zarr", tmp_path / "trap"
+    folder.mkdir()
+    entry = f'{{"id": "{codec}", "protocol": 4}}'
+    codecs = f'"compressor": {entry}, "filters": null' if place == "compressor" else f'"compressor": null, "filters": [{entry}]'
+    shape = '"zarr_format": 2, "shape": [4], "chunks": [4], "dtype": "<f8", "fill_value": 0, "order": "C"'
+    (folder / ".zarray").write_text(f"{{{shape}, {codecs}}}")
+    (folder / "0").write_bytes(pickle.dumps(Exploit(trap)))
+    with pytest.raises(ValueError, match=r"got pickled numbers, which can run code and are never loaded \(store"):
+        dwd.open_array(folder)
+    np.save(tmp_path / "objects.npy", np.array([Exploit(trap)]), allow_pickle=True)
+    with pytest.raises(ValueError, match="Python objects"):
+        dwd.open_array(tmp_path / "objects.npy")
+    assert not trap.exists()
+
+
+def test_damaged_files_are_one_error(tmp_path):
+    path = tmp_path / "a.npy"
+    np.save(path, np.arange(12.0).reshape(4, 3))
+    good = path.read_bytes()
+    np.savez(tmp_path / "a.npz", X=np.zeros(3))
+    rng = np.random.default_rng(0)
+    damaged = [good[:length] for length in (0, 5, 9, 60, 128, len(good) - 1)] + [(tmp_path / "a.npz").read_bytes()]
+    for _ in range(300):
+        changed = bytearray(good)
+        changed[rng.integers(128)] = rng.integers(256)
+        damaged.append(bytes(changed))
+    n_refused = 0
+    for content in damaged:
+        path.write_bytes(content)
+        try:
+            dwd.open_array(path)
+        except ValueError as error:
+            n_refused += 1
+            message = str(error)
+            assert message.startswith(f"{path} must hold an array"), message
+    assert n_refused > 100
+    (tmp_path / "b.zarr").mkdir()
+    for content in (b"{", b"[]", b'{"zarr_format": 2, "shape": "x"}', b'{"zarr_format": 9}', b"\xff"):
+        (tmp_path / "b.zarr" / ".zarray").write_bytes(content)
+        with pytest.raises((ValueError, FileNotFoundError), match=r"b\.zarr"):
+            dwd.open_array(tmp_path / "b.zarr")
 
 
 def test_what_files_cannot_be(tmp_path, model):

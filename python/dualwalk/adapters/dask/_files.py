@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shutil
 import time
+import tokenize
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import dask.array as da
 import numpy as np
 
+from ..._files import printable
+
 _CHUNK_BYTES = 64 * 2**20
+# What NumPy and its header's parser raise on damaged bytes.
+_DAMAGE: tuple[type[Exception], ...] = (ArithmeticError, AttributeError, EOFError, LookupError, RuntimeError, SyntaxError)
+_DAMAGE += (TypeError, ValueError, tokenize.TokenError)
 
 
 class _NpyFile:
     """A .npy file whose regions are read and written one by one; what travels to workers is its path."""
 
     def __init__(self, path: Path) -> None:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        array = _mapped(path)
         self.path, self.shape, self.dtype, self.ndim = path, array.shape, array.dtype, array.ndim
 
     def __getitem__(self, region: Any) -> Any:
@@ -31,11 +41,30 @@ class _NpyFile:
         file.flush()
 
 
+def _mapped(path: Path) -> Any:
+    """The array in a .npy file, whoever wrote it, mapped; ValueError where there is none."""
+    with _told(path, "an array in NumPy's format"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # NumPy's, of headers that Python 2 wrote
+        return np.lib.format.open_memmap(path, mode="r")
+
+
+@contextmanager
+def _told(path: Path, wanted: str) -> Iterator[None]:
+    """Whatever damaged files raise, as one error with the path and the remedy."""
+    try:
+        yield
+    except _DAMAGE as error:
+        said = printable(" ".join(str(error).split())) or type(error).__name__
+        raise ValueError(f"{path} must hold {wanted}; got {said} (store it again)") from None
+
+
 class _ZarrFolder:
     """The same for a Zarr array."""
 
     def __init__(self, path: Path) -> None:
-        array = _zarr().open_array(str(path), mode="r")
+        with _told(path, "a Zarr array"):
+            _refuse_pickles(path)
+            array = _zarr().open_array(str(path), mode="r")
         self.path, self.shape, self.dtype, self.ndim, self.chunks = path, array.shape, array.dtype, array.ndim, array.chunks
 
     def __getitem__(self, region: Any) -> Any:
@@ -45,13 +74,21 @@ class _ZarrFolder:
         _zarr().open_array(str(self.path), mode="r+")[region] = block
 
 
+def _refuse_pickles(path: Path) -> None:
+    """ValueError where the metadata of a Zarr array ask for the codec that unpickles, which some versions of zarr would run."""
+    for name in (".zarray", "zarr.json"):
+        metadata = path / name
+        if metadata.is_file() and "pickle" in json.dumps(json.loads(metadata.read_bytes())):
+            raise ValueError("pickled numbers, which can run code and are never loaded")
+
+
 def open_array(path: str | os.PathLike[str], chunks: Any = None) -> Any:
     """A .npy file, or a folder .zarr that holds one array, as a dask array that reads nothing yet.
 
     path : workers open it by themselves, so on a cluster it must lie where all of them see it.
     chunks : as Dask takes them. None: those of a Zarr array; whole rows of a .npy file, about 64 MiB of them.
 
-    Raises ValueError for a path of another ending, or a file that needs pickle, and FileNotFoundError.
+    Raises ValueError for a path of another ending, a damaged file, or one that needs pickle, and FileNotFoundError.
     """
     path = Path(path).absolute()
     file = _kind(path)(path)
@@ -89,6 +126,8 @@ def store(array: Any, path: str | os.PathLike[str], *, overwrite: bool = False) 
             chunks = tuple(max(1, size) for size in blocks.chunksize)
             _zarr().open_array(str(temporary), mode="w", shape=blocks.shape, chunks=chunks, dtype=blocks.dtype)
         da.store(blocks, kind(temporary), lock=False)
+        if kind is _NpyFile:
+            _sync(temporary)
         if path.is_dir():
             old = path.with_name(f".dualwalk-{secrets.token_hex(8)}.old")
             path.rename(old)
@@ -100,6 +139,12 @@ def store(array: Any, path: str | os.PathLike[str], *, overwrite: bool = False) 
         _remove(temporary)
         raise
     return path
+
+
+def _sync(path: Path) -> None:
+    """Put a file on the disk before it takes another's name: after a crash there is the old one or this one."""
+    with path.open("rb+") as stream:
+        os.fsync(stream.fileno())
 
 
 def as_array(value: Any, name: str) -> Any:
