@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
-from itertools import pairwise
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from . import _checks
-
-if TYPE_CHECKING:
-    from concurrent.futures import Future, ThreadPoolExecutor
 
 Result = TypeVar("Result")
 Note = Callable[[float], None]
@@ -56,23 +54,6 @@ def resolve_n_threads(n_threads: int | None = None) -> int:
     return os.cpu_count() or 1
 
 
-def submit(pool: ThreadPoolExecutor, work: Callable[..., Result], *arguments: Any) -> Future[Result]:
-    """`pool.submit`; when the main thread is through, and nothing can be submitted any more, the work is done here and now.
-
-    So atexit functions, and threads that go on after the main thread's end, compute as well as any.
-    """
-    try:
-        return pool.submit(work, *arguments)
-    except RuntimeError as error:
-        if "interpreter shutdown" not in str(error):
-            raise
-    from concurrent.futures import Future
-
-    done: Future[Result] = Future()
-    done.set_result(work(*arguments))
-    return done
-
-
 def parallel_ranges(work: Callable[[int, int], Any], n_items: int, n_threads: int, *, grain: int = 1) -> None:
     """Call `work(start, stop)` on ranges that cover `n_items`, at least `grain` items each, on up to `n_threads` threads.
 
@@ -80,16 +61,7 @@ def parallel_ranges(work: Callable[[int, int], Any], n_items: int, n_threads: in
     """
     n_parts = max(1, min(n_threads, n_items // max(1, grain)))
     edges = [n_items * part // n_parts for part in range(n_parts + 1)]
-    if n_parts == 1:
-        work(0, n_items)
-        return
-    from concurrent.futures import ThreadPoolExecutor  # slow to import, and only needed here
-
-    with ThreadPoolExecutor(n_parts - 1, thread_name_prefix="dualwalk") as pool:
-        others = [submit(pool, work, start, stop) for start, stop in pairwise(edges[1:])]
-        work(edges[0], edges[1])
-        for other in others:
-            other.result()
+    _share(lambda part: work(edges[part], edges[part + 1]), n_parts, n_parts)
 
 
 def run_jobs(
@@ -101,41 +73,99 @@ def run_jobs(
     `report(mean share)` is called from the calling thread only, and may raise to stop everything.
     """
     shares = [0.0] * n_jobs
-    stopped = threading.Event()
-    alone = n_threads == 1 or n_jobs < 2
+    results: dict[int, Result] = {}
+    stopped, caller = False, threading.get_ident()
 
     def show() -> None:
         if report is not None:
             report(sum(shares) / max(1, n_jobs))
 
-    def one(k: int) -> Result:
-        def note(share: float) -> None:
-            if stopped.is_set():
-                raise InterruptedError("another job failed or the work was interrupted")
-            shares[k] = share
-            if alone:
-                show()
+    def note(k: int, share: float) -> None:
+        if stopped:
+            raise InterruptedError("another job failed or the work was interrupted")
+        shares[k] = share
+        if threading.get_ident() == caller:
+            show()
 
-        result = work(k, note)
-        note(1.0)
-        return result
+    def one(k: int) -> None:
+        results[k] = work(k, lambda share: note(k, share))
+        note(k, 1.0)
+
+    def stop() -> None:
+        nonlocal stopped
+        stopped = True
 
     show()
-    if alone:
-        return [one(k) for k in range(n_jobs)]
-    from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+    _share(one, n_jobs, n_threads, while_waiting=show, stop=stop)
+    return [results[k] for k in range(n_jobs)]
 
-    with ThreadPoolExecutor(min(n_threads, n_jobs), thread_name_prefix="dualwalk") as pool:
-        running = [submit(pool, one, k) for k in range(n_jobs)]
-        waiting = set(running)
+
+def _nothing() -> None:
+    pass
+
+
+def _share(
+    work: Callable[[int], Any],
+    n_tasks: int,
+    n_threads: int,
+    *,
+    while_waiting: Callable[[], None] = _nothing,
+    stop: Callable[[], None] = _nothing,
+) -> None:
+    """Call `work(k)` for every k below `n_tasks`, in the calling thread and up to `n_threads - 1` others; raise the first error.
+
+    `while_waiting` is called ten times a second once the caller has nothing left to do, `stop` at an error.
+
+    The caller waits for threads that are at work, never for one to come: what the system refuses, or what dies for want of memory
+    before it has a task, is not missed, and results never depend on it. `threading.Thread.start`, and with it the pools of the
+    standard library, would wait for such a thread for ever. To begin, a thread must get through its own door, which the caller
+    shuts in the end and never opens again; a second look at a door that is shut (after Ctrl-C) does no harm, since it is an RLock.
+    """
+    tasks: deque[int] = deque(range(n_tasks))
+    first_error: BaseException | None = None
+    doors = [threading.RLock() for _ in range(min(n_threads, n_tasks) - 1)]
+
+    def take_tasks() -> None:
+        nonlocal first_error
         try:
-            while waiting:
-                done, waiting = wait(waiting, timeout=0.1, return_when=FIRST_COMPLETED)
-                for future in done:
-                    future.result()
-                show()
-        except BaseException:
-            stopped.set()
-            pool.shutdown(cancel_futures=True)
-            raise
-    return [future.result() for future in running]
+            while True:
+                try:
+                    task = tasks.popleft()
+                except IndexError:
+                    return
+                work(task)
+        except BaseException as error:  # noqa: BLE001  the caller raises it
+            tasks.clear()
+            first_error = error if first_error is None else first_error
+            stop()
+
+    def help_out(enter: Callable[[bool], bool], leave: Callable[[], None]) -> None:
+        if enter(False):
+            try:
+                take_tasks()
+            finally:
+                leave()
+
+    def shut_doors(meanwhile: Callable[[], None]) -> None:
+        for door in doors:
+            while not door.acquire(timeout=0.1):
+                meanwhile()
+
+    for door in doors:
+        try:
+            _thread.start_new_thread(help_out, (door.acquire, door.release))
+        except (RuntimeError, MemoryError):
+            break
+    try:
+        take_tasks()
+        shut_doors(while_waiting)
+    except BaseException:
+        tasks.clear()
+        stop()
+        shut_doors(_nothing)
+        raise
+    try:
+        if first_error is not None:
+            raise first_error
+    finally:
+        first_error = None  # it holds this frame, and so all that the work holds

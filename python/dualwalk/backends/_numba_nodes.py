@@ -3,15 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .._threads import parallel_ranges, submit
+from .._threads import parallel_ranges
 from ._numba_network import (
     TILE,
     add_products,
@@ -87,42 +84,22 @@ def _train(
     n_inputs, n_outputs = (len(data.codes), N_OUTPUTS) if plan.n_shifts == 0 else (len(data.codes) + 1, 1)
     into = layers(gradients, n_inputs, n_outputs)
     matrices = layers(weights, n_inputs, n_outputs)
-    n_threads = min(n_threads, GROUPS)
-    with _team(n_threads) as run:
-        for t in range(len(nodes)):
-            turned = [np.ascontiguousarray(matrix[:, :-1].T) for matrix in matrices[1:]]
+    for t in range(len(nodes)):
+        turned = [np.ascontiguousarray(matrix[:, :-1].T) for matrix in matrices[1:]]
 
-            def add(start: int, stop: int, t: int = t, turned: list[NDArray] = turned) -> None:
-                gradients[start:stop] = 0
-                batch = (nodes[t], rows[t], flips[t])
-                for group in range(start, stop):
-                    gradient = tuple(part[group] for part in into)
-                    _add_group(*parts, *batch, group, plan.n_shifts, plan.base, *matrices, *turned, *gradient)
+        def add(start: int, stop: int, t: int = t, turned: list[NDArray] = turned) -> None:
+            gradients[start:stop] = 0
+            batch = (nodes[t], rows[t], flips[t])
+            for group in range(start, stop):
+                gradient = tuple(part[group] for part in into)
+                _add_group(*parts, *batch, group, plan.n_shifts, plan.base, *matrices, *turned, *gradient)
 
-            run(add)
-            gradient = _tree(gradients)
-            length = float(np.sqrt(np.square(gradient, dtype=np.float64).sum()))
-            done, rate = count + t + 1, float(plan.rates[t])
-            settings = (min(1.0, plan.gradient_norm / (length + 1e-12)), 1 - rate * plan.weight_decay, rate / (1 - 0.9**done))
-            _descend(weights, first, second, gradient, *(kind(x) for x in (*settings, 1 / np.sqrt(1 - 0.999**done))))
-
-
-@contextmanager
-def _team(n_threads: int) -> Iterator[Any]:
-    """A function that calls work(start, stop) on ranges of the groups, on threads that live as long as this block."""
-    if n_threads == 1:
-        yield lambda work: work(0, GROUPS)
-        return
-    edges = [GROUPS * part // n_threads for part in range(n_threads + 1)]
-    with ThreadPoolExecutor(n_threads - 1, thread_name_prefix="dualwalk") as pool:
-
-        def run(work: Any) -> None:
-            others = [submit(pool, work, *edges[part : part + 2]) for part in range(1, n_threads)]
-            work(*edges[:2])
-            for other in others:
-                other.result()
-
-        yield run
+        parallel_ranges(add, GROUPS, n_threads)
+        gradient = _tree(gradients)
+        length = float(np.sqrt(np.square(gradient, dtype=np.float64).sum()))
+        done, rate = count + t + 1, float(plan.rates[t])
+        settings = (min(1.0, plan.gradient_norm / (length + 1e-12)), 1 - rate * plan.weight_decay, rate / (1 - 0.9**done))
+        _descend(weights, first, second, gradient, *(kind(x) for x in (*settings, 1 / np.sqrt(1 - 0.999**done))))
 
 
 def _tree(parts: NDArray) -> NDArray:
