@@ -1,7 +1,7 @@
 """Every generator on every data set: are its samples new, and can a judge tell them from held-out real ones?
 
     python benchmarks/bench_generation.py [DATA ...] [--sets vowels italy] [--methods dualwalk smote] [--seeds 3]
-        [--cache FOLDER] [--renew dualwalk] [--page out.html] [--table out.md] [--quick] [--literature FOLDER]
+        [--cache FOLDER] [--renew dualwalk] [--page out.html] [--table out.md] [--quick] [--literature FOLDER] [--privacy]
 
 DATA are .npz files, or folders of them, with X_train and X_test (and y_train, y_test where there are classes); the variable
 DUALWALK_BENCH_DATA may name one folder more. The sets of `series.py` are added, read from packages where these are installed.
@@ -15,6 +15,8 @@ cov     coverage: the share of held-out rows with a generated one nearer than th
 auth    median distance of generated rows to the nearest training row, over that of held-out rows
 copies  share of the samples nearer to a training row than the nearest 5 % of held-out rows
 second real sample    the floor: rf tells X_train from X_test, the other scores one half of X_test from the other
+
+attack  the largest AUC of six attacks that tell the training rows from held-out ones by the samples (`generation/privacy.py`)
 
 Methods with classes are fitted on the labels too; "synthetic / real" is the held-out accuracy of a forest trained on their
 samples, and on the real rows. Seconds are processor seconds of one thread, memory is the rise of the process's peak.
@@ -34,7 +36,7 @@ for threads in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(threads, "1")  # before NumPy loads: processor seconds are one thread's
 
 import series
-from generation import tables
+from generation import privacy, tables
 from generation.runs import SECOND_REAL, Run, run
 from generators import METHODS
 
@@ -119,6 +121,7 @@ def main() -> None:
     parser.add_argument(
         "--literature", type=Path, metavar="FOLDER", help="the literature's protocol instead; see generation/literature.py"
     )
+    parser.add_argument("--privacy", action="store_true", help="deal all rows at random, and tell of the attacks alone")
     settings = parser.parse_args()
     if settings.literature:
         from generation import literature
@@ -127,6 +130,10 @@ def main() -> None:
         return
     sets = sets_of(settings.data, settings.sets, settings.quick)
     methods = methods_of(settings.methods, settings.quick)
+    cache, judges = settings.cache, {}
+    if settings.privacy:  # other rows to train on: other samples
+        sets, cache = {name: privacy.resplit(data) for name, data in sets.items()}, cache / "privacy"
+        judges = {"score": privacy.attacked_file, "floor": privacy.attacked_by_chance}
     runs: dict[tuple[str, str], list[Run]] = {}
     for method in methods:
         peer = not method.startswith(("dualwalk", SECOND_REAL))
@@ -137,26 +144,30 @@ def main() -> None:
                     data,
                     method,
                     seed,
-                    settings.cache,
+                    cache,
                     renew=method in settings.renew,
                     cached=settings.cached,
                     rescore=settings.rescore,
+                    **judges,
                 )
                 for seed in range(n_seeds)
             ]
             one = runs[name, method]
-            said = f"cost {tables.spread(tables.values(one, 'cost'))} {one[0].choice}" if one[0].scores else one[0].reason
+            score = "attack" if settings.privacy else "cost"
+            said = f"{score} {tables.spread(tables.values(one, score))} {one[0].choice}" if one[0].scores else one[0].reason
             print(f"{tables.title(method):26s} {name:14s} {said}", file=sys.stderr, flush=True)
-    text = document(
-        runs, sets, methods, f"python benchmarks/bench_generation.py {' '.join(Path(word).name for word in sys.argv[1:])}"
-    )
+    command = f"python benchmarks/bench_generation.py {' '.join(Path(word).name for word in sys.argv[1:])}"
+    if settings.privacy:
+        text = privacy.document(runs, sets, methods, command, machine())
+    else:
+        text = document(runs, sets, methods, command)
     print(text)
     if settings.table:
         settings.table.write_text(text, encoding="utf-8")
     if settings.page:
         from generation import page
 
-        page.write(settings.page, runs, sets, methods, settings.cache)
+        page.write(settings.page, runs, sets, methods, cache)
 
 
 if __name__ == "__main__":

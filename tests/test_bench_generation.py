@@ -70,6 +70,27 @@ def test_copies_cost_more_than_a_second_real_sample(bench: Any, walks: Path, tmp
     assert copied["cost"] > floor["cost"] + 0.3
 
 
+def test_attacks_stand_beside_the_methods(
+    bench: Any, walks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["bench_generation.py", str(walks), "--sets", "walks", "--seeds", "1", "--cache", str(tmp_path), "--privacy"]
+    monkeypatch.setattr(sys, "argv", [*words, "--methods", "second-real", "copies", "dualwalk"])
+    bench("bench_generation").main()
+    text = capsys.readouterr().out
+    assert "| train copies | 1.00 / " in text
+    assert "| second real sample | 0." in text
+    assert "40 x 2 x 6 members, 20 non-members, 20 for reference" in text
+
+    privacy, series = bench("generation.privacy"), bench("series")
+    data = series.load(str(walks))
+    dealt = privacy.resplit(data)
+    both = [np.concatenate([part.X_train, part.X_test]) for part in (data, dealt)]
+    np.testing.assert_array_equal(np.unique(both[0], axis=0), np.unique(both[1], axis=0))
+    assert (dealt.X_train[:, 0, 0] > 2).mean() == pytest.approx(dealt.y_train.mean(), abs=0.15)  # rows keep their labels
+    found = privacy.attacked(data, data.X_train)
+    assert found["attack"] == found["attack_nearest_neighbor"] == 1.0
+
+
 def test_what_cannot_run_says_why(bench: Any, walks: Path, tmp_path: Path) -> None:
     runs, series = bench("generation.runs"), bench("series")
     data = series.load(str(walks))

@@ -137,9 +137,12 @@ def test_evaluate(capsys):
     assert content["cost"] == direct.cost
     assert content["downstream"] == direct.downstream.synthetic
     assert content["real"]["coverage"] == direct.real()["coverage"]
+    assert content["attack_local_dual"] == content["membership"]["attacks"]["local_dual"]["auc"]
+    assert content["membership"]["verdict"] == direct.membership.verdict
     status, out, _ = run(capsys, "evaluate", "new.npz", "--train", "train.npz", "--held-out", "test.npz")
     assert status == 0
     assert f"{direct.cost:.4f}" in out
+    assert direct.membership.verdict in " ".join(out.split())
 
 
 def test_report_of_models(capsys, models):

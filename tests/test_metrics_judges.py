@@ -260,6 +260,18 @@ def test_evaluate_warns_of_blind_judges_and_says_so_in_its_table(rng):
     assert str(found).count("Not to be trusted") == 3
 
 
+def test_evaluate_attacks_with_all_generated_rows_and_counts_subjects(rng):
+    x = rng.standard_normal((150, 4)).cumsum(axis=1)
+    subjects = {"groups_train": np.arange(50) // 5, "groups_held_out": 10 + np.arange(30) // 3}
+    found = metrics.evaluate(x[80:], x[:50], x[50:80], self_check=False, **subjects)
+    direct = metrics.membership_inference(x[80:], x[:50], x[50:80], **subjects)
+    assert found.membership == direct
+    assert found.membership.n_generated == 70
+    assert found.as_dict()["attack_nearest_neighbor"] == direct.attacks["nearest_neighbor"].auc
+    assert found.real()["attack_global_dual"] == 0.5
+    assert direct.verdict in " ".join(str(found).split())
+
+
 def test_evaluate_checks_and_thins(rng):
     x = smooth(40, rng)
     with pytest.raises(ValueError, match="train must be finite"):

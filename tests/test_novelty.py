@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from functools import cache
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from dualwalk._neighbors import nearest_neighbors, squared_distances
 from dualwalk._sampler.grouped import GroupedDataWarning
-from dualwalk._sampler.novelty import DRAWS, Distances, refill
+from dualwalk._sampler.nearness import told, too_near
+from dualwalk._sampler.novelty import DRAWS, CopiedSamplesWarning, Distances, refill
 from dualwalk.sampler import DualSampler
 
 
@@ -44,7 +46,8 @@ class TestInfo:
     def test_start_is_where_a_short_walk_stays(self):
         X = 100.0 * np.eye(12)[:, :, None] + np.zeros((12, 12, 2))
         sampler = DualSampler("local", n_neighbors=2, random_state=0).fit(X)
-        made, info = sampler.sample(24, return_info=True)
+        with pytest.warns(CopiedSamplesWarning):
+            made, info = sampler.sample(24, return_info=True)
         assert (np.bincount(info.start, minlength=12) == 2).all()
         assert made.shape == (24, 12, 2)
 
@@ -137,3 +140,45 @@ def test_neighbors_among_many_rows_are_those_of_a_full_sort():
         between = squared_distances(rows[:50], rows)
         np.testing.assert_array_equal(found, np.argsort(between, axis=1, kind="stable")[:, :21])
         np.testing.assert_array_equal(nearest_neighbors(rows, 3)[:, 0], np.arange(1500))
+
+
+class TestNearness:
+    """In words: how near, to whom, and a warning where it is too near."""
+
+    def test_said_in_words(self):
+        subjects = np.repeat([f"p{k}" for k in range(20)], 3)
+        sampler = DualSampler("local", random_state=0).fit(series(), groups=subjects)
+        _, info = sampler.sample(40, return_info=True)
+        np.testing.assert_array_equal(info.subject, subjects[info.nearest])
+        np.testing.assert_array_equal(info.training_novelty, sampler.training_distances() / sampler._distances.typical)
+        closest = info.novelty.argmin()
+        said = str(info)
+        assert f"Row {closest} comes nearest: to {info.novelty[closest]:.2f} of that distance" in said
+        assert f"from training row {info.nearest[closest]} of subject {info.subject[closest]}." in said
+        assert info.too_near is None
+        assert "TOO NEAR" not in said
+        assert fitted().sample(3, return_info=True)[1].subject is None
+        assert str(fitted().sample(0, return_info=True)[1]) == "No new rows."
+
+    def test_one_copy_is_too_near_where_no_real_rows_are_equal(self):
+        novelty, real = np.full(300, 1.0), np.linspace(0.6, 1.4, 50)
+        assert too_near(novelty, real) is None
+        novelty[7] = 0.0
+        assert "1 of 300 equal a training row in every value" in too_near(novelty, real)
+        assert "TOO NEAR" in told(novelty, real, np.zeros(300, dtype=int), None)
+        real[0] = 0.0
+        assert too_near(novelty, real) is None
+
+    @pytest.mark.parametrize(
+        ("n_near", "n", "is_too_near"), [(8, 100, False), (14, 100, False), (16, 100, True), (1, 5, False)]
+    )
+    def test_near_copies_must_be_more_than_chance_makes(self, n_near, n, is_too_near):
+        """Beyond 8 % of them, two standard errors: 8 + 2 sqrt(8 x 92 (1 / 100 + 1 / 200)) = 14.6 of a hundred."""
+        novelty = np.where(np.arange(n) < n_near, 0.4, 1.0)
+        assert (too_near(novelty, np.ones(200)) is not None) == is_too_near
+
+    def test_the_default_walk_warns_too_where_novelty_is_asked_for(self):
+        sampler = DualSampler("local", random_state=0).fit(series())
+        sampler._maker = SimpleNamespace(generate=lambda began, *_, **__: sampler._rows[began] + 1e-3)
+        with pytest.warns(CopiedSamplesWarning, match=r"100 % of 50 are nearer to a training row"):
+            sampler.sample(50, return_info=True)

@@ -260,6 +260,28 @@ def test_a_page_is_small(tmp_path, sampler, divergence):
     assert (tmp_path / "r.html").stat().st_size < 400_000
 
 
+def test_it_says_who_comes_near_to_whom_and_warns(tmp_path, divergence):
+    subjects = [f"patient {k // 4}" for k in range(56)]
+    grouped = DualSampler("local", n_neighbors=8, random_state=0).fit(data(), groups=subjects)
+    made = grouped.sample(60)
+    made[17] = data()[9]  # a copy of a real sample of patient 2
+    write_report(tmp_path / "r.html", sampler=grouped, divergence=divergence, generated=made)
+    text = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "Generated sample 18 comes nearest: to 0.00 of that distance from real sample 10 of subject patient 2." in text
+    assert "Too near to real samples: of the generated samples, 1 of 60 equal a training row in every value" in text
+    assert "subject of that real sample" in text
+    kept = json.loads(re.search(r'id="dualwalk-data">(.*?)</script>', text, re.DOTALL)[1])
+    assert kept["generated"]["nearest_novelty"] == 0.0
+    assert "1 of 60" in kept["generated"]["too_near"]
+    assert kept["pictures"]["real"]["subject"][0].startswith("patient")
+
+
+def test_without_groups_nobody_is_named(page):
+    assert "of subject" not in page.text
+    assert "Too near" not in page.text
+    assert "membership_inference" in page.text
+
+
 def test_strongest_edges(story, divergence):
     graph = divergence.dependence_graph_
     child = int(graph.nats.argmax())

@@ -149,7 +149,7 @@ class TestMixture:
 
 class TestGradient:
     def test_copies_are_announced(self):
-        with pytest.warns(CopiedSamplesWarning, match=r"\d+ % of the 200 new rows are near-copies.*min_novelty"):
+        with pytest.warns(CopiedSamplesWarning, match=r"near-copies: \d+ % of 200 are nearer.*min_novelty"):
             vowels("gradient").sample(200)
 
     def test_f_goes_to_another_cluster(self):

@@ -12,6 +12,7 @@ import resource
 import time
 import traceback
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,8 +61,10 @@ def run(
     cached: bool = False,
     rescore: bool = False,
     limit: float = 900.0,
+    score: Callable[[Series, Path], dict[str, float]] | None = None,
+    floor: Callable[[Series, int], dict[str, float]] | None = None,
 ) -> Run:
-    """The run from the cache, or made now in a new process, and scored."""
+    """The run from the cache, or made now in a new process, and scored; `floor` scores a second real sample."""
     if reason := unfit(data, method):
         return Run({}, reason=reason)
     folder = cache / data.name
@@ -71,7 +74,7 @@ def run(
         return Run({}, reason="not in the cache")
     if method == SECOND_REAL:
         if renew or rescore or not facts.exists():
-            facts.write_text(json.dumps({"scores": second_real_scores(data, seed)}, indent=1))
+            facts.write_text(json.dumps({"scores": (floor or second_real_scores)(data, seed)}, indent=1))
         return Run(**json.loads(facts.read_text()))
     if not cached and (renew or not samples.exists()) and (failure := make_samples(data, method, seed, samples, facts, limit)):
         return Run({}, reason=failure)
@@ -79,7 +82,7 @@ def run(
     if "reason" in known:
         return Run({}, reason=known["reason"])
     if rescore or "scores" not in known:
-        known["scores"] = scores(data, samples)
+        known["scores"] = (score or scores)(data, samples)
         facts.write_text(json.dumps(known, indent=1))
     return Run(**known)
 
@@ -154,6 +157,8 @@ def scores(data: Series, samples: Path) -> dict[str, float]:
     """`dualwalk.metrics` on the samples, and the accuracy of training on them where they are labelled."""
     from dualwalk import metrics
 
+    from .privacy import attacked
+
     with np.load(samples) as stored:
         X, y = stored["X"], stored.get("y")
     with warnings.catch_warnings():
@@ -164,12 +169,15 @@ def scores(data: Series, samples: Path) -> dict[str, float]:
                 X, y, data.X_test, data.y_test, X_train=data.X_train, y_train=data.y_train
             )
             out |= {"tstr": accuracy.synthetic, "trtr": accuracy.real}
+    out |= attacked(data, X)
     return {name: float(value) for name, value in out.items()}
 
 
 def second_real_scores(data: Series, seed: int) -> dict[str, float]:
     """The floor, both sides real: the forest tells training from held-out rows, the rest one half of these from the other."""
     from dualwalk import metrics
+
+    from .privacy import attacked_by_chance
 
     held = data.X_test[np.random.default_rng(seed).permutation(len(data.X_test))]
     with warnings.catch_warnings():
@@ -183,4 +191,6 @@ def second_real_scores(data: Series, seed: int) -> dict[str, float]:
             rng.permutation(data.X_test)[:n], rng.permutation(data.X_train)[:n], random_state=seed
         ).accuracy
     cost = halves["cost"] - abs(halves["forest"] - 0.5) + abs(forest - 0.5)
-    return {name: float(value) for name, value in (halves | {"forest": forest, "cost": cost}).items()}
+    return {
+        name: float(value) for name, value in (halves | {"forest": forest, "cost": cost} | attacked_by_chance(data)).items()
+    }

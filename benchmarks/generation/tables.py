@@ -56,7 +56,15 @@ def mean(runs: Iterable[Run], score: str) -> float:
     return float(numbers.mean()) if len(numbers) else np.nan
 
 
-COLUMNS = {"cost": "cost", "forest": "rf", "memorization": "nnc", "coverage": "cov", "authenticity": "auth", "copies": "copies"}
+COLUMNS = {
+    "cost": "cost",
+    "forest": "rf",
+    "memorization": "nnc",
+    "coverage": "cov",
+    "authenticity": "auth",
+    "copies": "copies",
+    "attack": "attack",
+}
 
 
 def one_set(runs: Runs, name: str, methods: list[str]) -> str:

@@ -123,7 +123,8 @@ class DualSampler(Views):
         The rows look as if several came from one subject or recording (near-copies, or each nearest to the one before or after
         it), and no groups are given.
     CopiedSamplesWarning
-        In `sample`, with a walk other than "auto" and "local": many of the new rows are near-copies.
+        In `sample`, with return_info=True or a walk other than "auto" and "local": new rows are copies of training rows, or
+        more of them than 8 % beyond those among the training rows (and chance) are nearer than half the typical distance.
 
     Source: Garg et al. 2024, arXiv 2404.07377 (walks in the dual divergence space); the ladder is dualwalk's own.
 
@@ -286,12 +287,34 @@ class DualSampler(Views):
         min_novelty : rows whose novelty (see `SampleInfo`) is below it are drawn again, from another start of their class,
             until none is; `n_rejected_` tells how many were refused, and a ValueError that the sampler does not reach so far.
             0.3 or so keeps near-copies out; towards 1 it takes half of all rows away, and the closest of real ones with them.
-        return_info : whether to tell each row's f, nearest training row, novelty, start and label as well.
+        return_info : whether to tell each row's f, nearest training row and its subject, novelty, start and label as well;
+            print(info) says in words how near the rows come to real ones.
         seed : None uses the fit's own stream: the same call gives the same rows (fresh ones each time if random_state is
             None). Another seed gives others. The result is a pure function of the fit, the arguments and the seed.
         """
         self._check_fitted()
-        n = _checks.count(n, "n")
+        rows, starts, n_rejected = self._sampled(
+            _checks.count(n, "n"), y, given=given, balanced=balanced, min_novelty=min_novelty, seed=seed
+        )
+        info = self._info(rows, starts, n_rejected) if return_info else None
+        if given is None and (info is not None or self._maker is not self._ladder):
+            novelty = self._distances.novelty(self._distances.nearest_one(rows)[1]) if info is None else info.novelty
+            warn_if_copied(novelty, self._distances.training_novelty)
+        made = self._in_memory_of_X(rows)
+        return made if info is None else (made, info)
+
+    @one_blas_thread()
+    def _sampled(
+        self,
+        n: int,
+        y: Any = None,
+        *,
+        given: ArrayLike | None = None,
+        balanced: bool = True,
+        min_novelty: float | None = None,
+        seed: Any = None,
+    ) -> tuple[Float, Index, int]:
+        """What `sample` makes, without a warning: rows where the training rows are, their starts, and how many were refused."""
         wanted = wanted_codes(y, n, getattr(self, "classes_", None))
         least = 0.0 if min_novelty is None else _checks.real(min_novelty, "min_novelty", minimum=0.0)
         stream_seed = self._stream_seed(seed)
@@ -313,10 +336,7 @@ class DualSampler(Views):
 
         rows, starts = draw(wanted, n, stream_seed)
         n_rejected = self.n_rejected_ = refill(rows, starts, least, self._distances, redraw) if least > 0 else 0
-        if self._maker is not self._ladder and held is None:
-            warn_if_copied(rows, self._distances)
-        made = self._in_memory_of_X(rows)
-        return (made, self._info(rows, starts, n_rejected)) if return_info else made
+        return rows, starts, n_rejected
 
     def _draw(self, codes: Index | None, n: int, seed: int, *, labelled: bool, balanced: bool = True) -> tuple[Float, Index]:
         began = choose_starts(self._codes, n, codes, generator(seed, "starts"), balanced=balanced)
@@ -429,12 +449,18 @@ class DualSampler(Views):
         made, _ = self._draw(None, n, int(generator(self._seed, "score").integers(2**63)), labelled=False)
         return -Criterion(rows, [Fold(np.arange(n_fit), np.arange(n_fit, len(rows)))])([made]).criterion
 
+    def _labels_at(self, starts: Index) -> NDArray[Any]:
+        labels: NDArray[Any] = self.classes_[self._codes[starts]]
+        return labels
+
     def _info(self, rows: Float, starts: Index, n_rejected: int) -> SampleInfo:
         nearest, distance = self._distances.nearest_one(rows)
-        label = None if self._labels is None else self._as_given(self.classes_[self._codes[starts]], self._given.labels)
-        found = (self._local_duals.value(rows), nearest, distance, self._distances.novelty(distance), starts)
-        f, nearest, distance, novelty, starts = map(_device.to_device if self._given.rows else _device.to_host, found)
-        return SampleInfo(f, nearest, distance, novelty, starts, label, n_rejected)
+        label = None if self._labels is None else self._as_given(self._labels_at(starts), self._given.labels)
+        subject = None if self._groups is None else self._as_given(self._groups[_device.to_host(nearest)], self._given.groups)
+        novelty, usual = self._distances.novelty(distance), self._distances.training_novelty
+        found = (self._local_duals.value(rows), nearest, distance, novelty, starts, usual)
+        f, nearest, distance, novelty, starts, usual = map(_device.to_device if self._given.rows else _device.to_host, found)
+        return SampleInfo(f, nearest, distance, novelty, starts, label, n_rejected, subject, usual)
 
     def report(self, path: str | PathLike[str]) -> None:
         """Write a self-contained HTML report: real beside generated samples, the dual space, where dependence lives."""

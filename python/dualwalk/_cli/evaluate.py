@@ -19,6 +19,7 @@ def run(options: argparse.Namespace) -> None:
     out.line(f"dualwalk {__version__}: {options.file}, {len(X)} generated samples of {words.shape(X.shape[1:])}")
     out.line(str(found))
     out.line("cost: 0 is perfect, a second real sample costs about 0.1; judges at 0.5 cannot tell generated from real")
+    out.line("attacks: how often a member (a training sample) is taken for one before a held-out sample; 0.5 is a coin")
     out.result(
         job="evaluate",
         file=options.file,
@@ -26,5 +27,6 @@ def run(options: argparse.Namespace) -> None:
         **found.as_dict(),
         real=found.real(),
         trusted=found.trusted,
+        membership=found.membership.as_dict(),
         seed=options.seed,
     )

@@ -101,6 +101,8 @@ def tell_nearness(out: Output, near: Nearness) -> None:
         f"{near.n_near_copies} of {len(near.ratio)} under half that distance; {near.n_near_copies_real} of "
         f"{len(near.real_ratio)} real ones",
     )
+    if near.too_near is not None:
+        out.row("too near", f"{near.too_near} (--min-novelty refuses such samples)")
 
 
 def content(sampler: DualSampler, near: Nearness) -> dict[str, Any]:
@@ -111,6 +113,8 @@ def content(sampler: DualSampler, near: Nearness) -> dict[str, Any]:
         "near_copies": near.n_near_copies,
         "near_copies_share": near.n_near_copies / len(near.ratio),
         "real_near_copies_share": near.n_near_copies_real / len(near.real_ratio),
+        "nearest": float(near.ratio[near.closest]) if len(near.ratio) else None,
+        "too_near": near.too_near,
         "n_rejected": sampler.n_rejected_,
     }
 

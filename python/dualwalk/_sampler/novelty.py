@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from .. import _device
 from .._lazy import cached_property
 from .._neighbors import column_scale, squared_distances
+from .nearness import told, too_near
 
 Float = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -23,16 +24,16 @@ N_TYPICAL = 2000  # rows that tell the typical distance, where there are more
 DRAWS = (1, 1, 2, 4, 8, 16, 32, 64, 64)
 
 
-NEAR_COPY, SHARE_OF_COPIES = 0.5, 0.08
-
-
 class CopiedSamplesWarning(UserWarning):
-    """Many of the generated rows are near-copies of training rows."""
+    """Generated rows are copies of training rows, or too many of them are near-copies."""
 
 
 @dataclass(frozen=True)
 class SampleInfo:
     """What `sample(..., return_info=True)` tells of every new row; all arrays are (n,), and in the memory that the rows are in.
+
+    str() tells in plain words how near the rows come to real ones, and says TOO NEAR where they do. That is a matter of
+    distances; whether rows tell who the training rows belong to is asked by `metrics.membership_inference`.
 
     f : the local dual function at the new row, made of its own nearest training rows, in nats
     nearest : index of the nearest training row
@@ -42,6 +43,8 @@ class SampleInfo:
     start : index of the training row that the walk started from
     label : the new row's label; None where fit got none
     n_rejected : how many draws `min_novelty` refused, an int
+    subject : the group (subject, recording) of the nearest training row; None where fit got no groups
+    training_novelty : (n_training,), the same of the training rows, each to its nearest other one; of 2000 where there are more
     """
 
     f: Float
@@ -51,6 +54,17 @@ class SampleInfo:
     start: Index
     label: NDArray[Any] | None
     n_rejected: int
+    subject: NDArray[Any] | None
+    training_novelty: Float
+
+    @property
+    def too_near(self) -> str | None:
+        """Why the rows come too near to training rows, in words; None where they do not."""
+        return too_near(*map(_device.to_host, (self.novelty, self.training_novelty)))
+
+    def __str__(self) -> str:
+        novelty, real, nearest = map(_device.to_host, (self.novelty, self.training_novelty, self.nearest))
+        return told(novelty, real, nearest, None if self.subject is None else _device.to_host(self.subject))
 
 
 class Distances:
@@ -107,11 +121,10 @@ class Distances:
         """The median distance of a training row to its nearest other one."""
         return _device.floats(np.median(self._usual))[0]
 
-    def share_near(self, distance: Float) -> tuple[float, float]:
-        """How many distances are below half the typical one, and how many of the training rows' own."""
-        own = self.novelty(self._usual)
-        near, usual = _device.floats((self.novelty(distance) < NEAR_COPY).mean(), (own < NEAR_COPY).mean())
-        return near, usual
+    @property
+    def training_novelty(self) -> Float:
+        """The novelty of training rows, each to its nearest other one: of 2000 where there are more."""
+        return self.novelty(self._usual)
 
     def novelty(self, distance: Float) -> Float:
         """Distances over the typical one."""
@@ -156,16 +169,13 @@ def refill(
     return n_rejected
 
 
-def warn_if_copied(rows: Float, distances: Distances) -> None:
-    """Warn the caller of `sample` where more rows than a few are nearer to a training row than half the typical distance."""
-    if not len(rows):
-        return
-    near, usual = distances.share_near(distances.nearest_one(rows)[1])
-    if near > usual + SHARE_OF_COPIES:
+def warn_if_copied(novelty: Float, training_novelty: Float) -> None:
+    """Warn the caller of `sample` where new rows come too near to training rows."""
+    reason = too_near(*map(_device.to_host, (novelty, training_novelty)))
+    if reason is not None:
         warnings.warn(
-            f"{100 * near:.0f} % of the {len(rows)} new rows are near-copies: nearer to a training row than half the typical "
-            f"distance between training rows ({100 * usual:.0f} % of those are to another). Walk further (walk='auto', "
-            "'mixture' or 'renoised'), or pass min_novelty=.",
+            f"new rows are near-copies: {reason}. Walk further (walk='auto', 'mixture' or 'renoised'), pass min_novelty=, or pass "
+            "groups to fit where several training rows are of one subject.",
             CopiedSamplesWarning,
             stacklevel=4,  # past sample and its decorator
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,6 +16,7 @@ from ._rows import Float, Units, read, thin
 from .downstream import DownstreamAccuracy, downstream_of, read_labels, warn_useless
 from .judging import TwoSample, classifier_result, warn_untrusted
 from .kernels import SampleDistance, energy_of, mmd_of
+from .membership import MembershipInference, membership_inference
 from .nearness import COPIES, Authenticity, ManifoldScores, authenticity_of, manifold_of
 from .statistics import CorrelationError, correlation_of, kurtosis_of, marginal_of
 from .two_sample import forest, memorization_of, one_nearest_neighbor_of
@@ -76,6 +78,7 @@ class Evaluation:
     authenticity : Authenticity: ratio and share, copies.
     similarity : Similarity: manifold, mmd, energy, correlation, marginal_error, kurtosis.
     real_similarity : Similarity of as many training rows to the held-out ones: what the best generator gets.
+    membership : MembershipInference: whether the generated rows tell which rows they were made from.
     downstream : DownstreamAccuracy, where labels were given.
     """
 
@@ -86,6 +89,7 @@ class Evaluation:
     authenticity: Authenticity
     similarity: Similarity
     real_similarity: Similarity
+    membership: MembershipInference
     downstream: DownstreamAccuracy | None
 
     @property
@@ -109,6 +113,7 @@ class Evaluation:
             "copies": self.authenticity.copies,
             "authentic_share": self.authenticity.share,
             "nearest_neighbor": self.nearest_neighbor.accuracy,
+            **{f"attack_{name}": attack.auc for name, attack in self.membership.attacks.items()},
         }
         last = {} if self.downstream is None else {"downstream": self.downstream.synthetic}
         return {**judged, **self.similarity.as_dict(), **last}
@@ -122,20 +127,21 @@ class Evaluation:
             "copies": COPIES,
             "authentic_share": self.authenticity.held_out_share,
             "nearest_neighbor": 0.5,
+            **{f"attack_{name}": 0.5 for name in self.membership.attacks},
         }
         last = {} if self.downstream is None else {"downstream": self.downstream.real}
         return {**perfect, **self.real_similarity.as_dict(), **last}
 
     def __str__(self) -> str:
         real = self.real()
-        lines = [f"{'':21s}{'generated':>10s}{'real':>10s}"]
+        lines = [f"{'':24s}{'generated':>10s}{'real':>10s}"]
         for name, value in self.as_dict().items():
             if not math.isnan(value):
-                lines.append(f"{name:21s}{value:10.4f}" + (f"{real[name]:10.4f}" if name in real else ""))
+                lines.append(f"{name:24s}{value:10.4f}" + (f"{real[name]:10.4f}" if name in real else ""))
         for judge in (self.forest, self.memorization, self.nearest_neighbor):
             if not (judge.trusted or math.isnan(judge.control_accuracy)):
                 lines.append(f"Not to be trusted: {judge.judge} (tells {judge.control_accuracy:.2f} of noise and data apart)")
-        return "\n".join(lines)
+        return "\n".join([*lines, *textwrap.wrap(self.membership.verdict, 100)])
 
 
 @one_blas_thread()
@@ -147,6 +153,8 @@ def evaluate(
     y: ArrayLike | None = None,
     y_train: ArrayLike | None = None,
     y_held_out: ArrayLike | None = None,
+    groups_train: ArrayLike | None = None,
+    groups_held_out: ArrayLike | None = None,
     n_max: int = 300,
     self_check: bool = True,
     random_state: int = 0,
@@ -160,6 +168,8 @@ def evaluate(
     generated, train, held_out : arrays (n, n_features) or (n, n_channels, n_times), finite, any real dtype, at least six rows
         each; not changed. Distances are in standard deviations of the training columns, none below a tenth of the median one.
     y, y_train, y_held_out : labels of the three, all or none: train on synthetic, test on real (on all rows).
+    groups_train, groups_held_out : the subject of every real row, both or none: for `membership_inference`, whose attacks count
+        subjects, and want all generated rows that are given away.
     n_max : of more held-out rows, as many are drawn, and of the generated rows no more than there are held-out ones. The
         training rows are always all looked at. The cost depends on these numbers a little: compare at the same ones. With
         some hundred rows it moves by .03 or more from draw to draw: take the mean over several `random_state`.
@@ -188,6 +198,9 @@ def evaluate(
     arrays = {"generated": generated, "train": train, "held_out": held_out}
     (made, known, held), shape = read(arrays, min_samples=K + 1)
     labels = _labels((made, held, known), y, y_held_out, y_train)
+    membership = membership_inference(
+        generated, train, held_out, groups_train=groups_train, groups_held_out=groups_held_out, random_state=seed
+    )
 
     downstream = downstream_of((made, held, known), labels, "forest", seed) if labels else None
     held = thin(held, n_max, seed, "held_out")
@@ -213,6 +226,7 @@ def evaluate(
         authenticity=authentic,
         similarity=similarity,
         real_similarity=_similarity(held, second, scaled, shape, seed),
+        membership=membership,
         downstream=downstream,
     )
 

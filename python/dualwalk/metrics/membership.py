@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,7 +15,7 @@ from ._rows import Float, Index, read, thin, thinned
 from .attacks import attack_scores, model_scores
 from .roc import MembershipAttack, Subjects, attack_of, chance_advantage
 
-LEAST_SUBJECTS = 6  # a side: from there on the interval was seen to hold its level
+LEAST = 6  # subjects on a side, and rows in every array: from there on the interval was seen to hold its level
 SIGNIFICANCE = 0.05  # of the verdict, over all attacks together (Bonferroni)
 
 
@@ -127,7 +128,7 @@ class MembershipInference:
             )
         chance = f"{self.chance_advantage:.2f}"
         lines.append(f"{'chance alone':29s}{'.50':>6s}{'':16s}{'below ' + chance:>11s}{'.01':>12s}{'.05':>8s}")
-        return "\n".join([*lines, self.verdict])
+        return "\n".join([*lines, *textwrap.wrap(self.verdict, 100)])
 
 
 @one_blas_thread()
@@ -167,11 +168,11 @@ def membership_inference(
 
     Parameters
     ----------
-    generated : array (n, n_features) or (n, n_channels, n_times), finite, any real dtype, at least 8 rows; not changed. All that
+    generated : array (n, n_features) or (n, n_channels, n_times), finite, any real dtype, at least 6 rows; not changed. All that
         is given away belongs here: more rows make attacks stronger.
     train : members, all the rows (or some) that the generator was fitted on. At least 6 subjects.
     held_out : non-members of the SAME source, of subjects that the generator never saw: split at random, by subject. At least 6.
-    reference : at least 8 rows of further subjects. None: no calibrated attacks.
+    reference : at least 6 rows of further subjects. None: no calibrated attacks.
     model : a fitted DualDivergence or any object whose score_samples(X) -> (n,) is high for rows it likes; or a fitted
         DualSampler.
     groups_train, groups_held_out, groups_reference : the subject of every row (integers or strings), for all arrays or none.
@@ -204,12 +205,12 @@ def membership_inference(
     False
     """
     seed = _checks.seed(random_state, "random_state")
-    n_max = _checks.count(n_max, "n_max", minimum=_checks.MIN_SAMPLES)
+    n_max = _checks.count(n_max, "n_max", minimum=LEAST)
     level = _checks.real(confidence_level, "confidence_level", above=0.0)
     if level >= 1:
         raise ValueError(f"confidence_level must be below 1; got {level:g} (pass 0.95 for an interval that misses once in 20)")
     real = {"train": train, "held_out": held_out} | ({} if reference is None else {"reference": reference})
-    (made, *known), shape = read({"generated": generated} | real, min_samples=_checks.MIN_SAMPLES)
+    (made, *known), shape = read({"generated": generated} | real, min_samples=LEAST)
     _check_model(model, shape)
     groups = {"groups_train": groups_train, "groups_held_out": groups_held_out, "groups_reference": groups_reference}
     subjects = _subjects(groups, [len(rows) for rows in known])
@@ -218,9 +219,9 @@ def membership_inference(
     members, others, *further = (rows[places] for rows, places in zip(known, kept, strict=True))
     sides = Subjects(*(_numbers(of[places]) for of, places in zip(subjects[:2], kept[:2], strict=True)))
     for name, n in (("train", sides.n_members), ("held_out", sides.n_non_members)):
-        if n < LEAST_SUBJECTS:
+        if n < LEAST:
             raise ValueError(
-                f"{name} must hold at least {LEAST_SUBJECTS} subjects; got {n} (with fewer, no interval says anything: pass rows "
+                f"{name} must hold at least {LEAST} subjects; got {n} (with fewer, no interval says anything: pass rows "
                 "of more subjects)"
             )
 

@@ -105,8 +105,9 @@ def _page(
         done += 1
 
     if generated is None:
-        generated, info = sampler.sample(N_GENERATED, return_info=True)
-        labels = info.label
+        rows, starts, _ = sampler._sampled(N_GENERATED)  # without a warning of near-copies: the page says so itself
+        generated = sampler._in_memory_of_X(rows)
+        labels = None if sampler._labels is None else sampler._labels_at(starts)
     story = tell(sampler, divergence, X, np.asarray(generated), note, labels=labels, names=names)
     note("drawing")
     return html.page(about["title"], sections.body(story, **about), script_text(content(story, **about)))

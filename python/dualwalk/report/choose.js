@@ -206,6 +206,11 @@ const columnsOfTable = [
   (i) => made.f[i],
   (i) => Number(made.f[i] < low || made.f[i] > high),
 ];
+const subjects = sets.real.subject; // null where the sampler got no groups
+if (subjects) {
+  const order = [...new Set(subjects)].sort((a, b) => a.localeCompare(b, undefined, { numeric: true }));
+  columnsOfTable.push((i) => order.indexOf(subjects[made.nearest[i]]));
+}
 let sorted = { by: 1, up: true };
 
 function fillTable() {
@@ -220,6 +225,7 @@ function fillTable() {
     make(row, "td", { class: "number" }, columnsOfTable[2](i));
     make(row, "td", { class: "number" }, number(made.f[i]));
     make(row, "td", {}, columnsOfTable[4](i) ? "outside" : "inside");
+    if (subjects) make(row, "td", {}, subjects[made.nearest[i]]);
     return row;
   }));
   [...table.tHead.rows[0].cells].forEach((cell, k) => {

@@ -60,6 +60,8 @@ def content(story: Story, *, title: str, credit: str, version: str, made_on: str
             "share_between_end_points": story.share_inside,
             "median_novelty": story.near.median_ratio,
             "n_near_copies": story.near.n_near_copies,
+            "nearest_novelty": float(story.near.ratio[story.near.closest]),
+            "too_near": story.near.too_near,
         },
         "pictures": _pictures(story),
     }
@@ -78,7 +80,7 @@ def _pictures(story: Story) -> dict[str, Any]:
     bands = np.quantile(view.lines(story.X), [0.1, 0.5, 0.9], axis=0)
     changes, change_step = _parts(view.parts(kept.f_change))
     labels = None if story.labels is None else [str(label) for label in story.labels[kept.generated]]
-    own = story.sampler.y_
+    own, subjects = story.sampler.y_, story.sampler.groups_
     return {
         "rows": view.row_names,
         "places": view.place_numbers,
@@ -99,6 +101,7 @@ def _pictures(story: Story) -> dict[str, Any]:
             "f": _rounded(model.dual_values_[kept.real]),
             "cluster": model.labels_[kept.real].tolist(),
             "label": None if own is None else [str(label) for label in own[kept.real]],
+            "subject": None if subjects is None else [str(subject) for subject in subjects[kept.real]],
             "novelty": _rounded(story.near.real_ratio[kept.real]),
             "values": packed(real, low, step),
         },

@@ -222,18 +222,22 @@ def beside(story: Story) -> list[str]:
 
 def novelty(story: Story) -> list[str]:
     """How far generated samples are from real ones."""
-    order = np.argsort(story.near.ratio, kind="stable")[:N_NEAREST]
+    near = story.near
+    order = np.argsort(near.ratio, kind="stable")[:N_NEAREST]
     rows = [
         (
             str(k + 1),
-            number(story.near.ratio[k]),
-            str(int(story.near.index[k]) + 1),
+            number(near.ratio[k]),
+            str(int(near.index[k]) + 1),
             number(story.f_generated[k]),
             "inside" if story.inside[k] else "outside",
+            *([] if near.subject is None else [str(near.subject[k])]),
         )
         for k in order.tolist()
     ]
+    warning = sentences.too_near(story)
     return [
+        *([html.paragraph(warning, "caution")] if warning else []),
         html.paragraph(sentences.novelty(story)),
         html.chart(
             lambda width: charts.novelty(story, width),
@@ -242,11 +246,12 @@ def novelty(story: Story) -> list[str]:
         ),
         html.table(
             rows,
-            header=NOVELTY_HEADER,
+            header=NOVELTY_HEADER if near.subject is None else (*NOVELTY_HEADER, "subject of that real sample"),
             numbers=range(4),
             caption=f"The {len(rows)} generated samples that are nearest to a real one",
             name="novelty-table",
         ),
+        html.paragraph(sentences.privacy()),
     ]
 
 

@@ -194,13 +194,35 @@ def strongest_edges(story: Story) -> list[tuple[str, ...]]:
 
 
 def novelty(story: Story) -> str:
-    """Copies or not, in one sentence with the numbers."""
+    """Copies or not, with the numbers, and who comes nearest to whom."""
     near = story.near
     share, real_share = near.n_near_copies / len(near.ratio), near.n_near_copies_real / len(near.real_ratio)
+    whose = "" if near.subject is None else f" of subject {near.subject[near.closest]}"
     return (
         f"The median generated sample is {near.median_ratio:.2f} times as far from its nearest real sample as real samples are "
         f"from each other. {near.n_near_copies} of {len(near.ratio)} ({100 * share:.1f} %) are nearer than half the typical "
-        f"distance; so are {near.n_near_copies_real} of {len(near.real_ratio)} real ones ({100 * real_share:.1f} %)."
+        f"distance; so are {near.n_near_copies_real} of {len(near.real_ratio)} real ones ({100 * real_share:.1f} %). Generated "
+        f"sample {near.closest + 1} comes nearest: to {near.ratio[near.closest]:.2f} of that distance from real sample "
+        f"{int(near.index[near.closest]) + 1}{whose}."
+    )
+
+
+def too_near(story: Story) -> str:
+    """A warning where generated samples come too near to real ones, else empty."""
+    reason = story.near.too_near
+    if reason is None:
+        return ""
+    return (
+        f"Too near to real samples: of the generated samples, {reason}. Do not give them away as if they were nobody's: make them "
+        "with min_novelty=, with groups where several samples are of one subject, or from more samples."
+    )
+
+
+def privacy() -> str:
+    """What distances do not tell."""
+    return (
+        "Distances alone do not show that no real sample can be told from these: metrics.membership_inference attacks the "
+        "generated samples, given real ones that were left out of the fit."
     )
 
 
@@ -306,6 +328,8 @@ def caveats(story: Story) -> list[str]:
         items.insert(
             0, f"{n} samples are few for {d} values each: trust the pictures more than the numbers, and both with care."
         )
+    if near.too_near is not None:
+        items.insert(0, too_near(story))
     if near.median_ratio < 0.75:
         items.insert(
             0, "The generated samples keep close to the real ones: they are variations of single samples more than new ones."
