@@ -283,7 +283,8 @@ class DualSampler(Views):
             rows of that class; an array of n labels gives row i the label y[i].
         given : one sample's shape, NaN where unknown: the rows hold its values and differ in the rest (see `impute`).
         balanced : False makes independent rows, by the walks "auto" and "local": each with the same law, but together their
-            marginals scatter as those of n draws do.
+            marginals scatter as those of n draws do. (2048 other rows tell a row its quantile, so that shares of a column below
+            a value are those of balanced rows to .03.)
         min_novelty : rows whose novelty (see `SampleInfo`) is below it are drawn again, from another start of their class,
             until none is; `n_rejected_` tells how many were refused, and a ValueError that the sampler does not reach so far.
             0.3 or so keeps near-copies out; towards 1 it takes half of all rows away, and the closest of real ones with them.

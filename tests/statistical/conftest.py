@@ -18,9 +18,16 @@ def accept(request: pytest.FixtureRequest) -> Callable[[Mapping[str, float]], No
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if LEDGER.p_values:
-        least = min(LEDGER.p_values, key=lambda name: LEDGER.p_values[name])
-        terminalreporter.write_line(
-            f"statistical: {len(LEDGER.p_values)} p-values, refused below {LEVEL:.2g} (a false alarm in at most "
-            f"{FALSE_ALARM_RATE:.0%} of all choices of seeds); the least {LEDGER.p_values[least]:.2g}, {least}"
-        )
+    """How many p-values there were, and the least; with -v all of them, whose names say what was seen."""
+    if not LEDGER.p_values:
+        return
+    in_order = sorted(LEDGER.p_values.items(), key=lambda entry: entry[1])
+    if terminalreporter.verbosity > 0:
+        terminalreporter.section("p-values")
+        for name, p in in_order:
+            terminalreporter.write_line(f"{p:<8.2g} {name}")
+    name, least = in_order[0]
+    terminalreporter.write_line(
+        f"statistical: {len(in_order)} p-values, refused below {LEVEL:.2g} (a false alarm in at most {FALSE_ALARM_RATE:.0%} of all "
+        f"choices of seeds); the least {least:.2g}, {name}"
+    )

@@ -55,6 +55,16 @@ def independent(rows: Floats, block: int) -> dict[str, float]:
     return found
 
 
+def same_shares(rows: Floats, others: Floats, within: float) -> dict[str, float]:
+    """Shares of independent `rows` below the deciles of `others`, column by column: tenths, give or take `within`."""
+    tenths = np.linspace(0.1, 0.9, 9)
+    found = {}
+    for k, levels in enumerate(np.quantile(others, tenths, axis=0).T):
+        each = [laws.of_mean(rows[:, k] <= level, tenth, within=within) for level, tenth in zip(levels, tenths, strict=True)]
+        found[f"column {k}"] = min(1.0, len(each) * min(each))
+    return found
+
+
 def balanced(rows: Floats, block: int) -> None:
     """Fail where the means of blocks scatter nearly as much as those of independent rows."""
     worst = float(_scatter(rows, block).max())

@@ -6,11 +6,13 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import dualwalk as dw
 from dualwalk import dualspace
 from dualwalk._ladder.apart import SMALLEST_P, channels_are_apart
 from dualwalk.metrics import energy_distance, mmd
+from dualwalk.metrics.roc import Subjects, attack_of
 
 from . import alarms, fits, laws
 
@@ -80,3 +82,14 @@ def test_one_hump_has_no_valleys(shape: str, accept: Accept) -> None:
     law = draw.get(shape, lambda n: rng.standard_t(4, n))
     seen = sum(bool(dualspace.find_clusters(law(n)).valleys.any()) for n in [300] * n_samples)
     accept({shape: laws.of_rate(seen, n_samples, 0.05, "greater")})
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.8])
+def test_areas_of_membership_attacks(shift: float, accept: Accept) -> None:
+    """Intervals of the AUC, and its p-values where members are like non-members, with three rows a subject."""
+
+    def attack(members: alarms.Floats, others: alarms.Floats, subject: NDArray[np.intp]) -> tuple[float, float, float]:
+        found = attack_of(members, others, Subjects(subject, subject), 0.95)
+        return found.lower, found.upper, found.p_value
+
+    accept(alarms.areas(attack, shift, N_TESTS // 2))

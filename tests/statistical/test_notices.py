@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -340,6 +341,19 @@ def test_p_values_that_are_not_uniform() -> None:
     assert is_refused(laws.of_permutation_p_values(np.full(2_000, 0.5), 19)), "always the same"
 
 
+def test_areas_whose_rows_are_taken_for_independent() -> None:
+    def attack(members: alarms.Floats, others: alarms.Floats, subject: Any, *, by_subject: bool) -> tuple[float, float, float]:
+        """The AUC, give or take 1.96 standard errors from its placements."""
+        above = (members[:, None] > others).mean(axis=1), (members[:, None] > others).mean(axis=0)
+        if by_subject:
+            above = tuple(np.bincount(subject, part) / np.bincount(subject) for part in above)
+        auc, se = above[0].mean(), np.sqrt(sum(part.var(ddof=1) / len(part) for part in above))
+        return auc - 1.96 * se, auc + 1.96 * se, float(stats.norm.sf((auc - 0.5) / se))
+
+    assert not is_refused(alarms.areas(partial(attack, by_subject=True), 0.0, 500))
+    assert is_refused(alarms.areas(partial(attack, by_subject=False), 0.0, 500))
+
+
 # ---- samples and walks
 
 
@@ -351,6 +365,8 @@ def test_samples_that_are_not_as_balanced_or_as_independent_as_stated() -> None:
     assert not is_refused(sampling.independent(alone, 50))
     assert is_refused(sampling.independent(even, 50))
     assert is_refused(sampling.independent(np.repeat(alone[::2], 2, axis=0), 50)), "every row twice"
+    assert not is_refused(sampling.same_shares(alone, even, within=0.03))
+    assert is_refused(sampling.same_shares(alone + 0.12, even, within=0.03))
     sampling.balanced(even, 50)
     with pytest.raises(AssertionError, match="of the variance of independent rows"):
         sampling.balanced(alone, 50)
