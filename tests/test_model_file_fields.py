@@ -89,3 +89,10 @@ def test_no_json_makes_a_field_do_anything_but_take_or_refuse_it(value):
 def test_misfits_say_what_was_wanted(field, stored, match):
     with pytest.raises(Misfit, match=match):
         field.unpack(stored, "state", fields.Source({"a": np.zeros(3)}))
+
+
+def test_pairs_have_each_key_once():
+    field = fields.Pairs(fields.Whole(), fields.Flag())
+    assert through(field, {1: True, 0: False}) == {1: True, 0: False}
+    with pytest.raises(Misfit, match="pairs whose keys differ; got 1"):
+        field.unpack([[1, True], [1, False]], "state", fields.Source({}))

@@ -21,6 +21,7 @@ from .errors import Misfit
 
 Arrays = dict[str, NDArray[Any]]
 _NOT_FINITE = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}
+_LARGEST_INDEX = 2.0**53
 _HEX = re.compile("([0-9a-f]{2})*")
 _KINDS = {"real": "buif", "float": "f", "index": "iu", "flag": "b", "label": "biufUS"}
 
@@ -205,6 +206,8 @@ class Array:
 
     def __init__(self, kind: str, shape: str, *, low: float = -math.inf, high: float = math.inf, narrow: bool = False) -> None:
         self.kind, self.shape, self.low, self.high, self.narrow = kind, shape.split(), low, high, narrow
+        if kind == "index":  # beyond, an unsigned number would become a negative one
+            self.high = min(high, _LARGEST_INDEX)
 
     def pack(self, value: Any, at: str, arrays: Arrays) -> str:
         array = np.asarray(_device.to_host(value))
