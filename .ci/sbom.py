@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 CONTAINED = "contained"  # the scope of what is in our files, beside the names of the extras
 
-# The licence of everything that pyproject.toml asks for, as its own metadata has it (SPDX where there is an expression).
+# The licence of everything that pyproject.toml asks for, as its own metadata says it, by SPDX's names.
 LICENCES = {
     "array-api-strict": "BSD-3-Clause",
     "cupy-cuda12x": "MIT",
@@ -22,7 +22,7 @@ LICENCES = {
     "furo": "MIT",
     "hypothesis": "MPL-2.0",
     "jax": "Apache-2.0",
-    "matplotlib": "LicenseRef-matplotlib",  # like PSF-2.0
+    "matplotlib": "PSF-2.0",
     "mypy": "MIT",
     "myst-parser": "MIT",
     "numba": "BSD-2-Clause",
@@ -79,7 +79,7 @@ def document() -> dict[str, object]:
             "name": name,
             "purl": f"pkg:pypi/{name}",
             "scope": "required" if groups == ["run"] else "optional",
-            "licenses": [{"license": licence(LICENCES[name])}],
+            "licenses": [{"license": {"id": LICENCES[name]}}],
             "properties": [
                 {"name": "dualwalk:lowest", "value": bound},
                 *({"name": "dualwalk:scope", "value": group} for group in groups),
@@ -107,11 +107,6 @@ def document() -> dict[str, object]:
         "components": [*contained, *needed],
         "dependencies": [{"ref": itself, "dependsOn": [str(part["bom-ref"]) for part in [*contained, *needed]]}],
     }
-
-
-def licence(text: str) -> dict[str, str]:
-    """A licence by its SPDX name, or by a name of its own."""
-    return {"name": text.removeprefix("LicenseRef-")} if text.startswith("LicenseRef-") else {"id": text}
 
 
 def text() -> str:

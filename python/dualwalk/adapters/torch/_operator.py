@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import new_class
 from typing import Any
 
 import torch
@@ -33,7 +34,7 @@ class Operator:
         operator = self._operator
         parts = {"forward": lambda *inputs: operator(*inputs), "setup_context": keep, "backward": backward, "vmap": batched}
         methods = {name: staticmethod(part) for name, part in parts.items()}
-        self._function = type(self._name, (torch.autograd.Function,), methods)
+        self._function = new_class(self._name, (torch.autograd.Function,), exec_body=lambda space: space.update(methods))
 
     def __call__(self, *inputs: Any) -> Any:
         if not torch.compiler.is_compiling() and torch._C._are_functorch_transforms_active():
