@@ -427,3 +427,12 @@ def test_checksums_are_compared():
     good[place] ^= 1
     with pytest.raises(dw.ModelFileError, match="CRC"):
         dw.load(io.BytesIO(good))
+
+
+def test_out_of_memory_is_no_damage(monkeypatch):
+    def full(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(container, "read", full)
+    with pytest.raises(MemoryError):
+        dw.load(io.BytesIO(saved()))

@@ -40,7 +40,9 @@ def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
 
 
 def _say(text: str) -> None:
-    print(f"dualwalk: {' '.join(text.split())}", file=sys.stderr, flush=True)
+    from ._files import printable  # labels and names may come from a stranger's file
+
+    print(f"dualwalk: {printable(' '.join(text.split()))}", file=sys.stderr, flush=True)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

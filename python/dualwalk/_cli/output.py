@@ -32,7 +32,8 @@ class Output:
     def line(self, text: str) -> None:
         """A line of words."""
         if not self.json:
-            print(text, file=sys.stderr if self._data else sys.stdout, flush=True)
+            safe = "\n".join(map(_files.printable, text.split("\n")))  # labels and names may come from a stranger's file
+            print(safe, file=sys.stderr if self._data else sys.stdout, flush=True)
 
     def row(self, name: str, text: str) -> None:
         """A named line of words."""

@@ -9,6 +9,7 @@ from dualwalk._csv import LABEL_COLUMNS
 
 from ._readers import series_or_error, warm
 
+GUIDES = ("dualwalk._checks", "dualwalk._csv", "dualwalk._files", "dualwalk._npy", "dualwalk._zip")
 warm("csv_table")
 
 

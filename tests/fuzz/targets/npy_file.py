@@ -9,6 +9,7 @@ import numpy as np
 
 from ._readers import series_or_error, warm
 
+GUIDES = ("dualwalk._checks", "dualwalk._csv", "dualwalk._files", "dualwalk._npy", "dualwalk._zip")
 warm("npy_file")
 
 

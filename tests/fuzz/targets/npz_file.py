@@ -10,6 +10,7 @@ import numpy as np
 from ._archives import mutate  # noqa: F401
 from ._readers import series_or_error, warm
 
+GUIDES = ("dualwalk._checks", "dualwalk._csv", "dualwalk._files", "dualwalk._npy", "dualwalk._zip")
 warm("npz_file")
 
 
