@@ -22,7 +22,7 @@ _LARGEST_LETTER = 0x10FFFF
 _ENTRY = re.compile(
     r""" *(['"])(?:(?P<name>descr)\1 *: *(['"])(?P<text>[^'"\\]{1,24})\3"""
     r"""|(?P<flag>fortran_order)\1 *: *(?P<truth>True|False)"""
-    r"""|(?P<axes>shape)\1 *: *\( *(?P<lengths>(?:\d{1,20}L? *, *){0,64}(?:\d{1,20}L?)?) *\)) *(?:, *|$)"""
+    r"""|(?P<axes>shape)\1 *: *\( *(?P<lengths>(?:(?:0|[1-9]\d{0,19})L? *, *){0,64}(?:(?:0|[1-9]\d{0,19})L?)?) *\)) *(?:, *|$)"""
 )
 _DTYPE = re.compile(r"[<>|=]?[biufcSU][1-9]\d{0,8}")
 
@@ -54,7 +54,7 @@ def read_header(stream: IO[bytes]) -> Header:
 
 
 def _parsed(text: str) -> tuple[str, bool, tuple[int, ...]]:
-    line = text.strip(" \n")
+    line = text.lstrip(" ").rstrip(" \n")
     inner, found, at = line[1:-1], {}, 0
     while line[:1] == "{" and line[-1:] == "}" and (entry := _ENTRY.match(inner, at)) and entry.end() > at:
         found[entry["name"] or entry["flag"] or entry["axes"]] = entry["text"] or entry["truth"] or entry["lengths"]
