@@ -41,8 +41,8 @@ def archive(*members, method=zipfile.ZIP_DEFLATED):
     return stream.getvalue()
 
 
-def refused(path, content, match):
-    """The file is refused in one line with a remedy, and reading it takes less than 1 MiB of memory."""
+def refused(path, content, match, *, most=1 << 20):
+    """The file is refused in one line with a remedy, and reading it takes less than `most` bytes of memory."""
     path.write_bytes(content)
     tracemalloc.start()
     try:
@@ -51,7 +51,7 @@ def refused(path, content, match):
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak < 1 << 20, f"{peak} bytes for a file of {len(content)}"
+    assert peak < most, f"{peak} bytes for a file of {len(content)}"
     message = str(caught.value)
     assert str(path) in message
     assert message.isprintable()
@@ -98,6 +98,8 @@ def test_many_members_are_not_listed(tmp_path):
     entry, n = member[begin:end], 30_000
     flood = member[:begin] + entry * n + struct.pack("<4sHHHHLLH", b"PK\5\6", 0, 0, n, n, len(entry) * n, begin, 0)
     refused(tmp_path / "a.npz", flood, "announces 30000 members, and at most 20000 are read")
+    denied = flood[:-14] + struct.pack("<HH", 1, 1) + flood[-10:]
+    refused(tmp_path / "a.npz", denied, "announces 1 members, and its directory has more", most=2 * len(flood))
 
 
 def test_members_of_one_name_and_many_tables_take_the_memory_of_none(tmp_path):

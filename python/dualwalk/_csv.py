@@ -46,7 +46,7 @@ def _table(rows: Iterator[Row], name: str, missing: bool) -> tuple[NDArray[Any],
     if header and any(map(_is_number, header)):
         bad = next(cell for cell in header if not _is_number(cell))
         raise ValueError(
-            f"{name} must hold numbers; got {bad!r} in line {first.line} (clean that cell, or name every column in a header)"
+            f"{name} must hold numbers; got {bad!r:.60} in line {first.line} (clean that cell, or name every column in a header)"
         )
     label_at = _label_column(header, name)
     width = len(first.cells)
@@ -67,7 +67,7 @@ def _table(rows: Iterator[Row], name: str, missing: bool) -> tuple[NDArray[Any],
             bad_at = next(k for k, cell in enumerate(cells) if not is_number(cell))
             column = bad_at + (1 if label_at is None or bad_at < label_at else 2)
             raise ValueError(
-                f"{name} must hold numbers; got {cells[bad_at] or 'an empty cell'!r} in line {line}, column {column} "
+                f"{name} must hold numbers; got {cells[bad_at] or 'an empty cell'!r:.60} in line {line}, column {column} "
                 "(impute it, or drop that row or column)"
             ) from None
         n_rows += 1

@@ -35,6 +35,9 @@ def check_directory(stream: IO[bytes], most_members: int) -> int:
         raise zipfile.BadZipFile("it was cut short, or something was put before or behind it")
     if n_entries > most_members or length > _LONGEST_DIRECTORY:
         raise zipfile.BadZipFile(f"it announces {n_entries} members, and at most {most_members} are read")
+    stream.seek(offset)
+    if stream.read(length).count(b"PK\1\2") > n_entries:  # zipfile goes by the length, not by the number
+        raise zipfile.BadZipFile(f"it announces {n_entries} members, and its directory has more")
     return size
 
 
