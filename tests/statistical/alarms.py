@@ -22,11 +22,9 @@ SHAPES: dict[str, Callable[[Rng, int], Floats]] = {
 }
 
 
-def end_points(
-    ends: Callable[[Floats], Floats], stated: float, shape: str, n: int, n_trials: int = 5_000, seed: int = 0
-) -> dict[str, float]:
+def end_points(ends: Callable[[Floats], Floats], stated: float, shape: str, n: int, n_trials: int = 5_000) -> dict[str, float]:
     """One new value a trial outside the `ends` of n others: with probability `stated`, at most where there are ties."""
-    rng, outside = np.random.default_rng([seed, n]), 0
+    rng, outside = np.random.default_rng([0, n]), 0
     for _ in range(n_trials):
         values = SHAPES[shape](rng, n + 1)
         low, high = ends(values[:n])

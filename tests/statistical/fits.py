@@ -143,7 +143,4 @@ def estimate(values: Floats, errors: Floats, held_out: Floats, truth: float, *, 
 
 def false_alarms(shares: Floats, stated: float, *, within: float) -> dict[str, float]:
     """Shares of new rows that were called odd, fit by fit: at most `stated` on average, give or take `within`."""
-    away = max(float(shares.mean()) - stated - within, 0.0)
-    return {
-        f"{shares.mean():.3f} of the rows, where {stated:.3f} are stated": laws.of_mean(shares, float(shares.mean()) - away)
-    }
+    return {f"{shares.mean():.3f} of the rows, where {stated:.3f} are stated": laws.of_most(shares, stated + within)}

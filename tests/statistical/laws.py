@@ -35,6 +35,13 @@ def of_mean(values: ArrayLike, mean: float = 0.0, *, within: float = 0.0) -> flo
     return float(2 * stats.norm.sf(away * np.sqrt(sample.size) / sample.std(ddof=1)))
 
 
+def of_most(values: ArrayLike, most: float) -> float:
+    """Independent values, many of them, whose mean is at most this."""
+    sample = np.asarray(values, float).ravel()
+    error = float(sample.std(ddof=1)) / np.sqrt(sample.size)
+    return float(stats.norm.sf((sample.mean() - most) / error)) if error else float(sample.mean() <= most)
+
+
 def of_scores(scores: ArrayLike) -> float:
     """Independent values of mean 0, variance 1 and nearly normal, as many as there are: the mean, or the scatter, whichever is worse."""
     z = np.asarray(scores, float).ravel()
@@ -51,12 +58,10 @@ def of_sample(values: ArrayLike, cdf: Callable[[Any], Any]) -> float:
 def of_scatter(values: ArrayLike, errors: ArrayLike, *, at_least: float, at_most: float) -> dict[str, float]:
     """Estimates whose standard deviation is `at_least` to `at_most` times the standard error that each of them states."""
     seen, stated = np.asarray(values, float), np.asarray(errors, float)
-    ratio = (seen - seen.mean()) ** 2 / np.mean(stated**2)  # its mean is the square of that factor, less a degree of freedom
-    error = float(ratio.std(ddof=1) / np.sqrt(ratio.size))
-    mean = float(ratio.mean()) * ratio.size / (ratio.size - 1)
+    squares = (seen - seen.mean()) ** 2 * (seen.size / (seen.size - 1)) / np.mean(stated**2)
     return {
-        "scatters more than stated": float(stats.norm.sf((mean - at_most**2) / error)),
-        "scatters less than stated": float(stats.norm.sf((at_least**2 - mean) / error)),
+        "scatters more than stated": of_most(squares, at_most**2),
+        "scatters less than stated": of_most(-squares, -(at_least**2)),
     }
 
 
