@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 FALSE_ALARM_RATE = 0.01
-MOST_P_VALUES = 500
+MOST_P_VALUES = 1000
 LEVEL = FALSE_ALARM_RATE / MOST_P_VALUES
 
 
