@@ -1,4 +1,7 @@
-"""Series in from .npy, .npz and .csv files or stdin, samples out to the same: nothing is unpickled, nothing is ever half written."""
+"""Series in from .npy, .npz and .csv files or stdin, samples out to the same: nothing is unpickled, nothing is ever half written.
+
+`_npy`, `_zip` and `_csv` believe no file more than its bytes.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +64,7 @@ def read_series(
     A .npy file holds X, of shape (n_samples, n_features) or (n_samples, n_channels, n_times). A .npz file holds `X` or
     `X_train`, or exactly one array of two or three dimensions; labels are read from `y` or `y_train`. A .csv file holds a
     sample a row, separated by commas, semicolons or tabs, with or without a header; a column named y, label, labels or class
-    holds the labels. Labels that are whole numbers come as integers.
+    holds the labels. Labels that are whole numbers come as integers, unless two would become one by it, as 7 and 007.
 
     `channels` shapes rows of n_channels * n_times features, channel after channel, to (n_samples, n_channels, n_times).
     `missing` lets NaN through, and reads empty cells as NaN.
