@@ -1,0 +1,42 @@
+"""No call leaves memory behind: every kernel and every kind of error, in bytes of malloc and blocks of Python.
+
+`python tests/leaks.py 10000` is what docs/trust/memory.md shows; here the calls are fewer.
+"""
+
+from __future__ import annotations
+
+import ctypes
+
+import leaks
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="needs glibc's mallinfo2")
+N_CALLS = {"native": 500, "numba": 200, "reference": 60}
+KEPT: list[np.ndarray] = []
+
+
+def assert_nothing_left(name: str, n_calls: int) -> None:
+    """Under 8 bytes a call, or half a block: caches settle, and pytest keeps a little for itself."""
+    n_bytes, n_blocks = leaks.left_behind((leaks.CALLS | leaks.LONG)[name], n_calls)
+    assert n_bytes < 8 + 4000 / n_calls, f"{n_bytes} bytes a call"
+    assert n_blocks < 0.5 + 40 / n_calls, f"{n_blocks} blocks a call"
+
+
+@pytest.mark.parametrize("name", leaks.CALLS)
+def test_calls(name: str, backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DUALWALK_BACKEND", backend)
+    assert_nothing_left(name, N_CALLS[backend])
+
+
+@pytest.mark.parametrize("name", leaks.LONG)
+def test_longer_jobs(name: str) -> None:
+    assert_nothing_left(name, 6)
+
+
+@pytest.mark.parametrize("leak", [lambda: KEPT.append(np.empty(8)), lambda: ctypes.CDLL(None).malloc(64)])
+def test_a_leak_is_seen(leak: leaks.Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(leaks.CALLS, "leak", leak)
+    with pytest.raises(AssertionError, match="bytes a call"):
+        assert_nothing_left("leak", 500)
+    KEPT.clear()
