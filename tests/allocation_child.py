@@ -16,6 +16,7 @@ import json
 import os
 import resource
 import sys
+import threading
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -24,7 +25,7 @@ import numpy as np
 from random_jobs import fingerprint
 
 import dualwalk as dw
-from dualwalk import metrics
+from dualwalk import _memory, metrics
 
 LIBC = ctypes.CDLL(None)
 LIBC.malloc.restype, LIBC.malloc.argtypes, LIBC.free.argtypes = ctypes.c_void_p, [ctypes.c_size_t], [ctypes.c_void_p]
@@ -105,7 +106,7 @@ FITS: dict[str, Job] = {
     "DualSampler, langevin": _sampled("langevin"),
     "impute": _completed,
     "independence_test": lambda: {"p": dw.independence_test(X, n_permutations=19, random_state=1).p_value},
-    "mutual_information": lambda: {"f": dw.mutual_information(X[:, 0], X[:, 1], cv=2, random_state=1).values},
+    "mutual_information": lambda: {"f": dw.mutual_information(FLAT[:, :20], FLAT[:, 20:], cv=2, random_state=1).values},
     "dependence_matrix": lambda: {"strength": dw.dependence_matrix(FLAT)},
     "metrics": _compared,
 }
@@ -196,10 +197,22 @@ def try_job(name: str, n_steps: int) -> dict[str, Any]:
     return {"job": name, "needed": needed, "failed": failed, "steps": n_steps, "wrong": wrong}
 
 
+def take_blas_buffers() -> None:
+    """OpenBLAS takes 32 MiB for each product that runs at the same time, keeps them, and ends the process if it cannot."""
+    square = np.ones((1000, 1000))
+    threads = [threading.Thread(target=lambda: [square @ square for _ in range(3)]) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
 if __name__ == "__main__":
     if not ENVIRONMENT.items() <= os.environ.items():  # malloc reads it when the process begins
         os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | ENVIRONMENT)
 
+    take_blas_buffers()
+    _memory.demand = lambda *_: None  # which would refuse before any work
     for job in sys.argv[2:] or JOBS:
         result(job)  # imports, and what Numba compiles
         print(json.dumps(try_job(job, int(sys.argv[1]))), flush=True)

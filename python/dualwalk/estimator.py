@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import _checks, _device, dualspace
+from . import _checks, _device, _memory, dualspace
 from ._blas import one_blas_thread
 from ._blocks.fit import fit_blocks, warn_unsupported
 from ._copies import CopiedRowsWarning, distinct_rows
@@ -208,10 +208,14 @@ class DualDivergence(Transformer):
         labels = None if self.blocks is None else blocks_of_columns(self.blocks, shape)
         if labels is not None and self.method == "single":
             raise ValueError('blocks need method="path"; got method="single" (leave method out)')
-        if _device.is_on_device(rows):
-            self._check_for_device(labels)
         n_threads = resolve_n_threads(self.n_threads)
         seed = _checks.seed(self.random_state, "random_state")
+        if _device.is_on_device(rows):
+            self._check_for_device(labels)
+        elif self.method == "single":
+            _memory.demand("DualDivergence.fit", _memory.of_single(rows.shape, n_threads), min(n_threads, cv))
+        else:
+            _memory.demand("DualDivergence.fit", _memory.of_path(rows.shape, cv, n_threads), min(n_threads, cv))
         if progress is None and self.verbose:
             progress = _printer()
         keep, of = distinct_rows(rows)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import _checks, _device, _random
+from . import _checks, _device, _memory, _random
 from ._blas import one_blas_thread
 from ._moments import Moments, block_features
 from ._threads import parallel_ranges, resolve_n_threads
@@ -102,6 +102,9 @@ def independence_test(
     n_permutations = _checks.count(n_permutations, "n_permutations", minimum=FEWEST_PERMUTATIONS)
     threads = resolve_n_threads(n_threads)
     seed = _checks.seed(random_state, "random_state")
+    if not there:
+        at_once = min(threads, n_permutations)
+        _memory.demand("independence_test", _memory.of_independence(rows.shape, at_once), at_once)
 
     varies = _device.to_host(rows.min(axis=0) < rows.max(axis=0))
     if len(np.unique(label[varies])) < 2:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal, Self, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import _checks, _device
+from . import _checks, _device, _memory
 from ._blas import one_blas_thread
 from ._deprecation import warn_deprecated
 from ._estimator import whole
@@ -200,6 +200,8 @@ class DualSampler(Views):
                 f"dual must take the {self.n_features_in_} features of X; got one for {dual.n_features} (fit it on the normal "
                 "scores of the same columns)"
             )
+        if not _device.is_on_device(self._rows):
+            _memory.demand("DualSampler.fit", _memory.of_sampler(self._rows.shape, mode))
         warn_if_small(self._rows)
         if self._group_codes is None:
             warn_if_grouped(self._rows, self._codes)
