@@ -97,6 +97,8 @@ def run_jobs(
 
     show()
     _share(one, n_jobs, n_threads, while_waiting=show, stop=stop)
+    if min(n_threads, n_jobs) > 1:
+        show()  # another thread's end may not have been seen
     return [results[k] for k in range(n_jobs)]
 
 
