@@ -20,7 +20,7 @@ struct NodeArrays {
            "context must be (n_nodes, 2 or more, n_rows)");
     expect(statistics.ndim() == 2 && statistics.shape(0) == child.shape(0) && statistics.shape(1) >= 1,
            "statistics must be (n_nodes, 1 or more)");
-    expect(codes.size() == context.shape(1) + statistics.shape(1), "codes must have one number an input");
+    expect(has_shape(codes, {context.shape(1) + statistics.shape(1)}), "codes must have one number an input");
     return {child.data(), context.data(), statistics.data(), codes.data(),
             size(child, 0), size(child, 1), size(context, 1), size(statistics, 1)};
   }
@@ -48,23 +48,32 @@ inline void expect_below(const Array<std::int32_t>& numbers, py::ssize_t bound, 
   expect(std::all_of(begin, begin + numbers.size(), [&](std::int32_t i) { return i >= 0 && i < bound; }), what);
 }
 
+constexpr std::size_t MOST_SHIFTS = 1 << 16;
+inline bool with_shifts(std::size_t n_shifts) {
+  expect(n_shifts <= MOST_SHIFTS, "n_shifts must be at most 65536");
+  return n_shifts > 0;
+}
+
 template <class T>
 void train_nodes(Array<T> weights, Array<T> first, Array<T> second, std::int64_t count, const Array<T>& child,
                  const Array<T>& context, const Array<T>& statistics, const Array<std::uint8_t>& codes,
                  const Array<std::int32_t>& nodes, const Array<std::int32_t>& rows, const Array<std::uint8_t>& flips,
                  const Array<double>& rates, double decay, double longest, std::size_t n_shifts, bool base, int n_threads) {
   const NodeData<T> data = NodeArrays<T>{child, context, statistics, codes}.view();
-  const bool contrastive = n_shifts > 0;
+  const bool contrastive = with_shifts(n_shifts);
   const std::size_t hidden =
       hidden_width(weights.size(), data.n_context + data.n_statistics + contrastive, network_outputs<T>(contrastive));
-  expect(first.size() == weights.size() && second.size() == weights.size(), "first and second must be like weights");
+  expect(weights.ndim() == 1 && same_shape(first, weights) && same_shape(second, weights), "weights must be 1-D, first and second like them");
   expect(nodes.ndim() == 2 && rows.ndim() == 2 && flips.ndim() == 2, "nodes, rows and flips must have a row a step");
   expect(nodes.shape(0) == rows.shape(0) && flips.shape(0) == nodes.shape(0) && flips.shape(1) == nodes.shape(1) &&
-             rates.size() == nodes.shape(0) && nodes.shape(1) > 0 && rows.shape(1) > 0,
+             has_shape(rates, {nodes.shape(0)}) && nodes.shape(1) > 0 && rows.shape(1) > 0,
          "nodes, rows, flips and rates must be about the same steps");
-  expect(nodes.shape(0) < (py::ssize_t{1} << 31) && count >= 0 && n_threads >= 1, "too many steps, or too few threads");
+  expect(nodes.shape(0) < (py::ssize_t{1} << 31) && count >= 0 && count <= (std::int64_t{1} << 53), "too many steps");
+  finite(decay, -HUGE_VAL, HUGE_VAL, "decay must be finite");
+  finite(longest, -HUGE_VAL, HUGE_VAL, "longest must be finite");
   expect_below(nodes, child.shape(0), "nodes must be nodes of the data");
   expect_below(rows, child.shape(1), "rows must be rows of the data");
+  expect_apart({weights, first, second}, {child, context, statistics, codes, nodes, rows, flips, rates});
   Signals signals;
   const NodeSteps<T> job{data,
                          weights.mutable_data(),
@@ -83,7 +92,7 @@ void train_nodes(Array<T> weights, Array<T> first, Array<T> second, std::int64_t
                          longest,
                          n_shifts,
                          base,
-                         n_threads,
+                         threads(n_threads),
                          &Signals::poll,
                          &signals};
   run_released([&] { return active().of(T{}).train_nodes(job); });
@@ -93,11 +102,12 @@ template <class T>
 double score_nodes(const Array<T>& weights, const Array<T>& child, const Array<T>& context, const Array<T>& statistics,
                    const Array<std::uint8_t>& codes, std::size_t n_rows, std::size_t n_shifts, bool base, int n_threads) {
   const NodeData<T> data = NodeArrays<T>{child, context, statistics, codes}.view();
-  const bool contrastive = n_shifts > 0;
+  const bool contrastive = with_shifts(n_shifts);
+  expect(weights.ndim() == 1 && data.n_nodes > 0, "weights must be 1-D, and of nodes there must be one");
   const std::size_t hidden =
       hidden_width(weights.size(), data.n_context + data.n_statistics + contrastive, network_outputs<T>(contrastive));
-  expect(n_rows > 0 && n_rows <= data.n_rows && n_threads >= 1, "n_rows must be rows of the data, n_threads at least 1");
-  NodeScore<T> job{data, weights.data(), hidden, n_rows, n_shifts, base, n_threads, 0.0};
+  expect(n_rows > 0 && n_rows <= data.n_rows, "n_rows must be rows of the data");
+  NodeScore<T> job{data, weights.data(), hidden, n_rows, n_shifts, base, threads(n_threads), 0.0};
   run_released([&] { return active().of(T{}).score_nodes(job); });
   return job.value;
 }
@@ -111,9 +121,13 @@ void node_terms(const Array<T>& weights, const Array<T>& child, const Array<T>& 
   const std::size_t hidden =
       hidden_width(weights.shape(1), data.n_context + data.n_statistics + contrastive, network_outputs<T>(contrastive));
   expect(grid.ndim() == 2 && grid.shape(0) == child.shape(0) && grid.shape(1) > 0, "grid must be (n_nodes, n_grid)");
-  expect(terms.size() == alphas.size() * child.size() && n_threads >= 1, "terms must be (n_alphas, n_nodes, n_rows)");
+  expect(alphas.ndim() == 1 && has_shape(terms, {alphas.size(), child.shape(0), child.shape(1)}),
+         "terms must be (n_alphas, n_nodes, n_rows)");
   expect(by_child.is_none() == by_context.is_none() && (by_child.is_none() || alphas.size() == 1),
          "gradients go together, at one alpha");
+  const Optional<T> child_slopes(by_child, child, "by_child must be like child");
+  const Optional<T> context_slopes(by_context, context, "by_context must be like context");
+  expect_apart({terms, child_slopes, context_slopes}, {weights, child, context, statistics, codes, grid, alphas});
   Signals signals;
   const NodeTerms<T> job{data,
                          weights.data(),
@@ -124,11 +138,11 @@ void node_terms(const Array<T>& weights, const Array<T>& child, const Array<T>& 
                          alphas.data(),
                          static_cast<std::size_t>(alphas.size()),
                          terms.mutable_data(),
-                         optional_output<T>(by_child, child.size(), "by_child must be like child"),
-                         optional_output<T>(by_context, context.size(), "by_context must be like context"),
+                         child_slopes.mutable_data(),
+                         context_slopes.mutable_data(),
                          contrastive,
                          base,
-                         n_threads,
+                         threads(n_threads),
                          &Signals::poll,
                          &signals};
   run_released([&] { return active().of(T{}).node_terms(job); });
@@ -137,16 +151,16 @@ void node_terms(const Array<T>& weights, const Array<T>& child, const Array<T>& 
 template <class T>
 void bind_nodes(py::module_& m) {
   using py::arg;
-  m.def("train_nodes", &train_nodes<T>, arg("weights").noconvert(), arg("first").noconvert(), arg("second").noconvert(),
-        arg("count"), arg("child").noconvert(), arg("context").noconvert(), arg("statistics").noconvert(), arg("codes").noconvert(),
-        arg("nodes").noconvert(), arg("rows").noconvert(), arg("flips").noconvert(), arg("rates").noconvert(), arg("decay"),
-        arg("longest"), arg("n_shifts"), arg("base"), arg("n_threads"));
-  m.def("score_nodes", &score_nodes<T>, arg("weights").noconvert(), arg("child").noconvert(), arg("context").noconvert(),
-        arg("statistics").noconvert(), arg("codes").noconvert(), arg("n_rows"), arg("n_shifts"), arg("base"), arg("n_threads"));
-  m.def("node_terms", &node_terms<T>, arg("weights").noconvert(), arg("child").noconvert(), arg("context").noconvert(),
-        arg("statistics").noconvert(), arg("codes").noconvert(), arg("grid").noconvert(), arg("alphas").noconvert(),
-        arg("terms").noconvert(), arg("by_child").none(true), arg("by_context").none(true), arg("contrastive"), arg("base"),
-        arg("n_threads"));
+  m.def("train_nodes", &train_nodes<T>, arg("weights"), arg("first").noconvert(), arg("second"),
+        arg("count").noconvert(), arg("child"), arg("context"), arg("statistics"), arg("codes"),
+        arg("nodes"), arg("rows"), arg("flips"), arg("rates"), arg("decay"),
+        arg("longest"), arg("n_shifts").noconvert(), arg("base").noconvert(), arg("n_threads").noconvert());
+  m.def("score_nodes", &score_nodes<T>, arg("weights"), arg("child"), arg("context"),
+        arg("statistics"), arg("codes"), arg("n_rows").noconvert(), arg("n_shifts").noconvert(), arg("base").noconvert(), arg("n_threads").noconvert());
+  m.def("node_terms", &node_terms<T>, arg("weights"), arg("child"), arg("context"),
+        arg("statistics"), arg("codes"), arg("grid"), arg("alphas"),
+        arg("terms"), arg("by_child").none(true), arg("by_context").none(true), arg("contrastive").noconvert(), arg("base").noconvert(),
+        arg("n_threads").noconvert());
 }
 
 }  // namespace dualwalk

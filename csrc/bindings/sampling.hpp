@@ -17,9 +17,11 @@ inline Array<double> draw_normals(std::uint64_t seed, std::uint32_t first, std::
 template <class T>
 Array<T> relax_local(const Array<T>& points, const Array<std::int64_t>& neighbors, double decay, std::uint64_t seed, int n_threads) {
   expect(points.ndim() == 2 && neighbors.ndim() == 2 && neighbors.shape(1) > 0, "points and neighbors must be 2-D");
-  expect(n_threads >= 1 && neighbors.shape(0) < (py::ssize_t{1} << 32), "n_threads must be at least 1, rows are limited to 2^32");
-  for (py::ssize_t i = 0; i < neighbors.size(); ++i)
-    expect(neighbors.data()[i] >= 0 && neighbors.data()[i] < points.shape(0), "neighbors must be rows of points");
+  expect(neighbors.shape(0) < (py::ssize_t{1} << 32), "rows are limited to 2^32");
+  finite(decay, -1.0, 1.0, "decay must be from -1 to 1");
+  const std::int64_t* const begin = neighbors.data();
+  expect(std::all_of(begin, begin + neighbors.size(), [&](std::int64_t i) { return i >= 0 && i < points.shape(0); }),
+         "neighbors must be rows of points");
   Array<T> out({neighbors.shape(0), points.shape(1)});
   Signals signals;
   const Relaxation<T> job{points.data(),
@@ -30,7 +32,7 @@ Array<T> relax_local(const Array<T>& points, const Array<std::int64_t>& neighbor
                           static_cast<std::size_t>(points.shape(1)),
                           decay,
                           seed,
-                          n_threads,
+                          threads(n_threads),
                           &Signals::poll,
                           &signals};
   run_released([&] { return active().of(T{}).relax_local(job); });
@@ -41,8 +43,12 @@ template <class T>
 Array<T> balance_columns(const Array<T>& points, const Array<double>& place, const Array<T>& table, const Array<bool>& tied, int n_threads) {
   expect(points.ndim() == 2 && table.ndim() == 2 && table.shape(0) > 0 && table.shape(1) == points.shape(1),
          "points and table must be 2-D with as many columns, the table not empty");
-  expect(place.size() == points.shape(0) && tied.size() == points.shape(1), "place must be (n_rows,), tied (n_columns,)");
-  expect(n_threads >= 1 && points.shape(0) < (py::ssize_t{1} << 31), "n_threads must be at least 1, rows are limited to 2^31");
+  expect(has_shape(place, {points.shape(0)}) && has_shape(tied, {points.shape(1)}), "place must be (n_rows,), tied (n_columns,)");
+  expect(points.shape(0) < (py::ssize_t{1} << 31), "rows are limited to 2^31");
+  const double* const begin = place.data();
+  expect(std::all_of(begin, begin + place.size(), [](double p) { return p >= 0 && p <= 1; }), "place must be from 0 to 1");
+  const auto* const bytes = reinterpret_cast<const std::uint8_t*>(tied.data());  // as a bool, any other value is undefined
+  expect(std::all_of(bytes, bytes + tied.size(), [](std::uint8_t b) { return b <= 1; }), "tied must be False or True");
   Array<T> values({points.shape(0), points.shape(1)});
   Signals signals;
   const Balance<T> job{points.data(),
@@ -53,7 +59,7 @@ Array<T> balance_columns(const Array<T>& points, const Array<double>& place, con
                        static_cast<std::size_t>(points.shape(0)),
                        static_cast<std::size_t>(points.shape(1)),
                        static_cast<std::size_t>(table.shape(0)),
-                       n_threads,
+                       threads(n_threads),
                        &Signals::poll,
                        &signals};
   run_released([&] { return active().of(T{}).balance_columns(job); });
@@ -63,9 +69,9 @@ Array<T> balance_columns(const Array<T>& points, const Array<double>& place, con
 template <class T>
 void bind_sampling(py::module_& m) {
   using py::arg;
-  m.def("relax_local", &relax_local<T>, arg("points").noconvert(), arg("neighbors").noconvert(), arg("decay"), arg("seed"), arg("n_threads"));
-  m.def("balance_columns", &balance_columns<T>, arg("points").noconvert(), arg("place").noconvert(), arg("table").noconvert(),
-        arg("tied").noconvert(), arg("n_threads"));
+  m.def("relax_local", &relax_local<T>, arg("points"), arg("neighbors"), arg("decay"), arg("seed").noconvert(), arg("n_threads").noconvert());
+  m.def("balance_columns", &balance_columns<T>, arg("points"), arg("place"), arg("table"),
+        arg("tied"), arg("n_threads").noconvert());
 }
 
 }  // namespace dualwalk

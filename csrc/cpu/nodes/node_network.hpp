@@ -77,10 +77,11 @@ template <class T, From Start>
 void product(const T* a, std::size_t a_row, std::size_t a_column, const T* b, std::size_t b_row, std::size_t depth, T* c,
              std::size_t c_row, std::size_t rows, std::size_t columns, const T* start = nullptr) {
   std::size_t j = 0;
+  const auto begin = [&] { return Start == From::row ? start + j : nullptr; };
   for (; j + 2 * LANES<T> <= columns; j += 2 * LANES<T>)
-    product_columns<T, 2, Start>(a, a_row, a_column, b + j, b_row, depth, c + j, c_row, rows, start + j);
+    product_columns<T, 2, Start>(a, a_row, a_column, b + j, b_row, depth, c + j, c_row, rows, begin());
   for (; j < columns; j += LANES<T>)
-    product_columns<T, 1, Start>(a, a_row, a_column, b + j, b_row, depth, c + j, c_row, rows, start + j);
+    product_columns<T, 1, Start>(a, a_row, a_column, b + j, b_row, depth, c + j, c_row, rows, begin());
 }
 
 // sum[j] += sum_i a[i, j]

@@ -58,7 +58,7 @@ struct SumArrays {
     const SumArrays last = over(memory, L);
     for (std::size_t j = 0; j < L; ++j) last.set(j, i + j < n ? get(i + j) : ExpSum{0, 1, 0, 1});
     last.vector_of_values(result);
-    std::copy(result, result + n - i, out + i);
+    std::copy(result, result + (n - i), out + i);
   }
 
  private:

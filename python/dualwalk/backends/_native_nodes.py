@@ -123,6 +123,6 @@ def _slopes(
 ) -> tuple[NDArray, NDArray, NDArray]:
     child, context, statistics, codes = _parts(data)
     terms, by_child, by_context = (np.empty_like(part) for part in (child, child, context))
-    arrays = (np.ascontiguousarray(grid), np.array([alpha], np.float64), terms, by_child, by_context)
+    arrays = (np.ascontiguousarray(grid), np.array([alpha], np.float64), terms[None], by_child, by_context)
     _core.node_terms(np.ascontiguousarray(weights), child, context, statistics, codes, *arrays, *kind, n_threads)
     return terms, by_child, by_context
