@@ -10,7 +10,7 @@ from _nodes import some_data, some_weights
 
 from dualwalk._nodepath.network import NodeData
 from dualwalk.backends import job
-from dualwalk.backends._reference_nodes import N_COMPONENTS, N_OUTPUTS, layers
+from dualwalk.backends._reference_nodes import N_COMPONENTS, N_OUTPUTS, N_TIED, layers
 
 ALPHAS = np.array([0.0, 0.3, 1.0, 1.2])
 
@@ -124,6 +124,18 @@ def test_a_capped_term_has_no_slopes(backend: str, rng: np.random.Generator, kin
         np.testing.assert_allclose(part[..., 2:], alone, rtol=1e-9, atol=1e-12)
 
 
+def test_a_grid_that_no_component_reaches_caps_the_term(backend: str, rng: np.random.Generator) -> None:
+    data = some_data(rng, 2, 5)
+    data.child[...] = data.context[:, 1] = 300.0
+    weights = some_weights(rng, "density", 2, n_hidden=16, spread=0.05)
+    for member in weights:
+        layers(member, data.n_inputs, N_OUTPUTS)[2][N_COMPONENTS + N_TIED : 2 * N_COMPONENTS, -1] += 300.0
+    terms, by_child, by_context = slopes_of("density", backend, weights, data, grid_of(rng, data, 30), 0.8)
+    np.testing.assert_allclose(terms, np.log(30), rtol=1e-14)
+    assert (by_child == 0).all()
+    assert (by_context == 0).all()
+
+
 def test_a_constant_on_all_logits_changes_nothing(backend: str, rng: np.random.Generator) -> None:
     """Shares are a softmax for each member, also where exp of a logit is infinite or zero."""
     data = some_data(rng, 2, 5)
@@ -139,9 +151,10 @@ def test_a_constant_on_all_logits_changes_nothing(backend: str, rng: np.random.G
 
 
 @kinds
-def test_a_far_child_and_a_far_grid_point_harm_no_other_row(backend: str, rng: np.random.Generator, kind: str) -> None:
+def test_what_is_far_off_harms_no_other_row(backend: str, rng: np.random.Generator, kind: str) -> None:
     data = some_data(rng, 2, 5)
     data.child[:, 3] = 100.0
+    data.context[:, 1, 1] = 60.0  # the base expects this child far from it, and far from the whole grid
     weights = some_weights(rng, kind.split()[0], 2, n_hidden=16, spread=0.1)
     grid = grid_of(rng, data, 24)
     grid[:, -1] = 1000.0  # where no component of a density has any mass left
