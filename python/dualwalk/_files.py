@@ -152,14 +152,19 @@ def _read_archive(stream: IO[bytes], name: str, size: int) -> tuple[NDArray[Any]
         archive = zipfile.ZipFile(stream)
     members = {info.filename.removesuffix(".npy"): info for info in archive.infolist() if info.filename.endswith(".npy")}
 
-    def load(key: str) -> NDArray[Any]:
+    @contextmanager
+    def opened(key: str) -> Iterator[IO[bytes]]:
         with _told(f"{name}, array {printable(key)}"):
             _zip.check_member(members[key], size)
             with archive.open(members[key]) as part:
-                return _npy.read_numbers(part, _npy.read_header(part), members[key].file_size)
+                yield part
+
+    def load(key: str) -> NDArray[Any]:
+        with opened(key) as part:
+            return _npy.read_numbers(part, _npy.read_header(part), members[key].file_size)
 
     def is_table(key: str) -> bool:
-        with _told(f"{name}, array {printable(key)}"), archive.open(members[key]) as part:
+        with opened(key) as part:
             return len(_npy.read_header(part).shape) in (2, 3)
 
     for key, label_key in (("X", "y"), ("X_train", "y_train")):
