@@ -30,7 +30,7 @@ def network(n_features: int = 24) -> dw.MLPDual:
 
 
 def kernels(backend: str | None = None, n_threads: int = 2, n_rows: int = 400) -> list[bytes]:
-    """The bits of every kernel that is called by itself, on inputs that are always the same."""
+    """The bits of every kernel that is called by itself, on inputs that are always the same; the walk is long enough for threads."""
     x = np.random.default_rng(3).standard_normal((n_rows, 24))
     how: dict[str, Any] = {"backend": backend, "n_threads": n_threads}
     found = [
@@ -38,7 +38,7 @@ def kernels(backend: str | None = None, n_threads: int = 2, n_rows: int = 400) -
         *dw.log_mean_exp(x, axis=0, return_gradient=True, **how),
         dw.donsker_varadhan(x[:, 0], x[:, 1], **how).value,
         dw.logistic(x[:, 0], x[:, 1], **how).value,
-        dw.walk(network(), x[: n_rows // 4], n_steps=4, step_size=0.1, noise=0.1, seed=1, **how).x,
+        dw.walk(network(), x, n_steps=n_rows // 10, step_size=0.01, noise=0.1, seed=1, **how).x,
     ]
     return [np.asarray(part).tobytes() for part in found]
 

@@ -22,6 +22,8 @@ def test_no_thread_of_the_pool_takes_a_signal() -> None:
 import os, signal
 from concurrency.kit import kernels
 before = kernels("native", 4)
+if os.path.isdir("/proc/self/task"):
+    assert len(os.listdir("/proc/self/task")) == 4   # the pool has begun
 signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
 for _ in range(50):
     os.kill(os.getpid(), signal.SIGUSR1)   # would end the process in a thread that does not hold it back
