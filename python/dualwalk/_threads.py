@@ -153,12 +153,12 @@ def _share(
             while not door.acquire(timeout=0.1):
                 meanwhile()
 
-    for door in doors:
-        try:
-            _thread.start_new_thread(help_out, (door.acquire, door.release))
-        except (RuntimeError, MemoryError):
-            break
     try:
+        for door in doors:  # in here, or Ctrl-C would leave those behind that have begun
+            try:
+                _thread.start_new_thread(help_out, (door.acquire, door.release))
+            except (RuntimeError, MemoryError):
+                break
         take_tasks()
         shut_doors(while_waiting)
     except BaseException:

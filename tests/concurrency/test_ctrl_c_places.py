@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import pathlib
+import time
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 import dualwalk as dw
 from dualwalk import _atomic, _blas, _estimator, _threads, estimator, normal_scores, sampler
 from dualwalk._sampler import training
-from dualwalk._threads import resolve_n_threads, threads_limit
+from dualwalk._threads import parallel_ranges, resolve_n_threads, threads_limit
 
 from .kit import series
 from .places import every_interruption
@@ -46,6 +47,21 @@ def test_a_limit_of_threads_ends() -> None:
     for places in every_interruption(limited, _threads.__file__, contextlib.__file__):
         assert resolve_n_threads() == before, places
     assert places > 5
+
+
+def test_no_thread_is_left_at_work() -> None:
+    """Ctrl-C while threads are begun, at work, or waited for: when it comes out, all of them are through."""
+    at_work, places = set(), 0
+
+    def work(start: int, stop: int) -> None:
+        at_work.add(start)
+        time.sleep(0.003)
+        at_work.discard(start)
+
+    for places in every_interruption(lambda: parallel_ranges(work, 6, 3), _threads.__file__):
+        assert not at_work, places
+        assert places < 500
+    assert places > 20
 
 
 def test_a_file_is_the_old_one_or_the_new_one(tmp_path: Path) -> None:
