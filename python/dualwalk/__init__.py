@@ -32,6 +32,8 @@ _MODULE_OF = {
     "LocalCovariance": "duals.local_covariance",
     "LocalDual": "duals.local",
     "MLPDual": "duals.mlp",
+    "MissingModelFileError": "_model_file.errors",
+    "MissingPackageError": "_requirements",
     "MixtureDual": "duals.mixture",
     "ModelFileError": "_model_file.errors",
     "MutualInformation": "information",
@@ -70,8 +72,10 @@ if TYPE_CHECKING:  # each name twice: else mypy --strict takes it for private
     from ._estimator import SmallSampleWarning as SmallSampleWarning
     from ._infinite import InfiniteDivergenceWarning as InfiniteDivergenceWarning
     from ._model_file.codec import load as load
+    from ._model_file.errors import MissingModelFileError as MissingModelFileError
     from ._model_file.errors import ModelFileError as ModelFileError
     from ._nodepath.graph import DependenceGraph as DependenceGraph
+    from ._requirements import MissingPackageError as MissingPackageError
     from ._sampler.grouped import GroupedDataWarning as GroupedDataWarning
     from ._sampler.interpolation import Interpolation as Interpolation
     from ._sampler.novelty import CopiedSamplesWarning as CopiedSamplesWarning

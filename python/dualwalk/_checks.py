@@ -34,19 +34,21 @@ def real_array(value: ArrayLike, name: str) -> NDArray[Any]:
         if hasattr(value, "toarray"):
             raise TypeError(f"{wanted} in a dense array; got a sparse {type(value).__name__} (pass {name}.toarray())")
         remedy = f"convert it with np.asarray({name}, dtype=float) and keep only numeric columns"
-        raise TypeError(f"{wanted}; got dtype {array.dtype} ({remedy})")
+        got = f"a {type(value).__name__}" if array.shape == () else f"dtype {array.dtype}"
+        raise TypeError(f"{wanted}; got {got} ({remedy})")
     return array
 
 
 def table(value: Any, name: str) -> Any:
     """An estimator's X as `real_array` returns it; numbers that are Python objects, as in columns of a data frame, become float64."""
     if not (_device.is_on_device(value) or hasattr(value, "toarray")):
-        value = _as_object_free(_arrays.as_numpy(value, name), name)
+        array = _arrays.as_numpy(value, name)
+        value = _as_object_free(array, name) if array.ndim else value
     return real_array(value, name)
 
 
 def _as_object_free(array: NDArray[Any], name: str) -> NDArray[Any]:
-    if array.dtype != object or array.ndim == 0:
+    if array.dtype != object:
         return array
     remedy = f"keep only numeric columns of {name}, and encode or drop the others"
     try:
@@ -110,6 +112,15 @@ def samples(
             "(drop or impute the samples with NaN or infinity)"
         )
     return rows, array.shape[1:]
+
+
+def scale(rows: NDArray[np.float64], name: str) -> NDArray[np.float64]:
+    """Rows whose numbers are below 1e100 in size, so that no product of two is infinite."""
+    high, low = (float(end) for end in (rows.max(initial=0.0), rows.min(initial=0.0)))
+    largest = high if high > -low else low
+    if abs(largest) > 1e100:
+        raise ValueError(f"{name} must hold numbers below 1e100 in size; got {largest:.3g} (divide every column by its scale)")
+    return rows
 
 
 def device(value: Any) -> str | None:
@@ -176,15 +187,15 @@ def labels(value: ArrayLike | None, n_samples: int, name: str = "y") -> NDArray[
             f"{name} must hold one label a sample, shape ({n_samples},); got shape {array.shape} "
             f"(pass the labels of exactly the rows in X)"
         )
-    if array.dtype.kind not in "biufUS":
+    if array.dtype.kind not in "biufUS" or (array.dtype.kind == "f" and array.dtype.itemsize > 8):
         raise TypeError(f"{name} must hold integers or strings; got dtype {array.dtype} (encode the labels as integers)")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise ValueError(f"{name} must be finite; got NaN or infinity (drop the rows without a label)")
     return array
 
 
-def count(value: Any, name: str, *, minimum: int = 0) -> int:
-    """A whole number of at least `minimum`."""
+def count(value: Any, name: str, *, minimum: int = 0, limit: int = 2**63) -> int:
+    """A whole number of at least `minimum`, below `limit`."""
     try:
         number = operator.index(value)
     except TypeError:
@@ -193,27 +204,103 @@ def count(value: Any, name: str, *, minimum: int = 0) -> int:
         raise TypeError(f"{name} must be a whole number; got {value!r} (pass an int)")
     if number < minimum:
         raise ValueError(f"{name} must be at least {minimum}; got {number} (pass a larger number)")
+    if number >= limit:
+        shown = f"2**{limit.bit_length() - 1}" if limit > 2**32 else limit
+        raise ValueError(f"{name} must be below {shown}; got {number} (pass a smaller number)")
     return number
 
 
-def real(value: Any, name: str, *, minimum: float = -math.inf, above: float = -math.inf) -> float:
-    """A finite number, at least `minimum` and greater than `above`."""
+def real(
+    value: Any,
+    name: str,
+    *,
+    minimum: float = -math.inf,
+    above: float = -math.inf,
+    maximum: float = math.inf,
+    below: float = math.inf,
+) -> float:
+    """A finite number, at least `minimum` and greater than `above`, at most `maximum` and smaller than `below`."""
     try:
+        if isinstance(value, (str, bytes, bool, np.bool_)) or np.ndim(value):
+            raise TypeError
         number = float(value)
     except (TypeError, ValueError):
         raise TypeError(f"{name} must be a real number; got {value!r} (pass a float)") from None
+    except OverflowError:
+        raise ValueError(f"{name} must be finite; got {value} (pass a float below 1.8e308)") from None
     if not math.isfinite(number):
         raise ValueError(f"{name} must be finite; got {number} (pass a finite float)")
     if number < minimum:
         raise ValueError(f"{name} must be at least {minimum:g}; got {number:g} (pass a larger value)")
     if number <= above:
         raise ValueError(f"{name} must be greater than {above:g}; got {number:g} (pass a larger value)")
+    if number > maximum:
+        raise ValueError(f"{name} must be at most {maximum:g}; got {number:g} (pass a smaller value)")
+    if number >= below:
+        raise ValueError(f"{name} must be below {below:g}; got {number:g} (pass a smaller value)")
     return number
+
+
+def flag(value: Any, name: str) -> bool:
+    """True or False; 1 and 0 stand for them, and nothing else does: "no" would be true."""
+    if isinstance(value, (bool, np.bool_)) or (type(value) is int and value in (0, 1)):
+        return bool(value)
+    raise TypeError(f"{name} must be True or False; got {value!r} (pass a bool)")
+
+
+def callback(value: Any, name: str) -> Any:
+    """A function to call, or None."""
+    if value is None or callable(value):
+        return value
+    raise TypeError(f"{name} must be a function or None; got {value!r} (pass its name without quotes and parentheses)")
+
+
+def float_type(value: Any, name: str) -> Any:
+    """float32 or float64, as NumPy's type."""
+    for kind in (np.float32, np.float64):
+        if value is kind or (isinstance(value, (str, np.dtype)) and value == np.dtype(kind)):
+            return kind
+    raise TypeError(f"{name} must be np.float32 or np.float64; got {value!r} (pass np.float64 for exact sums)")
+
+
+def places(value: Any, n: int | None, name: str) -> NDArray[np.intp]:
+    """Places of n things, or a bool for each: a 1-D array, where it is. None: any whole numbers."""
+    array: NDArray[np.intp] = _arrays.as_array(value, name)
+    if array.ndim != 1 or array.dtype.kind not in "iub" or (n is not None and array.dtype.kind == "b" and len(array) != n):
+        got = f"shape {array.shape} and dtype {array.dtype}"
+        raise ValueError(f"{name} must be a 1-D array of whole numbers, or a bool for each row; got {got} (number rows from 0)")
+    if (
+        n is not None
+        and array.dtype.kind != "b"
+        and not _device.is_on_device(array)
+        and array.size
+        and not 0 <= array.min() <= array.max() < n
+    ):
+        raise ValueError(f"{name} must be in [0, {n}); got {int(array.min())} to {int(array.max())} (number them from 0)")
+    return array
+
+
+def instance(value: Any, name: str, kind: type, *, remedy: str) -> Any:
+    """An object of the class `kind`."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} must be a {kind.__name__}; got {value!r} ({remedy})")
+    return value
+
+
+def room(n_numbers: int, name: str, value: int) -> None:
+    """MemoryError where the argument `name` asks for so many float64 numbers that they find no room."""
+    try:
+        np.empty(n_numbers)
+    except (MemoryError, ValueError, OverflowError):
+        raise MemoryError(
+            f"{name} must leave what it makes room in memory; got {value}, which takes {8 * n_numbers / 2**30:.3g} GiB "
+            "(ask for less at a time)"
+        ) from None
 
 
 def choice(value: Any, name: str, allowed: tuple[str, ...]) -> str:
     """One of the words `allowed`."""
-    if value not in allowed:
+    if not isinstance(value, str) or value not in allowed:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}; got {value!r} (choose one of these)")
     return str(value)
 
@@ -226,7 +313,4 @@ def seed(value: Any, name: str = "seed") -> int:
         return int(value.integers(0, 2**64, dtype=np.uint64))
     if isinstance(value, np.random.RandomState):
         return int(value.randint(0, 2**64, dtype=np.uint64))
-    number = count(value, name)
-    if number >= 2**64:
-        raise ValueError(f"{name} must be below 2**64; got {number} (take it modulo 2**64)")
-    return number
+    return count(value, name, limit=2**64)

@@ -18,6 +18,8 @@ from typing import Any
 
 import numpy as np
 
+from ._requirements import MissingPackageError
+
 REMEDY_CUPY = 'install it: pip install "dualwalk[cuda13]", or [cuda12] for a CUDA 12 driver'
 REMEDY_KERNELS = (
     "install dualwalk again where nvcc is found: pip install --force-reinstall --no-cache-dir --no-binary dualwalk dualwalk"
@@ -58,10 +60,10 @@ def why_not() -> str | None:
 
 
 def require(what: str) -> None:
-    """ImportError where the CUDA kernels cannot run, in the name of what asked for them."""
+    """MissingPackageError where the CUDA kernels cannot run, in the name of what asked for them."""
     reason = why_not()
     if reason is not None:
-        raise ImportError(f"{what} needs the CUDA kernels, which cannot be used: {reason}")
+        raise MissingPackageError(f"{what} needs the CUDA kernels, which cannot be used: {reason}")
 
 
 def is_on_device(value: Any) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from functools import cache, wraps
 from typing import Any, ClassVar, Self, TypeVar, cast
 
+from . import _checks
 from ._blas import one_blas_thread
 from ._columns import ColumnNames
 from ._model_file.saved import Saved
@@ -39,7 +40,7 @@ class Estimator(Saved, ColumnNames):
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The constructor's arguments and their values; with `deep`, also those of arguments that are estimators, as name__inner."""
         params = {name: vars(self)[name] for name in self._parameter_names()}
-        if deep:
+        if _checks.flag(deep, "deep"):
             for name, value in list(params.items()):
                 if _has_params(value):
                     params.update({f"{name}__{inner}": of for inner, of in value.get_params().items()})
@@ -51,7 +52,10 @@ class Estimator(Saved, ColumnNames):
         for key in params:
             name, nested, _ = key.partition("__")
             if name not in names or (nested and not _has_params(params.get(name, vars(self)[name]))):
-                raise ValueError(f"{type(self).__name__} has no parameter {key!r}; its parameters are {', '.join(names)}")
+                raise ValueError(
+                    f"{type(self).__name__} has no parameter {key!r}; its parameters are {', '.join(names)}; got params "
+                    f"{sorted(params)} (look for the name in get_params())"
+                )
         for key, value in sorted(params.items(), key=lambda item: "__" in item[0]):  # an estimator before its own parameters
             name, nested, inner = key.partition("__")
             if nested:
@@ -60,9 +64,12 @@ class Estimator(Saved, ColumnNames):
                 setattr(self, name, value)
         return self
 
-    def _check_fitted(self) -> None:
+    def _check_fitted(self, argument: str = "") -> None:
+        """NotFittedError before `fit`; `argument` is the name that the caller passed this estimator by."""
         if not self.__sklearn_is_fitted__():
             name = type(self).__name__
+            if argument:
+                raise _not_fitted(f"{argument} must be fitted; got a {name} that is not fitted yet (call its fit(X) first)")
             raise _not_fitted(f"this {name} is not fitted yet; call {name}(...).fit(X) first")
 
     def __repr__(self) -> str:

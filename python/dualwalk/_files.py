@@ -199,9 +199,22 @@ def printable(name: str) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in name)
 
 
+def as_path(value: Any, name: str) -> Path:
+    """A path, of whatever is there or not."""
+    if not isinstance(value, (str, os.PathLike)):
+        raise TypeError(f"{name} must be a path: a str or a pathlib.Path; got {value!r:.80} (pass the name of a file)")
+    try:
+        path = Path(value)
+    except TypeError as error:
+        raise TypeError(f"{name} must be a path: a str or a pathlib.Path; got {value!r:.80}: {error} (pass a str)") from None
+    if "\0" in str(path):
+        raise ValueError(f"{name} must not hold a null character; got {str(path)!r} (leave it out)")
+    return path
+
+
 def output_file(path: str | os.PathLike[str], *suffixes: str) -> Path:
     """`path` as a place where a file with one of these suffixes can be written; said before any work, not after it."""
-    path = Path(path)
+    path = as_path(path, "path")
     if path.suffix.lower() not in suffixes:
         wanted = " or ".join(filter(None, (", ".join(suffixes[:-1]), suffixes[-1])))
         raise ValueError(

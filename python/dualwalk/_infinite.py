@@ -34,6 +34,8 @@ def determined_columns(rows: Floats, z: Floats, columns: NDArray[np.intp]) -> tu
     single = np.array([group[0] for group in ranks.values()], dtype=np.intp)
     if not groups and 2 < len(single) <= min(_MOST_COLUMNS, len(rows) // 2):
         chosen = rows[:, _device.beside(single, rows)]
+        # by a power of two, which changes no digit: squares of very large or small numbers are none
+        chosen = chosen * np.exp2(-np.clip(np.round(np.log2(np.abs(chosen).max(axis=0))), -1000, 1000))
         unit = chosen - chosen.mean(axis=0)
         unit /= np.sqrt((unit**2).mean(axis=0))
         values, vectors = np.linalg.eigh(unit.T @ unit / len(rows))

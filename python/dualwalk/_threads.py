@@ -15,6 +15,8 @@ from . import _checks
 Result = TypeVar("Result")
 Note = Callable[[float], None]
 
+_MOST_THREADS = 4096  # no processor has more, and a number beyond what C calls an int would be one of no threads
+
 
 _here = threading.local()  # .limit; no ContextVar, which a free-threaded Python hands on to new threads
 
@@ -38,7 +40,7 @@ def threads_limit(n_threads: int) -> Iterator[None]:
 def resolve_n_threads(n_threads: int | None = None) -> int:
     """The number of threads for one call; results never depend on it."""
     if n_threads is not None:
-        return _checks.count(n_threads, "n_threads", minimum=1)
+        return min(_checks.count(n_threads, "n_threads", minimum=1), _MOST_THREADS)
     limit: int | None = getattr(_here, "limit", None)
     if limit is not None:
         return limit
@@ -48,7 +50,7 @@ def resolve_n_threads(n_threads: int | None = None) -> int:
             raise ValueError(
                 f"DUALWALK_NUM_THREADS must be a whole number of at least 1; got {setting!r} (unset it or pass 1, 2, ...)"
             )
-        return int(setting)
+        return min(int(setting), _MOST_THREADS)
     if hasattr(os, "sched_getaffinity"):
         return max(1, len(os.sched_getaffinity(0)))
     return os.cpu_count() or 1

@@ -39,9 +39,17 @@ class Transformer(Estimator):
         n_features = vars(self)["n_features_in_"]
         if input_features is None:
             return np.array([f"x{j}" for j in range(n_features)], dtype=object) if learned is None else learned
-        given = np.asarray(input_features, dtype=object)
+        if isinstance(input_features, str) or not all(
+            isinstance(name, str) for name in np.atleast_1d(_named(input_features)).flat
+        ):
+            raise TypeError(
+                f"input_features must be a list of strings; got {input_features!r:.80} (leave it out, or name every column)"
+            )
+        given = _named(input_features)
         if learned is not None and not np.array_equal(given, learned):
-            raise ValueError("input_features is not equal to feature_names_in_ (leave it out, or pass the names seen in fit)")
+            raise ValueError(
+                f"input_features is not equal to feature_names_in_; got {given.size} names (leave it out, or pass the names seen in fit)"
+            )
         if given.shape != (n_features,):
             raise ValueError(
                 f"input_features should have length equal to number of features ({n_features}), got {given.size} (leave it out, or "
@@ -65,3 +73,10 @@ class Transformer(Estimator):
         tags = super().__sklearn_tags__()
         tags.transformer_tags = importlib.import_module("sklearn.utils").TransformerTags()
         return tags
+
+
+def _named(names: Any) -> NDArray[np.object_]:
+    try:
+        return np.asarray(names, dtype=object)
+    except Exception:  # noqa: BLE001  whatever a caller's own object raises
+        return np.array(None, dtype=object)

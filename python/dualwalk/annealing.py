@@ -92,16 +92,18 @@ def anneal(
     >>> float(np.abs(x).mean().round(1))
     3.0
     """
-    if not callable(getattr(dual, "at", None)):
+    if isinstance(dual, type) or not callable(getattr(dual, "at", None)):
+        got = f"the class {dual.__name__} itself" if isinstance(dual, type) else type(dual).__name__
         raise TypeError(
-            f"dual must have a method at(time) that gives the dual function at that time; got {type(dual).__name__} "
+            f"dual must have a method at(time) that gives the dual function at that time; got {got} "
             "(MixtureDual has one; for a dual without a path use walk)"
         )
-    end = _checks.real(t_end, "t_end", minimum=0.0)
+    end = _checks.real(t_end, "t_end", minimum=0.0, below=1.0)
     start = _checks.real(t_start, "t_start", above=end)
     if start >= 1.0:
         raise ValueError(f"t_start must be below 1, where nothing is left of x0; got {start:g} (0.99 is noise all but alone)")
     steps = _checks.count(n_steps, "n_steps", minimum=1)
+    renoise, record = _checks.flag(renoise, "renoise"), _checks.flag(record, "record")
     dual.at(start)  # what it refuses, it refuses before any work
     x = starts(x0, getattr(dual, "n_features", None), getattr(dual, "n_walks", None))
     on_device = _device.is_on_device(x)
@@ -111,10 +113,11 @@ def anneal(
     threads = resolve_n_threads(n_threads)
     backends.choose(backend, x)
     xp = _device.namespace(x)
+    _checks.room(max(1, x.size if record else 1) * (steps + 1), "n_steps", steps)
     trajectory = xp.empty((len(x), steps + 1, x.shape[1]), x.dtype) if record else None
     if x.size == 0:
         return WalkResult(x, xp.empty(len(x)), xp.empty(len(x), np.int64), xp.empty(len(x), np.bool_), trajectory)
-    plan = reference.AnnealPlan(_times(start, end, steps), bool(renoise), key, trajectory, threads)
+    plan = reference.AnnealPlan(_times(start, end, steps), renoise, key, trajectory, threads)
     job = getattr(dual, "anneal_job", None) or ("anneal_any" if on_device else None)
     run = backends.job(job, backend, x) if job is not None else reference.anneal
     state = run(dual, x, plan)

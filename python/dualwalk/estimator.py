@@ -202,9 +202,9 @@ class DualDivergence(Transformer):
             raise ValueError(
                 f"n_permutations must be 0 (no test) or at least {FEWEST_PERMUTATIONS}; got {n_permutations} (199 is enough)"
             )
-        level = _checks.real(self.confidence_level, "confidence_level", above=0.0)
-        if level >= 1:
-            raise ValueError(f"confidence_level must be below 1; got {level:g} (pass 0.95 for 95 %)")
+        level = _checks.real(self.confidence_level, "confidence_level", above=0.0, below=1.0)
+        reverse, verbose = _checks.flag(self.reverse, "reverse"), _checks.flag(self.verbose, "verbose")
+        progress = _checks.callback(progress, "progress")
         labels = None if self.blocks is None else blocks_of_columns(self.blocks, shape)
         if labels is not None and self.method == "single":
             raise ValueError('blocks need method="path"; got method="single" (leave method out)')
@@ -216,7 +216,7 @@ class DualDivergence(Transformer):
             _memory.demand("DualDivergence.fit", _memory.of_single(rows.shape, n_threads), min(n_threads, cv))
         else:
             _memory.demand("DualDivergence.fit", _memory.of_path(rows.shape, cv, n_threads), min(n_threads, cv))
-        if progress is None and self.verbose:
+        if progress is None and verbose:
             progress = _printer()
         keep, of = distinct_rows(rows)
         if len(keep) < len(rows):
@@ -278,7 +278,7 @@ class DualDivergence(Transformer):
         if n_permutations:
             test = independence_test(rows, blocks=labels, n_permutations=n_permutations, random_state=seed, n_threads=n_threads)
             self.p_value_ = test.p_value
-        if self.reverse:
+        if reverse:
             other = reverse_divergence(self.dual_, z, seed, held_out=held_out, confidence_level=level, blocks=labels)
             self.reverse_divergence_, self.reverse_divergence_se_ = other.value, other.se
             self.reverse_divergence_lower_ = other.lower

@@ -100,6 +100,7 @@ def independence_test(
     there = _device.is_on_device(rows)
     label = blocks_of_columns(_device.to_host(blocks), shape)
     n_permutations = _checks.count(n_permutations, "n_permutations", minimum=FEWEST_PERMUTATIONS)
+    _checks.room(n_permutations + 1, "n_permutations", n_permutations)
     threads = resolve_n_threads(n_threads)
     seed = _checks.seed(random_state, "random_state")
     if not there:

@@ -115,9 +115,7 @@ def mutual_information(
             f"X and Y must have one row a sample each; got {len(first)} and {len(second)} rows (pass rows that go together)"
         )
     cv = _checks.count(cv, "cv", minimum=2)
-    level = _checks.real(confidence_level, "confidence_level", above=0.0)
-    if level >= 1:
-        raise ValueError(f"confidence_level must be below 1; got {level:g} (pass 0.95 for 95 %)")
+    level = _checks.real(confidence_level, "confidence_level", above=0.0, below=1.0)
     seed = _checks.seed(random_state, "random_state")
     resolve_n_threads(n_threads)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -95,6 +96,8 @@ def permute_marginals(
     threads = resolve_n_threads(n_threads)
     run = backends.job("permute_marginals", backend, array)
     shape = array.shape if n_copies is None else (copies, *array.shape)
+    if out is None and n_copies is not None and not on_device:
+        _checks.room(math.prod(shape), "n_copies", copies)
     result = _device.namespace(array).empty(shape, array.dtype) if out is None else _checked_out(out, shape, array)
     if result.size:
         takes_any = array.ndim == 2 or backends.choose(backend, array) in ("native", "cuda")
@@ -116,7 +119,8 @@ def blocks_of_columns(
     if len(feature_shape) == 2 and labels.shape == feature_shape[:1] != (n_features,):
         labels = np.repeat(labels, feature_shape[1])
     if labels.dtype.kind not in "iub":
-        raise TypeError(f"blocks must hold integer labels; got dtype {labels.dtype} (number the blocks 0, 1, ...)")
+        got = f"dtype {labels.dtype}" if labels.ndim else f"a {type(blocks).__name__}"
+        raise TypeError(f"blocks must hold integer labels; got {got} (number the blocks 0, 1, ...)")
     if labels.shape not in {(n_features,), feature_shape}:
         raise ValueError(
             f"blocks must hold one label a feature, shape {feature_shape} or ({n_features},), or one a channel; got shape "
@@ -156,5 +160,7 @@ def _checked_out(out: Any, shape: tuple[int, ...], x: NDArray[Any]) -> NDArray[A
             f"out must be C-contiguous and writeable; got an array with {state} (pass {name}.empty({shape}, x.dtype))"
         )
     if np.may_share_memory(out, x):
-        raise ValueError("out must not overlap x; got two views of one memory (pass a new array as out)")
+        raise ValueError(
+            f"out must not overlap x; got an array of shape {out.shape} in the memory of x (pass a new array as out)"
+        )
     return out

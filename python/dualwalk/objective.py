@@ -125,6 +125,7 @@ def log_mean_exp(
     [2.0, 5.0]
     """
     array = _floating(f, "f")
+    return_gradient = _checks.flag(return_gradient, "return_gradient")
     if weights is not None:
         _same_memory(weights, "weights", array, "f")
     whole = None if weights is None else _weights(weights, array)
@@ -293,7 +294,9 @@ def _check_out(out: Any, f: NDArray[Any], return_gradient: bool) -> None:
             f"strides {out.strides} (pass np.empty({f.shape}, f.dtype))"
         )
     if xp.may_share_memory(out, f):
-        raise ValueError("out must not overlap f; got two views of one memory (pass a new array as out)")
+        raise ValueError(
+            f"out must not overlap f; got an array of shape {out.shape} in the memory of f (pass a new array as out)"
+        )
 
 
 def _nonempty(value: ArrayLike, name: str) -> NDArray[Any]:
@@ -361,7 +364,7 @@ def _offsets(segments: ArrayLike, n: int) -> NDArray[np.int64]:
     _check_kind(offsets)
     offsets = np.ascontiguousarray(offsets, np.int64)
     if len(offsets) < 2 or offsets[0] != 0 or offsets[-1] != n:
-        ends = f"from {offsets[0]} to {offsets[-1]}" if len(offsets) else "none"
+        ends = f"from {offsets[0]} to {offsets[-1]}" if len(offsets) else "0 offsets"
         raise ValueError(
             f"segments must go from 0 to the {n} values of f, one segment at least; got {ends} (pass n_segments + 1)"
         )

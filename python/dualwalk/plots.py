@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from . import _arrays, _checks
+from ._plotting.arguments import numbers, positive, same_length, takes
 from ._plotting.frame import DARK, LIGHT, NORMAL, SMALL, Float, Theme, dress, image, images, legend
 from ._plotting.graph import between_channels, dependence_graph
 from ._plotting.paths import among_neighbors, changes, interpolation
@@ -33,9 +35,37 @@ __all__ = [
 ]  # fmt: skip
 
 
+def _ends(value: Any, name: str) -> Float:
+    ends: Float = numbers(1)(value, name)
+    if len(ends) != 2:
+        raise ValueError(f"{name} must be two values of f; got shape {ends.shape} (pass a DualDivergence's {name}_)")
+    return ends
+
+
+def _labels(value: Any, name: str) -> NDArray[Any]:
+    labels = _arrays.as_numpy(value, name)
+    if labels.ndim != 1 or labels.dtype.kind not in "biu":
+        got = f"shape {labels.shape} and dtype {labels.dtype}"
+        raise TypeError(f"{name} must be a 1-D array of whole numbers; got {got} (pass a DualDivergence's labels_)")
+    return labels
+
+
+def _flags(value: Any, name: str) -> NDArray[Any]:
+    flags = _arrays.as_numpy(value, name)
+    if flags.ndim != 1 or (flags.size and flags.dtype.kind != "b"):
+        got = f"shape {flags.shape} and dtype {flags.dtype}"
+        raise TypeError(f"{name} must be a 1-D array of bool; got {got} (pass a DualDivergence's cut_valleys_)")
+    return flags
+
+
+@takes(real=numbers(2), generated=numbers(2))
 def bands(axes: Axes, real: ArrayLike, generated: ArrayLike, *, title: str = "", theme: Theme = LIGHT) -> None:
     """One channel, (n_samples, n_times) real and generated: medians, bands with the middle 80 %, a few generated lines."""
     real, generated = np.asarray(real, dtype=np.float64), np.asarray(generated, dtype=np.float64)
+    if real.shape[1] != generated.shape[1]:
+        raise ValueError(
+            f"generated must have as many times as real, {real.shape[1]}; got shape {generated.shape} (the same channel)"
+        )
     times = np.arange(1, real.shape[1] + 1)
     low, middle, high = np.quantile(real, [0.1, 0.5, 0.9], axis=0)
     axes.fill_between(times, low, high, color=theme.real, alpha=0.22, linewidth=0, label="real, middle 80 %")
@@ -51,6 +81,7 @@ def bands(axes: Axes, real: ArrayLike, generated: ArrayLike, *, title: str = "",
     dress(axes, theme, title=title)
 
 
+@takes(values=numbers(1), grid=numbers(1, empty=True))
 def smooth_density(values: ArrayLike, grid: ArrayLike) -> Float:
     """A Gaussian kernel density of 1-D values on a grid; the width is Silverman's, robust to far points."""
     values, grid = np.asarray(values, dtype=np.float64), np.asarray(grid, dtype=np.float64)
@@ -61,6 +92,10 @@ def smooth_density(values: ArrayLike, grid: ArrayLike) -> Float:
     return np.asarray(kernel.sum(axis=1) / (len(values) * width * np.sqrt(2 * np.pi)))
 
 
+@takes(
+    f=numbers(1), labels=_labels, end_points=_ends, cuts=numbers(1, empty=True), valleys=_flags, training_end_points=_ends,
+    generated=numbers(1),
+)  # fmt: skip
 def density(
     axes: Axes,
     f: ArrayLike,
@@ -75,6 +110,9 @@ def density(
 ) -> None:
     """The dual space: density of f (nats) of the real samples by cluster, cuts, end points, below a stroke for every sample."""
     f, labels = np.asarray(f, dtype=np.float64), np.asarray(labels)
+    same_length(labels, "labels", f, "f")
+    if len(valleys):
+        same_length(np.asarray(valleys), "valleys", np.asarray(cuts), "cuts")
     everything = [f, np.asarray(end_points)]
     if training_end_points is not None:
         everything.append(np.asarray(training_end_points))
@@ -133,11 +171,16 @@ def _apart(places: Float, gap: float) -> Float:
     return np.asarray([float(np.mean(pool)) for pool in pools for _ in pool] + offsets)
 
 
+@takes(f=numbers(2, finite=False), end_points=_ends)
 def paths(
     axes: Axes, f: ArrayLike, *, end_points: Sequence[float] | Float, colors: Sequence[Any] | None = None, theme: Theme = LIGHT
 ) -> None:
     """Walks in the dual space, f of (n_walks, n_steps + 1): a dot at each start, an arrow head at the end (before a NaN)."""
     f = np.asarray(f, dtype=np.float64)
+    if colors is not None and (
+        isinstance(colors, (str, bytes, dict)) or np.shape(np.asarray(colors, dtype=object))[:1] != f.shape[:1]
+    ):
+        raise ValueError(f"colors must be one for each of {len(f)} walks; got {colors!r:.80} (or leave them out)")
     steps = np.arange(f.shape[1])
     for k, path in enumerate(f):
         color = theme.generated if colors is None else colors[k]
@@ -153,6 +196,7 @@ def paths(
     axes.set_ylim(-0.03 * steps[-1], 1.06 * steps[-1])
 
 
+@takes(values=numbers(1), horizontal=_checks.flag)
 def totals(axes: Axes, values: ArrayLike, *, horizontal: bool = False, theme: Theme = LIGHT) -> None:
     """Bars beside an image: its sum over the other axis, aligned with its rows (`horizontal`) or columns."""
     values = np.asarray(values, dtype=np.float64)
@@ -162,6 +206,7 @@ def totals(axes: Axes, values: ArrayLike, *, horizontal: bool = False, theme: Th
     axes.tick_params(labelleft=not horizontal, labelbottom=horizontal)
 
 
+@takes(terms=numbers(1, 2), limit=positive)
 def node_terms(axes: Axes, terms: ArrayLike, *, limit: float | None = None, title: str = "", theme: Theme = LIGHT) -> AxesImage:
     """The terms of f of one sample, or their mean, in a sample's shape: where its dependence lives, channels x times, nats.
 
@@ -173,6 +218,7 @@ def node_terms(axes: Axes, terms: ArrayLike, *, limit: float | None = None, titl
     return image(axes, pixels, limit=limit, signed=signed, title=title, theme=theme)
 
 
+@takes(generated=numbers(1), real=numbers(1))
 def distances(axes: Axes, generated: ArrayLike, real: ArrayLike, *, theme: Theme = LIGHT) -> None:
     """Distance to the nearest training sample over the typical one: generated samples, and training samples to others."""
     generated, real = np.asarray(generated, dtype=np.float64), np.asarray(real, dtype=np.float64)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal, Self, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import _checks, _device, _memory
+from . import _arrays, _checks, _device, _memory
 from ._blas import one_blas_thread
 from ._deprecation import warn_deprecated
 from ._estimator import whole
@@ -191,6 +191,7 @@ class DualSampler(Views):
             to copies.
         progress : called now and then as progress(done, total, text).
         """
+        progress = _checks.callback(progress, "progress")
         mode = _checks.choice(vars(self)["walk"], "walk", WALKS)
         n_neighbors = _checks.count(self.n_neighbors, "n_neighbors", minimum=2)
         dual = self._checked_dual(mode)
@@ -235,7 +236,7 @@ class DualSampler(Views):
                 f"walk= among {', '.join(map(repr, MODES))})"
             )
         needed = "at" if mode in WITH_PATH else "value_and_gradient"
-        if not callable(getattr(self.dual, needed, None)):
+        if isinstance(self.dual, type) or not callable(getattr(self.dual, needed, None)):
             wanted = "a method at(t), the dual function at a time in [0, 1]," if needed == "at" else "value_and_gradient(z)"
             raise TypeError(
                 f"dual must have {wanted} for walk={mode!r}; got {type(self.dual).__name__} (MixtureDual has both; "
@@ -296,9 +297,10 @@ class DualSampler(Views):
             None). Another seed gives others. The result is a pure function of the fit, the arguments and the seed.
         """
         self._check_fitted()
-        rows, starts, n_rejected = self._sampled(
-            _checks.count(n, "n"), y, given=given, balanced=balanced, min_novelty=min_novelty, seed=seed
-        )
+        n = _checks.count(n, "n")
+        _checks.room(n * self.n_features_in_, "n", n)
+        balanced, return_info = _checks.flag(balanced, "balanced"), _checks.flag(return_info, "return_info")
+        rows, starts, n_rejected = self._sampled(n, y, given=given, balanced=balanced, min_novelty=min_novelty, seed=seed)
         info = self._info(rows, starts, n_rejected) if return_info else None
         if given is None and (info is not None or self._maker is not self._ladder):
             novelty = self._distances.novelty(self._distances.nearest_one(rows)[1]) if info is None else info.novelty
@@ -379,7 +381,7 @@ class DualSampler(Views):
             )
         stream_seed, rows = self._stream_seed(seed), slice(start, stop)
         stream, classes = generator(stream_seed, "starts"), getattr(self, "classes_", None)
-        if y is not None and np.ndim(_device.to_host(y)):
+        if y is not None and _arrays.as_array(y, "y").ndim:
             assert isinstance(self._ladder, FittedLadder)  # there are labels, so channels are not walked apart
             starts = choose_starts(self._codes, n, wanted_codes(y, n, classes), stream)
             window = Window(rows, 0, starts[:0])
@@ -426,6 +428,7 @@ class DualSampler(Views):
         self._check_names(X)
         array, rows = incomplete(X, "X", self.feature_shape_)
         count = 1 if n_draws is None else _checks.count(n_draws, "n_draws", minimum=1)
+        _checks.room(count * array.size, "n_draws", count)
         codes = wanted_codes(y, len(rows), getattr(self, "classes_", None))
         stream_seed = self._stream_seed(seed)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from typing import Any, NamedTuple, Protocol
 
@@ -140,15 +141,17 @@ def walk(
     >>> result.reached.tolist(), result.f.round(2).tolist()
     ([True, True], [-0.5, -0.5])
     """
-    if not callable(getattr(dual, "value_and_gradient", None)):
+    if isinstance(dual, type) or not callable(getattr(dual, "value_and_gradient", None)):
+        got = f"the class {dual.__name__} itself" if isinstance(dual, type) else type(dual).__name__
         raise TypeError(
-            f"dual must have a method value_and_gradient(x) -> (f, gradient); got {type(dual).__name__} "
-            "(wrap a function in a class with that method)"
+            f"dual must have a method value_and_gradient(x) -> (f, gradient); got {got} "
+            "(wrap a function in a class with that method, and pass an object of it)"
         )
     steps = _checks.count(n_steps, "n_steps")
     size = _checks.real(step_size, "step_size", above=0)
     noise = _checks.real(noise, "noise", minimum=0)
     tolerance = _checks.real(tolerance, "tolerance", above=0)
+    record = _checks.flag(record, "record")
     x = starts(x0, getattr(dual, "n_features", None), getattr(dual, "n_walks", None))
     on_device = _device.is_on_device(x)
     if hasattr(dual, "check_beside"):
@@ -162,9 +165,11 @@ def walk(
     threads = resolve_n_threads(n_threads)
     backends.choose(backend, x)
     if goal is not None and noise == 0 and hasattr(dual, "reachable"):
-        path_length = steps * size * (1.0 if shape is None else shape.largest)
+        path_length = min(steps * size * (1.0 if shape is None else shape.largest), sys.float_info.max)
         _check_reachable(dual, x, goal, steps, size, path_length, low, high, tolerance)
     xp = _device.namespace(x)
+    if record:
+        _checks.room(x.size * (steps + 1), "n_steps", steps)
     trajectory = xp.empty((len(x), steps + 1, x.shape[1]), x.dtype) if record else None
     plan = reference.WalkPlan(steps, size, noise, tolerance, goal, low, high, seed, trajectory, threads, shape, precision)
     if x.size == 0:
@@ -255,7 +260,7 @@ def _density(dual: Any, base: str | None, target: NDArray[Any] | None) -> Any:
 def _preconditioner(value: Any, x: NDArray[Any]) -> LocalCovariance | None:
     if value is None:
         return None
-    shape = value if isinstance(value, LocalCovariance) else LocalCovariance.from_matrix(value)
+    shape = value if isinstance(value, LocalCovariance) else LocalCovariance._of_matrix(value, "preconditioner")
     here, there = _device.is_on_device(x), _device.is_on_device(shape.factor)
     if here != there:
         raise TypeError(

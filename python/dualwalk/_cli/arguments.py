@@ -73,15 +73,16 @@ def _number(name: str, minimum: int) -> Callable[[str], int]:
     return parse
 
 
-def _real(name: str, *, below: float | None = None, **limits: float) -> Callable[[str], float]:
+def _real(name: str, **limits: float) -> Callable[[str], float]:
     def parse(text: str) -> float:
         try:
-            number = _checks.real(text, name, **limits)
-        except (TypeError, ValueError) as error:
+            number = float(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{name} must be a real number; got {text!r} (pass a number)") from None
+        try:
+            return _checks.real(number, name, **limits)
+        except ValueError as error:
             raise argparse.ArgumentTypeError(str(error)) from None
-        if below is not None and number >= below:
-            raise argparse.ArgumentTypeError(f"{name} must be below {below:g}; got {number:g} (pass a smaller number)")
-        return number
 
     return parse
 

@@ -45,7 +45,9 @@ def one_incomplete(value: ArrayLike, feature_shape: tuple[int, ...]) -> Float:
         raise ValueError(f"given must have the shape of one sample, {feature_shape}; got {array.shape} ({remedy})")
     row = incomplete(array[None], "given", feature_shape)[1]
     if not np.isnan(row).any():
-        raise ValueError("given must leave something unknown; got no NaN (put NaN where values are to be drawn)")
+        raise ValueError(
+            f"given must leave something unknown; got shape {array.shape} with no NaN (put NaN where values are to be drawn)"
+        )
     return row
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from collections.abc import Iterator
@@ -11,9 +12,9 @@ from typing import IO, Any, TypeVar, cast, overload
 
 from .. import __version__
 from .._atomic import atomic
-from .._files import output_file, printable
+from .._files import as_path, output_file, printable
 from . import container
-from .errors import ModelFileError
+from .errors import MissingModelFileError, ModelFileError
 from .fields import Arrays, OneOf, Source
 from .records_divergence import DIVERGENCE, NORMAL_SCORES
 from .records_duals import DUALS, LOCAL_COVARIANCE
@@ -29,10 +30,12 @@ Model = TypeVar("Model")
 
 def save(model: Any, file: Place) -> None:
     """Write a model to a .npz file, whole or not at all, or into a binary stream."""
+    if isinstance(file, io.TextIOBase):
+        raise TypeError(f"file must be a path or a binary stream; got a {type(file).__name__} of text (open it with mode 'wb')")
     if hasattr(file, "write"):
         container.write(cast(IO[bytes], file), packed(model))
         return
-    path = output_file(cast(Any, file), ".npz")
+    path = output_file(as_path(file, "file"), ".npz")
     contents = packed(model)
     with atomic(path) as stream:
         container.write(stream, contents)
@@ -76,8 +79,8 @@ def load(file: Place, kind: type | None = None) -> Any:
     It does what the saved model did, with the same bits on the same machine. Nothing in the file is run: only the classes of
     dualwalk's own list are made, from numbers that were checked first. A file of an older version is brought up to date.
 
-    Raises FileNotFoundError or another OSError where there is nothing to read, and `ModelFileError`, a ValueError, for a file that
-    is damaged, is no model, was made by a later version, or holds another class. What a file holds takes about as much memory as
+    Raises `ModelFileError`, a ValueError, for a file that cannot be opened (`MissingModelFileError` where there is none), is damaged,
+    is no model, was made by a later version, or holds another class. What a file holds takes about as much memory as
     the file is long; then comes what the model itself needs.
 
     >>> import io, numpy as np
@@ -88,6 +91,8 @@ def load(file: Place, kind: type | None = None) -> Any:
     >>> bool((load(stream).transform(X) == NormalScores().fit_transform(X)).all())
     True
     """
+    if kind is not None and not isinstance(kind, type):
+        raise TypeError(f"kind must be a class or None; got {kind!r:.80} (pass dualwalk.DualSampler, not an object of it)")
     with _opened(file) as (stream, name), _told(name):
         return unpacked(container.read(stream), kind)
 
@@ -125,14 +130,26 @@ def _no_constant(word: str) -> Any:
 
 @contextmanager
 def _opened(file: Place) -> Iterator[tuple[IO[bytes], str]]:
+    if isinstance(file, io.TextIOBase):
+        raise TypeError(f"file must be a path or a binary stream; got a {type(file).__name__} of text (open it with mode 'rb')")
     if hasattr(file, "read"):
         stream = cast(IO[bytes], file)
         yield stream, str(getattr(stream, "name", "the stream"))
         return
-    path = Path(cast(Any, file))
+    path = as_path(file, "file")
     if path.is_dir():
         raise ModelFileError(f"{path} is a folder (name a .npz file in it)")
-    with path.open("rb") as stream:
+    try:
+        opened = path.open("rb")
+    except FileNotFoundError:
+        raise MissingModelFileError(
+            f"file must be there; got {path}, and there is none (look for it from {Path.cwd()})"
+        ) from None
+    except OSError as error:
+        raise ModelFileError(
+            f"file must be one that can be read; got {path}: {error.strerror} (look at its permissions)"
+        ) from error
+    with opened as stream:
         yield stream, str(path)
 
 

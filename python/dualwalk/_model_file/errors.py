@@ -7,6 +7,10 @@ class ModelFileError(ValueError):
     """A model file is damaged, was not made by dualwalk, or was made by a newer one; nothing was made of it."""
 
 
+class MissingModelFileError(ModelFileError, FileNotFoundError):
+    """There is no file of that name."""
+
+
 class Misfit(ValueError):
     """A value in a file is not what its place wants; `codec` turns it into a ModelFileError that names the file."""
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import _arrays, _checks
+
 
 @dataclass(frozen=True)
 class DependenceGraph:
@@ -47,7 +49,10 @@ class DependenceGraph:
         place[self.order] = np.arange(d)
         child = np.flatnonzero(self.parents >= 0)
         if d and (self.parents.min() < -1 or self.parents.max() >= d or (place[self.parents[child]] >= place[child]).any()):
-            raise ValueError("parents must be earlier in order than their columns, or -1; got one that is not")
+            raise ValueError(
+                f"parents must be earlier in order than their columns, or -1; got {self.parents} for the order {self.order} (-1 is "
+                "for a root)"
+            )
 
     @property
     def n_features(self) -> int:
@@ -56,11 +61,14 @@ class DependenceGraph:
 
     def edges(self, min_nats: float = -math.inf) -> NDArray[np.intp]:
         """(parent, child) of every edge (of those that carry more than `min_nats`), in the order of the chain rule: (n_edges, 2)."""
+        if not (isinstance(min_nats, float) and min_nats == -math.inf):
+            min_nats = _checks.real(min_nats, "min_nats")
         child = self.order[(self.parents[self.order] >= 0) & (self.nats[self.order] > min_nats)]
         return np.stack([self.parents[child], child], axis=1)
 
     def ancestors(self, column: int) -> list[int]:
         """The chain of parents from `column` up to its root, nearest first."""
+        column = _checks.count(column, "column", limit=self.n_features)
         chain = []
         while (column := int(self.parents[column])) >= 0:
             chain.append(column)
@@ -71,9 +79,17 @@ class DependenceGraph:
 
         `groups` (d,) int from 0: the group of every column. The sum is that of the nats of all columns with a parent.
         """
-        labels = np.asarray(groups)
+        labels = _arrays.as_numpy(groups, "groups")
         if labels.shape != self.order.shape or labels.dtype.kind not in "iu" or (labels < 0).any():
-            raise ValueError(f"groups must hold a group from 0 for each of {self.n_features} columns; got shape {labels.shape}")
+            got = (
+                f"shape {labels.shape} and dtype {labels.dtype}"
+                if labels.dtype.kind not in "iu" or labels.size == 0
+                else (f"shape {labels.shape}, from {labels.min()}")
+            )
+            raise ValueError(
+                f"groups must hold a group, from 0, for each of {self.n_features} columns; got {got} (number the groups 0, 1, ...)"
+            )
+        labels = labels.astype(np.intp)
         n_groups = int(labels.max(initial=-1)) + 1
         total = np.zeros((n_groups, n_groups))
         child = np.flatnonzero(self.parents >= 0)

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .. import _checks
+from .arguments import numbers, positive, takes, text
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.colors import Colormap
@@ -33,6 +36,7 @@ class Theme:
         """Shades of the real colour, from the cluster of lowest f to that of highest."""
         from matplotlib.colors import LinearSegmentedColormap
 
+        k, n = _checks.count(k, "k"), _checks.count(n, "n", minimum=1)
         ends = list(self.clusters)  # matplotlib 3.8 takes a tuple of two for a colour and its alpha
         return LinearSegmentedColormap.from_list("clusters", ends)(k / max(n - 1, 1))
 
@@ -62,6 +66,7 @@ DARK = Theme(
 SMALL, NORMAL = 8.5, 9.5
 
 
+@takes(x=text, y=text, grid=_checks.flag)
 def dress(axes: Axes, theme: Theme, *, title: str = "", x: str = "", y: str = "", grid: bool = True) -> None:
     """Title, labels and quiet frame of one picture."""
     axes.set_facecolor(theme.paper)
@@ -77,17 +82,20 @@ def dress(axes: Axes, theme: Theme, *, title: str = "", x: str = "", y: str = ""
         axes.set_axisbelow(True)
 
 
+@takes()
 def legend(axes: Axes, theme: Theme, **options: Any) -> None:
     """A frameless legend in the theme's ink."""
     axes.legend(fontsize=SMALL, frameon=False, labelcolor=theme.ink, **options)
 
 
+@takes(X=numbers(2, 3, empty=True, finite=False))
 def images(X: ArrayLike) -> Float:
     """Samples as (n_samples, n_channels, n_times): features without channels are one channel."""
     array = np.asarray(X, dtype=np.float64)
     return array[:, None, :] if array.ndim == 2 else array
 
 
+@takes(values=numbers(1, 2), limit=positive, signed=_checks.flag)
 def image(
     axes: Axes, values: ArrayLike, *, limit: float | None = None, signed: bool = True, title: str = "", theme: Theme = LIGHT
 ) -> AxesImage:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .. import _checks
 from .._layout import arcs, grid_places, tree_places
+from .._nodepath.graph import DependenceGraph
+from . import arguments
+from .arguments import takes
 from .frame import LIGHT, SMALL, Theme, dress, ticks
 
 if TYPE_CHECKING:
@@ -15,9 +20,22 @@ if TYPE_CHECKING:
     from matplotlib.collections import LineCollection
     from matplotlib.image import AxesImage
 
-    from .._nodepath.graph import DependenceGraph
+
+def _graph(value: Any, name: str) -> Any:
+    return _checks.instance(value, name, DependenceGraph, remedy="pass a DualDivergence's dependence_graph_")
 
 
+def _shape(value: Any, graph: DependenceGraph, lengths: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of a sample of the graph's columns."""
+    if not isinstance(value, (tuple, list, np.ndarray)) or np.ndim(np.asarray(value, dtype=object)) != 1:
+        raise TypeError(f"feature_shape must be a tuple of whole numbers; got {value!r:.80} (pass X.shape[1:])")
+    shape = tuple(_checks.count(size, "feature_shape", minimum=1) for size in value)
+    if len(shape) not in lengths or math.prod(shape) != graph.n_features:
+        raise ValueError(f"feature_shape must hold the graph's {graph.n_features} columns; got {shape} (pass X.shape[1:])")
+    return shape
+
+
+@takes(graph=_graph, min_nats=_checks.real, names=arguments.names)
 def dependence_graph(
     axes: Axes,
     graph: DependenceGraph,
@@ -37,9 +55,9 @@ def dependence_graph(
     from matplotlib.collections import LineCollection
     from matplotlib.patheffects import withStroke
 
-    shape = tuple(feature_shape or (graph.n_features,))
-    if np.prod(shape) != graph.n_features:
-        raise ValueError(f"feature_shape must hold the graph's {graph.n_features} columns; got {shape} (pass the data's)")
+    shape = (graph.n_features,) if feature_shape is None else _shape(feature_shape, graph, (1, 2))
+    if names is not None and len(names) != graph.n_features:
+        raise ValueError(f"names must be one for each of {graph.n_features} columns; got {len(names)} (or leave them out)")
     in_time = len(shape) == 2 and shape[1] > 1
     places = grid_places((shape[0], shape[1])) if in_time else tree_places(graph)
     edges = graph.edges(min_nats)
@@ -86,6 +104,7 @@ def dependence_graph(
     return lines
 
 
+@takes(graph=_graph)
 def between_channels(
     axes: Axes, graph: DependenceGraph, feature_shape: tuple[int, int], *, title: str = "", theme: Theme = LIGHT
 ) -> AxesImage:
@@ -95,7 +114,7 @@ def between_channels(
     """
     from matplotlib.colors import PowerNorm
 
-    n_channels, n_times = feature_shape
+    n_channels, n_times = _shape(feature_shape, graph, (2,))
     nats = np.maximum(graph.between_groups(np.repeat(np.arange(n_channels), n_times)), 0.0)
     scale = PowerNorm(0.5, vmin=0, vmax=float(nats.max()) or 1.0)  # a channel's own past would hide all others
     picture = axes.imshow(nats, cmap=theme.strength, norm=scale)

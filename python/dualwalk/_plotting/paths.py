@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .. import _checks
+from . import arguments
+from .arguments import numbers, positive, takes
 from .frame import LIGHT, SMALL, Float, Theme, dress, image, images
 
 if TYPE_CHECKING:
@@ -16,11 +19,18 @@ if TYPE_CHECKING:
     from matplotlib.image import AxesImage
 
 
+@takes(sample=numbers(1, 2), neighbors=numbers(2, 3), channel=_checks.count)
 def among_neighbors(
     axes: Axes, sample: ArrayLike, neighbors: ArrayLike, *, channel: int = 0, title: str = "", theme: Theme = LIGHT
 ) -> None:
     """One channel of a new sample (the shape of a sample) over the same channel of real ones (k, ...), the nearest first."""
-    new, real = images([np.asarray(sample)])[0][channel], images(neighbors)[:, channel]
+    if np.shape(neighbors)[1:] != np.shape(sample):
+        raise ValueError(
+            f"neighbors must have the shape of the sample, {np.shape(sample)}; got shape {np.shape(neighbors)} (pass (k, ...))"
+        )
+    new, real = images([np.asarray(sample)])[0], images(neighbors)
+    channel = _checks.count(channel, "channel", limit=len(new))
+    new, real = new[channel], real[:, channel]
     times = np.arange(1, len(new) + 1)
     look: dict[str, Any] = {"marker": "o", "markersize": 4} if len(new) == 1 else {}
     for k, line in list(enumerate(real))[::-1]:
@@ -33,6 +43,7 @@ def among_neighbors(
         axes.set_xlim(times[0], times[-1])
 
 
+@takes(values=numbers(1, 2), limit=positive)
 def changes(
     axes: Axes, values: ArrayLike, *, limit: float | None = None, title: str = "", theme: Theme = LIGHT
 ) -> AxesImage | None:
@@ -52,6 +63,7 @@ def changes(
     return None
 
 
+@takes(f_axes=arguments.axes, frames=numbers(2, 3), f=numbers(1), cuts=numbers(1, empty=True), limit=positive)
 def interpolation(
     frame_axes: Sequence[Axes],
     f_axes: Axes,
@@ -70,12 +82,16 @@ def interpolation(
     """
     pixels = images(frames)
     heights = np.asarray(f, dtype=np.float64)
+    arguments.same_length(heights, "f", pixels, "frames")
+    own_axes = [arguments.axes(axes, "frame_axes") for axes in np.ravel(np.asarray(frame_axes, dtype=object))]
+    if len(own_axes) != len(pixels):
+        raise ValueError(f"frame_axes must be axes for each of {len(pixels)} frames; got {len(own_axes)} (one for each frame)")
     places = np.arange(1, len(pixels) + 1)
     top = (float(np.abs(pixels).max()) if limit is None else limit) or 1.0
     edge = theme.real, theme.generated
     colors = [edge[0 if k in (0, len(pixels) - 1) else 1] for k in range(len(pixels))]
     picture = None
-    for axes, values, color in zip(frame_axes, pixels, colors, strict=True):
+    for axes, values, color in zip(own_axes, pixels, colors, strict=True):
         if len(values) > 1:
             picture = image(axes, values, limit=top, theme=theme)
             axes.set_xticks([0, values.shape[1] - 1], ["1", str(values.shape[1])])  # there is room for two

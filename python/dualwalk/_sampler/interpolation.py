@@ -89,7 +89,7 @@ def target_rows(
     scores: Callable[[Float], Float],
 ) -> tuple[Float, Index]:
     """Where every path ends: scores (n, d), and the training row's index, -1 for rows that were given."""
-    if np.ndim(to) == 0:
+    if _checks.real_array(to, "to").ndim == 0:
         cluster = _checks.count(to, "to")
         sizes = np.bincount(labels, minlength=n_clusters).tolist()
         if cluster >= n_clusters or not sizes[cluster]:

@@ -20,6 +20,11 @@ def wanted_codes(y: Any, n: int, classes: NDArray[Any] | None) -> Index | None:
     if classes is None:
         raise ValueError(f"y must be None where fit got no labels; got {y!r} (call fit(X, y) first)")
     given = _device.to_host(_arrays.as_array(y, "y"))
+    if given.dtype == object and given.ndim == 1:  # as in a column of a data frame
+        given = np.array(given.tolist()) if all(isinstance(item, (str, int)) for item in given) else given
+    if given.dtype.kind not in "biufUS" or (given.dtype.kind == "f" and given.dtype.itemsize > 8):
+        got = f"dtype {given.dtype}" if given.ndim else repr(y)
+        raise TypeError(f"y must hold integers or strings; got {got} (pass labels that fit has seen)")
     if given.ndim not in (0, 1) or (given.ndim == 1 and len(given) != n):
         raise ValueError(f"y must be one label or {n} labels; got shape {given.shape} (pass n=len(y))")
     given = np.broadcast_to(given, (n,))

@@ -20,7 +20,6 @@ Index = NDArray[np.intp]
 
 # Fewer samples than this share of the (varying) features: 40 x 600 fails, 117 x 336 is fine.
 SMALL_SAMPLE_SHARE = 1 / 8
-LARGEST_VALUE = 1e100
 
 
 class _Given(NamedTuple):
@@ -47,7 +46,7 @@ class TrainingRows(Estimator):
         labels = _checks.labels(_device.to_host(y), len(rows), "y")
         group_labels = _checks.labels(_device.to_host(groups), len(rows), "groups")
         group_codes = _group_codes(group_labels)
-        _check_scale(rows)
+        _checks.scale(rows, "X")
         self._seed, self._fresh = _checks.seed(self.random_state, "random_state"), self.random_state is None
         self._rows, self._dtype, self._given = rows, array.dtype, _Given(*map(_device.is_on_device, (X, y, groups)))
         self._labels, self._groups, self._group_codes = labels, group_labels, group_codes
@@ -67,7 +66,7 @@ class TrainingRows(Estimator):
     ) -> None:
         """What `_keep` leaves behind, of rows (n, *feature_shape) that an earlier fit kept: see `_model_file`."""
         self._rows, self.feature_shape_ = _checks.samples(X)
-        _check_scale(self._rows)
+        _checks.scale(self._rows, "X")
         self._seed, self._fresh, self._dtype, self._given = seed, fresh, dtype, _Given(False, False, False)
         self._labels = _checks.labels(labels, len(X), "y")
         self._groups = _checks.labels(groups, len(X), "groups")
@@ -194,9 +193,3 @@ def _group_codes(groups: NDArray[Any] | None) -> Index | None:
             f"groups must name at least 2 groups; got only {names.tolist()} (leave groups out if all rows are alike)"
         )
     return codes.astype(np.intp)
-
-
-def _check_scale(rows: Float) -> None:
-    largest = float(np.abs(rows).max())
-    if largest > LARGEST_VALUE:
-        raise ValueError(f"X must hold numbers below 1e100 in size; got {largest:.3g} (divide every column by its scale)")

@@ -56,6 +56,7 @@ class Views(TrainingRows):
         """
         self._check_fitted()
         rows = self._samples(X0, "X0")
+        record = _checks.flag(record, "record")
         around = self._local_duals
         if target is not None:
             low, high = around.value_range
@@ -141,7 +142,10 @@ class Views(TrainingRows):
         rows = self._samples(X)
         labels, cuts = self._space.labels, self._space.cuts
         if divergence is not None:
-            divergence._check_fitted()
+            from ..estimator import DualDivergence  # which needs half of the package, and is here where it is passed
+
+            _checks.instance(divergence, "divergence", DualDivergence, remedy="fit one on the sampler's X, or leave it out")
+            divergence._check_fitted("divergence")
             if divergence.feature_shape_ != self.feature_shape_ or len(divergence.labels_) != len(self._rows):
                 raise ValueError(
                     f"divergence must be fitted on the sampler's samples, {(len(self._rows), *self.feature_shape_)}; got one "

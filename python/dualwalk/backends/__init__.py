@@ -15,8 +15,9 @@ from functools import cache
 from types import ModuleType
 from typing import Any
 
-from .. import _device
+from .. import _checks, _device
 from .._forks import load
+from .._requirements import MissingPackageError
 
 PREFERENCE = ("native", "numba", "reference")
 CUDA = "cuda"
@@ -64,6 +65,8 @@ def module(name: str) -> ModuleType:
 
 def choose(backend: str | None = None, *arrays: Any) -> str:
     """The backend to use for these arrays: "cuda" where one is on a device, else the one asked for, or the first that is here."""
+    if backend is not None:
+        _checks.choice(backend, "backend", (*PREFERENCE, CUDA))
     if any(map(_device.is_on_device, arrays)):
         if backend not in (None, CUDA):
             raise ValueError(
@@ -83,7 +86,7 @@ def choose(backend: str | None = None, *arrays: Any) -> str:
         raise ValueError(f"{where} must be one of {', '.join(map(repr, PREFERENCE))}; got {asked!r} (None picks the fastest)")
     reason = why_not(asked)
     if reason is not None:
-        raise ImportError(f"{where}={asked!r} cannot be used: {reason}")
+        raise MissingPackageError(f"{where}={asked!r} cannot be used: {reason}")
     return asked
 
 

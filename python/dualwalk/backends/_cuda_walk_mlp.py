@@ -14,7 +14,7 @@ from ._reference_walk import WalkPlan, WalkState
 def walk_mlp(dual: Any, x: Array, plan: WalkPlan) -> WalkState:
     if plan.preconditioner is not None:
         return walk_any(dual, x, plan)
-    parts = dual.once(("walk", x.dtype.name), lambda: _packed(dual, x.dtype))
+    parts = dual._once(("walk", x.dtype.name), lambda: _packed(dual, x.dtype))
     state = ends(len(x))
     _device.kernels().walk_mlp(x, *parts, plan.precision or "full", plan, tuple(state), _device.here())
     return state

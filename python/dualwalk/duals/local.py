@@ -87,11 +87,7 @@ class LocalDual(Saved):
         rows = check_points(points)
         index = _device.beside(check_neighbors(neighbors, len(rows)), rows)
         xp = _device.namespace(rows)
-        s = _checks.real(shrinkage, "shrinkage", above=0.0)
-        if s > 1.0:
-            raise ValueError(
-                f"shrinkage must be in (0, 1]; got {s:g} (1 leaves the marginals alone, 0.1 most of the dependence)"
-            )
+        s = _checks.real(shrinkage, "shrinkage", above=0.0, maximum=1.0)
         self.shrinkage = s
         self._points = rows
         self._neighbors = index
@@ -147,6 +143,7 @@ class LocalDual(Saved):
 
     def select(self, rows: NDArray[np.intp]) -> Self:
         """The dual of these rows alone (the walks of a stack that are still under way); one neighbourhood serves any rows."""
+        rows = _checks.places(rows, self.n_walks, "rows")
         if len(self.mean) == 1:
             return self
         xp = _device.namespace(self.mean)
@@ -174,6 +171,7 @@ class LocalDual(Saved):
         base "normal": q = N(0, I); where the neighbourhood varies less than q, N(0, I) exp f may have no finite integral, and
         that is a ValueError.
         """
+        _checks.choice(base, "base", ("normal", "marginals"))
         part = copy(self)
         if base == "marginals":
             part.curvature = self.curvature - 1.0 / self.deviation**2
@@ -204,7 +202,9 @@ class LocalDual(Saved):
         The Hessian's eigenvalues lie between the least curvature (not above 0) and |factor|^2, so a walk's distance from m
         grows at most exponentially; inside a box it is bounded by the corners.
         """
-        y = self._offset(x0)
+        y = self._offset(x0, "x0")
+        path_length = _checks.real(path_length, "path_length", minimum=0.0)
+        low, high = (check_bound(end, name, self.mean) for end, name in ((low, "low"), (high, "high")))
         steepest = largest_square(self.factor)
         lowest = -self.curvature.min(axis=1)
         with np.errstate(over="ignore", invalid="ignore"):
@@ -225,19 +225,20 @@ class LocalDual(Saved):
         generator's numbers are made by the host, and copied for a dual on a device.
         """
         y = self._offset(x)
-        t = time if time == math.inf else _checks.real(time, "time", minimum=0.0)
+        t = math.inf if isinstance(time, float) and time == math.inf else _checks.real(time, "time", minimum=0.0)
+        _checks.instance(generator, "generator", np.random.Generator, remedy="pass np.random.default_rng(seed)")
         decay = math.exp(-t)
         index = np.broadcast_to(self._neighbors, (len(y), self._neighbors.shape[1]))
         noise = math.sqrt(1.0 - decay**2) * _device.beside(noise_weights(len(index), index.shape[1], generator), y)
         return self.mean + decay * y + weighted_rows(noise, index, self._points)
 
-    def _offset(self, x: ArrayLike) -> Float:
-        array = _checks.beside(x, "x", self.mean, None)
+    def _offset(self, x: ArrayLike, name: str = "x") -> Float:
+        array = _checks.beside(x, name, self.mean, None)
         stack = len(self.mean)
         if array.ndim != 2 or array.shape[1] != self.n_features or stack not in (1, len(array)):
             wanted = f"({'n_rows' if stack == 1 else stack}, {self.n_features})"
             raise ValueError(
-                f"x must have shape {wanted}; got {array.shape} (row r of x lives in neighbourhood r; "
+                f"{name} must have shape {wanted}; got {array.shape} (row r lives in neighbourhood r; "
                 "build the dual with one neighbourhood to use it for any number of rows)"
             )
         offset: Float = array.astype(np.float64, copy=False) - self.mean
@@ -306,12 +307,24 @@ def largest_square(factors: Float) -> Float:
     return norms
 
 
+def check_bound(end: Any, name: str, beside: NDArray[Any]) -> Any:
+    """One side of a box, (d,) for arrays (..., d) `beside` it, where they are; None stays None."""
+    if end is None:
+        return None
+    array = _checks.beside(end, name, beside, None)
+    if array.shape != beside.shape[-1:]:
+        raise ValueError(f"{name} must have shape {beside.shape[-1:]}; got shape {array.shape} (one number for each feature)")
+    if not _device.is_on_device(array) and np.isnan(array).any():
+        raise ValueError(f"{name} must not hold NaN; got {int(np.isnan(array).sum())} NaN (infinity is no bound)")
+    return array
+
+
 def check_points(points: ArrayLike) -> Float:
     """points as finite float64 rows (n, d), at least two."""
     rows, shape = _checks.samples(points, "points", min_samples=2)
     if len(shape) != 1:
         raise ValueError(f"points must have shape (n, d); got {(len(rows), *shape)} (pass points.reshape(len(points), -1))")
-    return rows
+    return _checks.scale(rows, "points")
 
 
 def check_neighbors(neighbors: ArrayLike, n_points: int) -> NDArray[np.intp]:
@@ -329,5 +342,8 @@ def check_neighbors(neighbors: ArrayLike, n_points: int) -> NDArray[np.intp]:
     index: NDArray[np.intp] = np.atleast_2d(given).astype(np.intp)
     ordered = np.sort(index, axis=1)
     if (ordered[:, 1:] == ordered[:, :-1]).any():
-        raise ValueError("neighbors must not repeat an index within a neighbourhood (drop the repeated ones)")
+        row = int((ordered[:, 1:] == ordered[:, :-1]).any(axis=1).argmax())
+        raise ValueError(
+            f"neighbors must not repeat an index within a neighbourhood; got {index[row].tolist()} (drop the repeated ones)"
+        )
     return index

@@ -65,9 +65,7 @@ class LocalCovariance(Saved):
     def __init__(self, points: ArrayLike, neighbors: ArrayLike, *, shrinkage: float = 0.0) -> None:
         rows = check_points(points)
         index = _device.beside(check_neighbors(neighbors, len(rows)), rows)
-        s = _checks.real(shrinkage, "shrinkage", minimum=0.0)
-        if s > 1.0:
-            raise ValueError(f"shrinkage must be in [0, 1]; got {s:g} (0 is the sample covariance, 1 its diagonal)")
+        s = _checks.real(shrinkage, "shrinkage", minimum=0.0, maximum=1.0)
         self.shrinkage = s
         n_neighbors = index.shape[1] - 1
         local = rows[index]
@@ -79,17 +77,22 @@ class LocalCovariance(Saved):
     @classmethod
     def from_matrix(cls, covariance: ArrayLike) -> Self:
         """One positive definite matrix (d, d) for all walks."""
-        matrix = _checks.real_array(covariance, "preconditioner").astype(np.float64)
+        return cls._of_matrix(covariance, "covariance")
+
+    @classmethod
+    def _of_matrix(cls, covariance: ArrayLike, name: str) -> Self:
+        matrix = _checks.real_array(covariance, name).astype(np.float64)
         if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not np.isfinite(matrix).all():
             raise ValueError(
-                f"preconditioner must be a LocalCovariance or a finite matrix (d, d); got shape {matrix.shape} "
+                f"{name} must be a LocalCovariance or a finite matrix (d, d); got shape {matrix.shape}{_strange(matrix)} "
                 "(for one number, change step_size)"
             )
+        _checks.scale(matrix, name)
         close = 1e-12 * float(np.abs(matrix).max()) if matrix.size else 0.0
         if not np.allclose(matrix, matrix.T, rtol=1e-8, atol=close) or not positive_definite(matrix):
             raise ValueError(
-                "preconditioner must be symmetric and positive definite, or it is no covariance; got one that is not "
-                "(add a small multiple of the identity)"
+                f"{name} must be symmetric and positive definite, or it is no covariance; got a matrix of shape {matrix.shape} "
+                "that is not (add a small multiple of the identity)"
             )
         xp = _device.namespace(matrix)
         made = cls.__new__(cls)
@@ -119,6 +122,7 @@ class LocalCovariance(Saved):
 
     def apply(self, vectors: NDArray[Any]) -> Float:
         """C v for rows (n_walks, d): (n_walks, d)."""
+        vectors = self._checked(vectors, "vectors", self.n_features)
         if len(self.factor) == 1:
             shared: Float = (vectors @ self.factor[0].T) @ self.factor[0] + self.diagonal * vectors
             return shared
@@ -128,6 +132,7 @@ class LocalCovariance(Saved):
 
     def color(self, normals: NDArray[Any]) -> Float:
         """Noise of covariance C (n_walks, d) from standard normal numbers (n_walks, n_normals)."""
+        normals = self._checked(normals, "normals", self.n_normals)
         n_factors = self.factor.shape[1]
         weights = normals[:, :n_factors]
         noise: Float = weights @ self.factor[0] if len(self.factor) == 1 else np.matmul(weights[:, None, :], self.factor)[:, 0]
@@ -135,10 +140,22 @@ class LocalCovariance(Saved):
             noise = noise + np.sqrt(self.diagonal) * normals[:, n_factors:]
         return noise
 
+    def _checked(self, value: NDArray[Any], name: str, width: int) -> NDArray[Any]:
+        array: NDArray[Any] = _checks.beside(value, name, self.factor, None)
+        if array.ndim != 2 or array.shape[1] != width or self.n_walks not in (None, len(array)):
+            n_walks = "n_walks" if self.n_walks is None else self.n_walks
+            raise ValueError(f"{name} must have shape ({n_walks}, {width}); got shape {array.shape} (one row a walk)")
+        return array
+
     def select(self, walks: NDArray[np.intp]) -> Self:
         """The covariances of these walks alone; one that serves all serves any."""
+        walks = _checks.places(walks, self.n_walks, "walks")
         if len(self.factor) == 1:
             return self
         part = copy(self)
         part.factor, part.diagonal = self.factor[walks], self.diagonal[walks]
         return part
+
+
+def _strange(matrix: Float) -> str:
+    return "" if np.isfinite(matrix).all() else " with NaN or infinity"

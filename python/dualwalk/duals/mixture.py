@@ -101,16 +101,16 @@ class MixtureDual(Saved):
     ) -> None:
         shares, centres, squares = mixture_data(weights, means, covariances, factors)
         self.time = _time(time)
-        self._set(np.log(shares / shares.sum()), centres, squares)
+        self._set(np.log(shares / shares.sum()), centres, squares, "covariances" if factors is None else "factors")
 
-    def _set(self, log_weights: Float, means: Float, covariances: Float) -> None:
+    def _set(self, log_weights: Float, means: Float, covariances: Float, name: str) -> None:
         self.log_weights, self.means = log_weights, means
         self.eigenvalues, self.axes = _eigh(covariances)
         poor = self.eigenvalues[:, 0] <= 1e-12 * np.maximum(self.eigenvalues[:, -1], 0.0)
         if poor.any():
             k = int(poor.argmax())
             raise ValueError(
-                f"covariances must be positive definite; got the eigenvalues {float(self.eigenvalues[k, 0]):.3g} to "
+                f"{name} must make covariances that are positive definite; got the eigenvalues {float(self.eigenvalues[k, 0]):.3g} to "
                 f"{float(self.eigenvalues[k, -1]):.3g} for component {k} (add a small multiple of the identity)"
             )
         if not _device.is_on_device(self.axes):
@@ -137,6 +137,7 @@ class MixtureDual(Saved):
             Same points, same random_state: the same bits.
         """
         rows, shape = _checks.samples(points, "points")
+        _checks.scale(rows, "points")
         if len(shape) != 1:
             raise ValueError(f"points must have shape (n, d); got {(len(rows), *shape)} (pass points.reshape(len(points), -1))")
         if n_components is not None:
@@ -146,9 +147,7 @@ class MixtureDual(Saved):
                     f"n_components must be at most half the samples, {len(rows) // 2}; got {n_components} (pass a smaller one)"
                 )
         if shrinkage is not None:
-            shrinkage = _checks.real(shrinkage, "shrinkage", above=0.0)
-            if shrinkage > 1.0:
-                raise ValueError(f"shrinkage must be in (0, 1]; got {shrinkage:g} (1 leaves no correlation)")
+            shrinkage = _checks.real(shrinkage, "shrinkage", above=0.0, maximum=1.0)
         seed = _checks.seed(random_state, "random_state")
         candidates: dict[Recipe, float] = {}
         with one_blas_thread():
@@ -156,7 +155,7 @@ class MixtureDual(Saved):
             mixture = fit_in_deviations(rows, recipe, seed)
             made = cls.__new__(cls)
             made.time = 0.0
-            made._set(mixture.log_share, mixture.mean, mixture.factor @ mixture.factor.transpose(0, 2, 1))
+            made._set(mixture.log_share, mixture.mean, mixture.factor @ mixture.factor.transpose(0, 2, 1), "points")
         if candidates:
             made.candidates = {(r.n_clusters, r.shrinkage, r.target): value for r, value in candidates.items()}
         return made
@@ -174,15 +173,17 @@ class MixtureDual(Saved):
     def at(self, time: float) -> Self:
         """The dual at another time in [0, 1], sharing everything with this one."""
         if self.pull == 0.0:
-            raise ValueError("a density made by density() has no path in time; got at() on one (call dual.at(t).density(base))")
+            raise ValueError(
+                f"time has no meaning for a density made by density(), which has no path in time; got {time!r} (call "
+                "dual.at(t).density(base))"
+            )
         other = copy(self)
         other.time = _time(time)
         return other
 
     def density(self, base: str) -> Self:
         """log p_t = f_t + log N(x; 0, I), as something to walk on: `walk(..., base="normal")`."""
-        if base != "normal":
-            raise ValueError(f"base must be 'normal' for a MixtureDual, whose f is against N(0, I); got {base!r}")
+        _checks.choice(base, "base", ("normal",))  # which f is against
         other = copy(self)
         other.pull, other.constant = 0.0, -0.5 * self.n_features * _LOG_2PI
         return other
@@ -192,6 +193,11 @@ class MixtureDual(Saved):
 
         log(pi_k N) is log scale - sum_i precision_i z_i^2 / 2, up to a constant, with z = V_k^T x - centre.
         """
+        times = _checks.beside(times, "times", self.means, None)
+        if times.ndim != 1:
+            raise ValueError(f"times must have shape (T,); got shape {times.shape} (pass [time] for one)")
+        if not _device.is_on_device(times) and not np.isfinite(times).all():
+            raise ValueError("times must be finite; got NaN or infinity (pass numbers in [0, 1])")
         angles = 0.5 * math.pi * times[:, None, None]
         variances = np.cos(angles) ** 2 * self.eigenvalues + np.sin(angles) ** 2
         return np.cos(angles) * self._centres, 1.0 / variances, self.log_weights - 0.5 * np.log(variances).sum(axis=2)
@@ -273,7 +279,4 @@ def _eigh(matrices: Float) -> tuple[Float, Float]:
 
 
 def _time(time: Any) -> float:
-    t = _checks.real(time, "time", minimum=0.0)
-    if t > 1.0:
-        raise ValueError(f"time must be in [0, 1]; got {t:g} (0 is the data, 1 is noise)")
-    return t
+    return _checks.real(time, "time", minimum=0.0, maximum=1.0)

@@ -42,12 +42,16 @@ def mixture_data(
         roots = _numbers(factors, "factors", 3)
         if roots.shape[:2] != (n_components, d):
             raise ValueError(f"factors must have shape ({n_components}, {d}, r); got {roots.shape} (one for each component)")
+        if roots.shape[2] == 0:
+            raise ValueError(f"factors must have at least one column; got shape {roots.shape} (pass F_k with S_k = F_k F_k^T)")
         return shares, centres, roots @ roots.transpose(0, 2, 1)
     squares = _numbers(covariances, "covariances", 3)  # type: ignore[arg-type]
     if squares.shape != (n_components, d, d):
         raise ValueError(f"covariances must have shape ({n_components}, {d}, {d}); got {squares.shape} (one a component)")
     if not np.allclose(squares, squares.transpose(0, 2, 1), rtol=1e-6, atol=1e-9 * float(np.abs(squares).max())):
-        raise ValueError("covariances must be symmetric; got one that is not (average it with its transpose)")
+        raise ValueError(
+            f"covariances must be symmetric; got shape {squares.shape} with one that is not (average it with its transpose)"
+        )
     return shares, centres, 0.5 * (squares + squares.transpose(0, 2, 1))
 
 
@@ -57,7 +61,7 @@ def _numbers(value: ArrayLike, name: str, ndim: int) -> Float:
         raise ValueError(f"{name} must have {ndim} dimension(s); got shape {array.shape} (components come first)")
     if not np.isfinite(array).all():
         raise ValueError(f"{name} must be finite; got NaN or infinity (drop that component)")
-    return array
+    return _checks.scale(array, name)
 
 
 def _deviations(rows: Float) -> Float:

@@ -12,6 +12,7 @@ from .. import _checks, _device
 from .._lazy import cached_property
 from .._model_file.saved import Saved
 from ..backends.reference import silu_and_slope
+from .local import check_bound
 
 MAX_LAYERS = 64
 _SILU_SLOPE = 1.09984  # the largest slope of SiLU
@@ -54,6 +55,11 @@ class MLPDual(Saved):
     biases: tuple[NDArray[np.float64], ...]
 
     def __init__(self, weights: Sequence[ArrayLike], biases: Sequence[ArrayLike]) -> None:
+        for name, layers in (("weights", weights), ("biases", biases)):
+            if not isinstance(layers, (list, tuple)):
+                raise TypeError(
+                    f"{name} must be a list with one array a layer; got {type(layers).__name__} (pass a list of arrays)"
+                )
         if not 1 <= len(weights) <= MAX_LAYERS or len(weights) != len(biases):
             raise ValueError(
                 f"weights and biases must hold 1 to {MAX_LAYERS} layers, as many of each; "
@@ -70,11 +76,13 @@ class MLPDual(Saved):
             inputs = self.weights[i - 1].shape[0] if i else weight.shape[1]
             if weight.shape[1] != inputs or len(bias) != weight.shape[0] or weight.size == 0:
                 raise ValueError(
-                    f"layer {i} must have weights (n_outputs, {inputs}) and a bias (n_outputs,); "
+                    f"layer {i} must have weights (n_outputs, {inputs}) and biases (n_outputs,); "
                     f"got {weight.shape} and {bias.shape} (transpose weights stored as (n_inputs, n_outputs))"
                 )
         if self.weights[-1].shape[0] != 1:
-            raise ValueError(f"the last layer must have one output; got {self.weights[-1].shape[0]} (f is one number)")
+            raise ValueError(
+                f"the last layer of weights and biases must have one output; got {self.weights[-1].shape[0]} (f is one number)"
+            )
 
     @staticmethod
     def _layer(value: ArrayLike, name: str, ndim: int) -> NDArray[np.float64]:
@@ -105,9 +113,9 @@ class MLPDual(Saved):
             parts = [[_device.to_device(part).astype(like.dtype) for part in group] for group in (self.weights, self.biases)]
             return tuple(parts[0]), tuple(parts[1])
 
-        return self.once(("layers", like.dtype.name), made)  # type: ignore[no-any-return]
+        return self._once(("layers", like.dtype.name), made)  # type: ignore[no-any-return]
 
-    def once(self, key: tuple[str, ...], make: Callable[[], Any]) -> Any:
+    def _once(self, key: tuple[str, ...], make: Callable[[], Any]) -> Any:
         """`make()`, kept for this dual and the current device."""
         key = (*key, str(int(_device.cupy().cuda.Device().id)))
         if key not in self._kept:
@@ -144,11 +152,11 @@ class MLPDual(Saved):
             back = (back @ weight) * slope
         return value, back @ weights[0]
 
-    def _forward(self, x: ArrayLike) -> tuple[NDArray[Any], list[NDArray[Any]]]:
-        rows = _checks.real_array(x, "x")
+    def _forward(self, x: ArrayLike, name: str = "x") -> tuple[NDArray[Any], list[NDArray[Any]]]:
+        rows = _checks.real_array(x, name)
         if rows.ndim != 2 or rows.shape[1] != self.n_features:
             raise ValueError(
-                f"x must have shape (n, {self.n_features}); got {rows.shape} (flatten series with x.reshape(len(x), -1))"
+                f"{name} must have shape (n, {self.n_features}); got {rows.shape} (flatten series with x.reshape(len(x), -1))"
             )
         rows = rows if rows.dtype in (np.float32, np.float64) else rows.astype(np.float64)
         weights, biases = self._layers(rows)
@@ -166,7 +174,10 @@ class MLPDual(Saved):
         |grad f| is at most G, the product of the layers' spectral norms and SiLU's largest slope, so f changes by at most
         path_length G^2; inside a box, interval arithmetic bounds f as well.
         """
-        start = self.value(x0).astype(np.float64)
+        start = self._forward(x0, "x0")[0].astype(np.float64)
+        path_length = _checks.real(path_length, "path_length", minimum=0.0)
+        rows = _checks.real_array(x0, "x0")
+        low, high = (check_bound(end, name, rows) for end, name in ((low, "low"), (high, "high")))
         below, above = start - path_length * self._steepest**2, start + path_length * self._steepest**2
         if low is not None and high is not None:
             inner, outer = low.astype(np.float64), high.astype(np.float64)

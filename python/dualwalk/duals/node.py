@@ -119,9 +119,13 @@ class NodeDual(Saved):
     """
 
     def __init__(self, paths: list[FittedPath], n_features: int, *, dtype: Any = np.float32) -> None:
+        if not isinstance(paths, (list, tuple)) or not all(isinstance(path, FittedPath) for path in paths):
+            raise TypeError(
+                f"paths must be a list of fitted paths; got {paths!r:.80} (take those of another NodeDual, its `.paths`)"
+            )
         self.paths = list(paths)
-        self.n_features = n_features
-        self.dtype = dtype
+        self.n_features = _checks.count(n_features, "n_features", minimum=1)
+        self.dtype = _checks.float_type(dtype, "dtype")
 
     def terms(self, x: ArrayLike) -> NDArray[np.float64]:
         """Each column's term of f: (n, n_features), nats; rows sum to `value(x)`. Columns off the path have term 0."""

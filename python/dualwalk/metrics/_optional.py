@@ -5,13 +5,17 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from .._requirements import MissingPackageError
+
 
 def scikit_learn(module: str) -> Any:
     """`sklearn.<module>`, or an error that says how to get it."""
     try:
         return importlib.import_module(f"sklearn.{module}")
     except ImportError as error:
-        raise ImportError(f'this judge is a classifier of scikit-learn: pip install "dualwalk[metrics]" ({error})') from error
+        raise MissingPackageError(
+            f'this judge is a classifier of scikit-learn: pip install "dualwalk[metrics]" ({error})'
+        ) from error
 
 
 def torch() -> Any:
@@ -19,6 +23,6 @@ def torch() -> Any:
     try:
         return importlib.import_module("torch")
     except ImportError as error:
-        raise ImportError(
+        raise MissingPackageError(
             f"this judge is a network of PyTorch: pip install torch ({error}); classifier='forest' does without"
         ) from error

@@ -20,7 +20,10 @@ def read(arrays: Mapping[str, ArrayLike], *, min_samples: int = 2) -> tuple[list
     """Every array as float64 rows, in the order given, and the one shape that their samples have."""
     (first, value), *others = arrays.items()
     rows, shape = _checks.samples(_checks.on_host(value, first), first, min_samples=min_samples)
-    return [rows, *(read_like(value, name, shape, first, min_samples=min_samples) for name, value in others)], shape
+    return [
+        _checks.scale(rows, first),
+        *(read_like(value, name, shape, first, min_samples=min_samples) for name, value in others),
+    ], shape
 
 
 def read_like(value: ArrayLike, name: str, shape: tuple[int, ...], first: str = "real", *, min_samples: int = 2) -> Float:
@@ -31,7 +34,7 @@ def read_like(value: ArrayLike, name: str, shape: tuple[int, ...], first: str = 
             f"{name} must have samples of the same shape as {first}, {shape}; got {own} "
             "(select or reorder the same channels and times)"
         )
-    return rows
+    return _checks.scale(rows, name)
 
 
 def thin(rows: Float, n_max: int, seed: int, name: str) -> Float:

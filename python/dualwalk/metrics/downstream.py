@@ -15,7 +15,7 @@ from .. import _checks
 from .._blas import one_blas_thread
 from ._optional import scikit_learn
 from ._rows import Float, read
-from .judging import SURE, JudgeWarning, coin_p_value
+from .judging import SURE, JudgeWarning, checked_classifier, coin_p_value
 
 N_TREES = 300
 
@@ -148,6 +148,6 @@ def _right(classifier: Any, seed: int, X: Float, y: NDArray[Any], X_test: Float,
         _checks.choice(classifier, "classifier", ("forest",))
         made = scikit_learn("ensemble").RandomForestClassifier(N_TREES, random_state=seed % 2**32)
     else:
-        made = scikit_learn("base").clone(classifier)
+        made = scikit_learn("base").clone(checked_classifier(classifier, ("forest",)))
     right: NDArray[np.bool_] = np.asarray(made.fit(X, y).predict(X_test)) == y_test
     return right

@@ -195,6 +195,7 @@ def evaluate(
     """
     n_max = _checks.count(n_max, "n_max", minimum=K + 1)
     seed = _checks.seed(random_state, "random_state")
+    self_check = _checks.flag(self_check, "self_check")
     arrays = {"generated": generated, "train": train, "held_out": held_out}
     (made, known, held), shape = read(arrays, min_samples=K + 1)
     labels = _labels((made, held, known), y, y_held_out, y_train)

@@ -159,3 +159,13 @@ def classifier_result(
     # Features that do not tell a row's values cannot be learned by heart: such a row may be shuffled with all others.
     noise = shuffled_columns(a, seed, of_real if features is None else None)
     return judged(right, judge, told_apart(make, see(a), see(noise), np.concatenate([of_real, of_real])))
+
+
+def checked_classifier(value: Any, words: tuple[str, ...]) -> Any:
+    """A classifier of the caller's own, which scikit-learn can clone."""
+    if isinstance(value, type) or not all(hasattr(value, method) for method in ("fit", "predict", "get_params")):
+        raise TypeError(
+            f"classifier must be one of {', '.join(map(repr, words))} or an object with fit, predict and get_params; "
+            f"got {value!r:.80} (pass an instance, such as RandomForestClassifier())"
+        )
+    return value

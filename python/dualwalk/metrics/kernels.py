@@ -124,7 +124,7 @@ def mmd(
     (True, 0.005)
     """
     if length is not None:
-        length = _checks.real(length, "length", above=0.0)
+        length = _checks.real(length, "length", above=0.0, maximum=1e100)
     a, b, n_permutations, seed = _sides(real, generated, train, n_permutations, n_max, random_state)
     return mmd_of(a, b, length=length, n_permutations=n_permutations, seed=seed)
 

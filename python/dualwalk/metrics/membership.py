@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import _checks
 from .._blas import one_blas_thread
+from .._estimator import Estimator
 from ._rows import Float, Index, read, thin, thinned
 from .attacks import attack_scores, model_scores
 from .roc import MembershipAttack, Subjects, attack_of, chance_advantage
@@ -206,9 +207,7 @@ def membership_inference(
     """
     seed = _checks.seed(random_state, "random_state")
     n_max = _checks.count(n_max, "n_max", minimum=LEAST)
-    level = _checks.real(confidence_level, "confidence_level", above=0.0)
-    if level >= 1:
-        raise ValueError(f"confidence_level must be below 1; got {level:g} (pass 0.95 for an interval that misses once in 20)")
+    level = _checks.real(confidence_level, "confidence_level", above=0.0, below=1.0)
     real = {"train": train, "held_out": held_out} | ({} if reference is None else {"reference": reference})
     (made, *known), shape = read({"generated": generated} | real, min_samples=LEAST)
     _check_model(model, shape)
@@ -246,14 +245,16 @@ def membership_inference(
 def _check_model(model: Any, shape: tuple[int, ...]) -> None:
     from ..sampler import DualSampler
 
-    if model is None or callable(getattr(model, "score_samples", None)):
+    if isinstance(model, Estimator):
+        model._check_fitted("model")
+    if model is None or (callable(getattr(model, "score_samples", None)) and not isinstance(model, type)):
         return
     if not isinstance(model, DualSampler):
         raise TypeError(
             f"model must be a fitted DualDivergence or DualSampler, or have score_samples(X); got {type(model).__name__} (wrap it "
             "in an object that has)"
         )
-    model._check_fitted()
+    model._check_fitted("model")
     if model.feature_shape_ != shape:
         raise ValueError(
             f"model must be fitted on samples of the shape of generated, {shape}; got one fitted on {model.feature_shape_} (pass "

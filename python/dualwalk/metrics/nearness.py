@@ -151,7 +151,11 @@ def manifold_scores(
     k = _checks.count(k, "k", minimum=1)
     n_max = _checks.count(n_max, "n_max", minimum=k + 1)
     seed = _checks.seed(random_state, "random_state")
-    (a, b), shape = read({"real": real, "generated": generated}, min_samples=k + 1)
+    (a, b), shape = read({"real": real, "generated": generated})
+    if k >= min(len(a), len(b)):
+        raise ValueError(
+            f"k must be below the number of rows of either side, {len(a)} and {len(b)}; got {k} (pass a smaller one)"
+        )
     scaled = Units.of(a if train is None else read_like(train, "train", shape))
     return manifold_of(scaled(thin(a, n_max, seed, "real")), scaled(thin(b, n_max, seed, "generated")), k)
 
@@ -193,9 +197,7 @@ def authenticity(
     >>> bool(0.7 < authenticity(x[200:], x[:100], x[100:200]).ratio < 1.4)    # new rows
     True
     """
-    quantile = _checks.real(quantile, "quantile", above=0.0)
-    if quantile >= 1:
-        raise ValueError(f"quantile must be below 1; got {quantile:g} (pass 0.05 for the nearest 5 %)")
+    quantile = _checks.real(quantile, "quantile", above=0.0, below=1.0)
     n_max = _checks.count(n_max, "n_max", minimum=2)
     seed = _checks.seed(random_state, "random_state")
     (made, known, held), _ = read({"generated": generated, "train": train, "held_out": held_out})

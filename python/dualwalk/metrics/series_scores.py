@@ -99,6 +99,7 @@ def discriminative_score(
     n_repeats = _checks.count(n_repeats, "n_repeats", minimum=1)
     n_max = _checks.count(n_max, "n_max", minimum=10)
     seed = _checks.seed(random_state, "random_state")
+    self_check = _checks.flag(self_check, "self_check")
     (a, b), shape = read({"real": real, "generated": generated}, min_samples=10)
     a, b = balance(thin(a, n_max, seed, "real"), thin(b, n_max, seed, "generated"), seed)
     right = []
@@ -192,12 +193,14 @@ def predictive_score(
     n_repeats = _checks.count(n_repeats, "n_repeats", minimum=1)
     n_max = _checks.count(n_max, "n_max", minimum=10)
     seed = _checks.seed(random_state, "random_state")
+    self_check = _checks.flag(self_check, "self_check")
     arrays = {"real": real, "generated": generated} | ({} if train is None else {"train": train})
     rows, shape = read(arrays, min_samples=10)
     if shape[-1] < 2:
         raise ValueError(f"real must have at least two times; got shape {np.shape(real)} (time is the last axis)")
     n_channels = 1 if len(shape) == 1 else shape[0]
-    if channel is not None and not -n_channels <= channel < n_channels:
+    channel = None if channel is None else _checks.count(channel, "channel", minimum=-n_channels)
+    if channel is not None and channel >= n_channels:
         raise ValueError(f"channel must be one of the {n_channels} channels, or None; got {channel} (count from 0, or -1 back)")
     series = [as_series(thin(each, n_max, seed, name), shape) for name, each in zip(arrays, rows, strict=True)]
     low, high = series[0].min(axis=(0, 2), keepdims=True), series[0].max(axis=(0, 2), keepdims=True)

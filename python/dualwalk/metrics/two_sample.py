@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -13,7 +14,7 @@ from .. import _checks
 from .._blas import one_blas_thread
 from ._optional import scikit_learn
 from ._rows import Float, Units, balance, read, read_like, thin
-from .judging import Classifier, TwoSample, classifier_result, judged, shuffled_columns, warn_untrusted
+from .judging import Classifier, TwoSample, checked_classifier, classifier_result, judged, shuffled_columns, warn_untrusted
 from .nearness import distances, training_distances
 
 N_TREES = 100
@@ -27,12 +28,12 @@ def forest(seed: int) -> Classifier:
     return made
 
 
-def logistic(seed: int, n_features: int) -> Classifier:
+def logistic(seed: int, n_components: int) -> Classifier:
     """Logistic regression on the leading principal components, their squares and products: it sees means and covariances."""
     scale = scikit_learn("preprocessing").StandardScaler
     made: Classifier = scikit_learn("pipeline").make_pipeline(
         scale(),
-        scikit_learn("decomposition").PCA(min(N_COMPONENTS, n_features), svd_solver="full", whiten=True),
+        scikit_learn("decomposition").PCA(min(N_COMPONENTS, n_components), svd_solver="full", whiten=True),
         scikit_learn("preprocessing").PolynomialFeatures(2, include_bias=False),
         scale(),
         scikit_learn("linear_model").LogisticRegression(max_iter=1000, random_state=seed % 2**32),
@@ -40,23 +41,18 @@ def logistic(seed: int, n_features: int) -> Classifier:
     return made
 
 
-def _maker(classifier: Any, shape: tuple[int, ...], seed: int) -> tuple[Callable[[], Classifier], str]:
-    """A way to make a fresh classifier, and its name."""
+def _maker(classifier: Any, shape: tuple[int, ...], seed: int, n_fitted: int) -> tuple[Callable[[], Classifier], str]:
+    """A way to make a fresh classifier that is fitted on at least `n_fitted` rows, and its name."""
     if isinstance(classifier, str):
         name = _checks.choice(classifier, "classifier", CLASSIFIERS)
         if name == "forest":
             return partial(forest, seed), name
         if name == "logistic":
-            return partial(logistic, seed, int(np.prod(shape))), name
+            return partial(logistic, seed, min(int(np.prod(shape)), n_fitted)), name
         from .networks import SeriesClassifier
 
         return partial(SeriesClassifier, name, shape, seed), name
-    if not (hasattr(classifier, "fit") and hasattr(classifier, "predict")):
-        raise TypeError(
-            f"classifier must be one of {', '.join(map(repr, CLASSIFIERS))} or an object with fit and predict; "
-            f"got {classifier!r} (pass an instance, such as RandomForestClassifier())"
-        )
-    return partial(scikit_learn("base").clone, classifier), type(classifier).__name__
+    return partial(scikit_learn("base").clone, checked_classifier(classifier, CLASSIFIERS)), type(classifier).__name__
 
 
 @one_blas_thread()
@@ -107,9 +103,11 @@ def classifier_two_sample(
     cv = _checks.count(cv, "cv", minimum=2)
     n_max = _checks.count(n_max, "n_max", minimum=2)
     seed = _checks.seed(random_state, "random_state")
+    self_check = _checks.flag(self_check, "self_check")
     (a, b), shape = read({"real": real, "generated": generated})
-    make, name = _maker(classifier, shape, seed)
     a, b = thin(a, n_max, seed, "real"), thin(b, n_max, seed, "generated")
+    n = min(len(a), len(b))
+    make, name = _maker(classifier, shape, seed, 2 * (n - math.ceil(n / min(cv, n))))
     result = classifier_result(make, a, b, cv=cv, seed=seed, judge=name, self_check=self_check)
     warn_untrusted(result)
     return result
@@ -167,6 +165,7 @@ def memorization_two_sample(
     cv = _checks.count(cv, "cv", minimum=2)
     n_max = _checks.count(n_max, "n_max", minimum=2)
     seed = _checks.seed(random_state, "random_state")
+    self_check = _checks.flag(self_check, "self_check")
     (a, b, known), _ = read({"real": real, "generated": generated, "train": train})
     scaled = Units.of(known)
     a, b = thin(a, n_max, seed, "real"), thin(b, n_max, seed, "generated")
@@ -228,6 +227,7 @@ def nearest_neighbor_two_sample(
     """
     n_max = _checks.count(n_max, "n_max", minimum=2)
     seed = _checks.seed(random_state, "random_state")
+    self_check = _checks.flag(self_check, "self_check")
     (a, b), shape = read({"real": real, "generated": generated})
     scaled = Units.of(a if train is None else read_like(train, "train", shape))
     a, b = scaled(thin(a, n_max, seed, "real")), scaled(thin(b, n_max, seed, "generated"))

@@ -55,14 +55,21 @@ def write_report(
         write_report("report.html", sampler=sampler)
     """
     target = _files.output_file(path, ".html")
-    sampler._check_fitted()
+    from ..sampler import DualSampler
+
+    _checks.instance(sampler, "sampler", DualSampler, remedy="pass DualSampler().fit(X)")
+    sampler._check_fitted("sampler")
+    _checks.instance(title, "title", str, remedy="pass a str")
+    _checks.instance(credit, "credit", str, remedy="pass a str")
+    progress = _checks.callback(progress, "progress")
     sampler = sampler.to_host()
-    made: NDArray[Any] | None = None if generated is None else np.asarray(_device.to_host(generated))
+    made: NDArray[Any] | None = None if generated is None else _checks.real_array(_device.to_host(generated), "generated")
     if channel_names is None:  # of a data frame, where fit was given one
         channel_names = getattr(sampler, "feature_names_in_", None)
     names = checked_names(channel_names, sampler.feature_shape_)
     if divergence is not None:
-        divergence._check_fitted()
+        _checks.instance(divergence, "divergence", DualDivergence, remedy="fit one on the sampler's X, or leave it out")
+        divergence._check_fitted("divergence")
         if divergence.feature_shape_ != sampler.feature_shape_ or len(divergence.dual_values_) != len(sampler.X_):
             raise ValueError(
                 f"divergence must be fitted on the sampler's samples, {sampler.X_.shape}; got one fitted on "
@@ -76,11 +83,11 @@ def write_report(
         divergence = _on_host(divergence)
     labels = None
     if made is not None:
-        _checks.samples(made, "generated", min_samples=1, feature_shape=sampler.feature_shape_)
+        _checks.scale(_checks.samples(made, "generated", min_samples=1, feature_shape=sampler.feature_shape_)[0], "generated")
         labels = _checks.labels(_device.to_host(generated_labels), len(made), "generated_labels")
     elif generated_labels is not None:
         raise ValueError("generated_labels must come with generated samples; got them alone (pass generated= as well)")
-    about = {"title": str(title), "credit": str(credit), "version": __version__, "made_on": _today()}
+    about = {"title": title, "credit": credit, "version": __version__, "made_on": _today()}
     _files.write_text(target, _page(sampler, divergence, made, labels, names, about, progress), suffix=".html")
 
 

@@ -129,9 +129,10 @@ def checked_names(names: Sequence[str] | None, shape: tuple[int, ...]) -> tuple[
     """The names as strings; ValueError where they are not one a channel (feature)."""
     if names is None:
         return ()
-    if isinstance(names, str) or len(names) != shape[0]:
-        raise ValueError(
-            f"channel_names must be {shape[0]} names, one a channel (or feature); got "
-            f"{names if isinstance(names, str) else len(names)!r} (leave them out for numbers)"
-        )
-    return tuple(str(name) for name in names)
+    wanted = f"channel_names must be {shape[0]} names, one a channel (or feature)"
+    found = [] if isinstance(names, (str, bytes, dict)) or not np.iterable(names) else list(names)
+    if not found or not all(isinstance(name, str) for name in found):
+        raise ValueError(f"{wanted}; got {names!r:.80} (pass a list of str, or leave them out for numbers)")
+    if len(found) != shape[0]:
+        raise ValueError(f"{wanted}; got {len(found)} (leave them out for numbers)")
+    return tuple(found)

@@ -17,12 +17,14 @@ Needs `pip install "dualwalk[dask]"`. Arrays on a device are not taken.
 """
 
 from ._dependence import dependence_matrix, dependence_order
-from ._files import open_array, store
+from ._files import ExistingFileError, MissingFileError, open_array, store
 from ._many import bootstrap, bootstrap_rows, fit_many, sample_many
 from ._rows import node_terms, predict, score_samples, transform
 from ._samples import sample
 
 __all__ = [
+    "ExistingFileError",
+    "MissingFileError",
     "bootstrap",
     "bootstrap_rows",
     "dependence_matrix",

@@ -13,7 +13,7 @@ from ... import _checks
 from ..._dependence.order import DependenceOrder, prim_order, strongest, together
 from ..._dependence.tiles import TILE, panels, tile
 from ..._dependence.tiles import pairs as pairs_of
-from ._files import as_array
+from ._files import numbers
 
 _AT_ONCE = 16  # forests that are put together by one task
 
@@ -55,7 +55,7 @@ def _panels(X: Any, block: int) -> tuple[list[Any], list[int], int]:
     block = _checks.count(block, "block", minimum=1)
     if block % TILE:
         raise ValueError(f"block must be a multiple of {TILE}; got {block} (pass {-(-block // TILE) * TILE})")
-    x = as_array(X, "X")
+    x = numbers(X, "X")
     if x.ndim not in (2, 3) or len(x) < _checks.MIN_SAMPLES or 0 in x.shape:
         raise ValueError(
             f"X must have shape (n_samples, n_features) or (n_samples, n_channels, n_times), at least {_checks.MIN_SAMPLES} samples; "

@@ -17,7 +17,17 @@ from typing import Any
 import dask.array as da
 import numpy as np
 
-from ..._files import printable
+from ... import _arrays, _checks
+from ..._files import as_path, printable
+
+
+class MissingFileError(ValueError, FileNotFoundError):
+    """There is no file or folder of that name."""
+
+
+class ExistingFileError(ValueError, FileExistsError):
+    """There is a file or folder of that name already, which nobody said to replace."""
+
 
 _CHUNK_BYTES = 64 * 2**20
 # What NumPy and its header's parser raise on damaged bytes.
@@ -88,9 +98,11 @@ def open_array(path: str | os.PathLike[str], chunks: Any = None) -> Any:
     path : workers open it by themselves, so on a cluster it must lie where all of them see it.
     chunks : as Dask takes them. None: those of a Zarr array; whole rows of a .npy file, about 64 MiB of them.
 
-    Raises ValueError for a path of another ending, a damaged file, or one that needs pickle, and FileNotFoundError.
+    Raises ValueError for a path of another ending, a damaged file, or one that needs pickle, and MissingFileError.
     """
-    path = Path(path).absolute()
+    path = as_path(path, "path").absolute()
+    if _kind(path) and not path.exists():
+        raise MissingFileError(f"path must be of a file that is there; got {path} (look for it from {Path.cwd()})")
     file = _kind(path)(path)
     if chunks is None:
         chunks = getattr(file, "chunks", None) or row_chunks(file.shape, file.dtype)
@@ -108,15 +120,18 @@ def store(array: Any, path: str | os.PathLike[str], *, overwrite: bool = False) 
     path : on a cluster, a folder that all workers share. For .npy it must be one on which mapped files agree (a local disk; over a
         network choose Zarr, where every chunk is a file of its own). The chunks of a Zarr array are the (largest) blocks, in the
         format that the installed zarr writes by default.
-    overwrite : replace what is there; else a FileExistsError, before any work.
+    overwrite : replace what is there; else an ExistingFileError, before any work.
 
     Raises ValueError for another ending, or chunks of unknown size.
     """
-    path = Path(path).absolute()
+    path = as_path(path, "path").absolute()
     kind = _kind(path)
-    if path.exists() and not overwrite:
-        raise FileExistsError(f"{path} is there already (choose another name, or pass overwrite=True)")
+    overwrite = _checks.flag(overwrite, "overwrite")
     array = as_array(array, "array")
+    if not path.parent.is_dir():
+        raise ValueError(f"path must lie in a folder that exists; got {path} (create it first: mkdir -p {path.parent})")
+    if path.exists() and not overwrite:
+        raise ExistingFileError(f"path must be new; got {path}, which is there (choose another name, or pass overwrite=True)")
     blocks = array.rechunk(array.chunksize)  # all of one size but the last ones, as Zarr's are
     temporary = path.with_name(f".dualwalk-{secrets.token_hex(8)}.part{path.suffix}")
     try:
@@ -152,11 +167,20 @@ def as_array(value: Any, name: str) -> Any:
     if isinstance(value, (str, os.PathLike)):
         value = open_array(value)
     if not isinstance(value, da.Array):
-        value = value if hasattr(value, "chunks") else np.asarray(value)
+        value = value if hasattr(value, "chunks") else _arrays.as_numpy(value, name)
         value = da.from_array(value, chunks=getattr(value, "chunks", None) or row_chunks(value.shape, value.dtype))
+    if value.dtype.hasobject:
+        raise TypeError(f"{name} must hold numbers; got dtype {value.dtype} (convert it with astype(float))")
     if any(np.isnan(size) for sizes in value.chunks for size in sizes):
         raise ValueError(f"{name} must have chunks of known size; got {value.chunks} (call {name}.compute_chunk_sizes() first)")
     return value
+
+
+def numbers(value: Any, name: str) -> Any:
+    """`as_array` of real numbers."""
+    array = as_array(value, name)
+    _checks.real_array(np.empty(max(1, array.ndim) * (0,), array.dtype), name)  # its error, which is of the dtype only
+    return array
 
 
 def row_chunks(shape: tuple[int, ...], dtype: Any) -> tuple[int, ...]:

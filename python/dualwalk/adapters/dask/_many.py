@@ -29,6 +29,9 @@ def fit_many(estimator: Fitted, datasets: Iterable[Any]) -> list[Fitted]:
     every copy has an int drawn from it here, so that a fit that is done again gives the same bits. Fits whose n_threads is
     None take one thread. An error of one fit is raised here, with the number of its data set; warnings stay in the workers' logs.
     """
+    _checks.instance(estimator, "estimator", Estimator, remedy="pass one of dualwalk's, such as DualDivergence()")
+    if isinstance(datasets, (str, bytes, dict)) or not np.iterable(datasets):
+        raise TypeError(f"datasets must be a list of data sets; got {datasets!r:.80} (pass [X] for one)")
     tasks = []
     for k, dataset in enumerate(datasets):
         data = [dask.delayed(part) for part in (dataset if isinstance(dataset, tuple) else (dataset,))]
@@ -52,9 +55,19 @@ def bootstrap(
     >>> len({model.divergence_ for model in models})
     4
     """
+    _checks.instance(estimator, "estimator", Estimator, remedy="pass one of dualwalk's, such as DualDivergence()")
+    X = X if hasattr(X, "dask") else _checks.table(X, "X")
+    if X.ndim not in (2, 3):
+        raise ValueError(
+            f"X must have shape (n_samples, n_features) or (n_samples, n_channels, n_times); got shape {X.shape} (reshape it)"
+        )
+    if len(X) < _checks.MIN_SAMPLES:
+        raise ValueError(
+            f"X must have at least {_checks.MIN_SAMPLES} samples; got {len(X)} samples (collect or pool more rows)"
+        )
     count = _checks.count(n_replicates, "n_replicates")
     seed = _checks.seed(seed)
-    n_samples = X.shape[0] if hasattr(X, "shape") else len(X)
+    n_samples = X.shape[0]
     labels = [_checks.labels(value, n_samples, name) for value, name in ((y, "y"), (groups, "groups"))]
     for_fit = inspect.signature(cast(Any, estimator).fit).parameters
     handed = {name: value for name, value in zip(("y", "groups"), labels, strict=True) if value is not None and name in for_fit}
@@ -69,10 +82,13 @@ def bootstrap_rows(n_samples: int, replicate: int, *, seed: int, groups: ArrayLi
     So it holds about 63 % of the rows, in increasing order. Copies are left out because they tell nothing new: a copy of a row
     in the other fold would look like dependence, or like a close neighbour.
     """
-    stream = generator(_checks.seed(seed), "bootstrap", replicate)
-    if groups is None:
+    n_samples = _checks.count(n_samples, "n_samples", minimum=1)
+    stream = generator(_checks.seed(seed), "bootstrap", _checks.count(replicate, "replicate"))
+    labels = _checks.labels(groups, n_samples, "groups")
+    if labels is None:
+        _checks.room(n_samples, "n_samples", n_samples)
         return np.unique(stream.integers(n_samples, size=n_samples)).astype(np.intp)
-    names, of_row = np.unique(np.asarray(groups), return_inverse=True)
+    names, of_row = np.unique(labels, return_inverse=True)
     return np.flatnonzero(np.isin(of_row, stream.integers(len(names), size=len(names))))
 
 
@@ -81,9 +97,13 @@ def sample_many(samplers: Sequence[DualSampler], n: int, y: Any = None, *, seed:
 
     seed : None uses each fit's own stream (drawn here where random_state is None), else one seed for all.
     """
+    if not isinstance(samplers, (list, tuple)):
+        raise TypeError(f"samplers must be a list of fitted DualSamplers; got {samplers!r:.80} (pass [sampler] for one)")
+    _checks.count(n, "n")
     tasks = []
     for sampler in samplers:
-        sampler._check_fitted()
+        _checks.instance(sampler, "samplers", DualSampler, remedy="pass a list of DualSampler().fit(X)")
+        sampler._check_fitted("samplers")
         tasks.append(dask.delayed(_sample, pure=False)(dask.delayed(sampler, traverse=False), n, y, sampler._stream_seed(seed)))
     return list(dask.compute(*tasks))
 

@@ -8,10 +8,11 @@ from typing import Any
 import dask
 import numpy as np
 
+from ... import _checks
 from ..._threads import threads_limit
 from ...dualspace import inside
 from ...estimator import DualDivergence, rows_at_once
-from ._files import as_array
+from ._files import numbers
 
 
 def score_samples(model: DualDivergence, x: Any) -> Any:
@@ -51,9 +52,15 @@ def node_terms(model: DualDivergence, x: Any) -> Any:
     return rows.map_blocks(_call, model=dask.delayed(model, traverse=False), method="node_terms", dtype=np.float64, meta=meta)
 
 
+def checked_model(model: Any) -> None:
+    """TypeError or NotFittedError for what is no fitted DualDivergence."""
+    _checks.instance(model, "model", DualDivergence, remedy="pass DualDivergence().fit(X)")
+    model._check_fitted("model")
+
+
 def _rows(model: DualDivergence, x: Any) -> Any:
-    model._check_fitted()
-    rows = as_array(x, "x")
+    checked_model(model)
+    rows = numbers(x, "x")
     if rows.shape[1:] != model.feature_shape_:
         raise ValueError(
             f"x must have samples of the shape seen in fit, {model.feature_shape_}; got {rows.shape[1:]} (select or reorder the same "

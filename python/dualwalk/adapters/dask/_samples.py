@@ -8,6 +8,7 @@ import dask
 import dask.array as da
 import numpy as np
 
+from ... import _checks
 from ..._threads import threads_limit
 from ...sampler import DualSampler
 from ._files import row_chunks
@@ -24,7 +25,8 @@ def sample(sampler: DualSampler, n: int, y: Any = None, *, seed: Any = None, chu
     The sampler is sent once, not with each task. Raises what `DualSampler.sample_rows` raises (walks other than "auto" and "local"
     are not made in blocks), at once.
     """
-    sampler._check_fitted()
+    _checks.instance(sampler, "sampler", DualSampler, remedy="pass DualSampler().fit(X)")
+    sampler._check_fitted("sampler")
     sampler._need_host("dask's sample")
     seed = sampler._stream_seed(seed)
     nothing = sampler.sample_rows(n, 0, 0, y, seed=seed)

@@ -8,7 +8,7 @@ import torch
 
 from ... import _checks, objective
 from ._operator import Operator, one
-from ._tensors import array_of, beside, floating, stream_of, tensor_of
+from ._tensors import array_of, beside, floating, stream_of, tensor_of, whole_numbers
 
 
 def log_mean_exp(
@@ -62,7 +62,9 @@ def log_mean_exp(
     if weights is not None:
         weights = _weights(weights, f)
     if segments is not None:
-        segments = torch.as_tensor(segments)
+        segments = whole_numbers(segments, "segments")
+    if not torch.compiler.is_compiling():
+        return_gradient = _checks.flag(return_gradient, "return_gradient")
     axes = _axes(axis, f.ndim)
     followed = torch.is_grad_enabled() and (f.requires_grad or (weights is not None and weights.requires_grad))
     value, gradient = _operator(f, axes, weights, segments, return_gradient or followed)

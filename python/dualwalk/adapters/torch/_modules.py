@@ -7,10 +7,11 @@ from typing import Any
 import torch
 from torch import nn
 
+from ... import _checks
 from ...duals.mlp import MLPDual
 from ...duals.node import NodeDual
 from ._node_module import NodeModule
-from ._tensors import array_of, stream_of, tensor_copy
+from ._tensors import array_of, checked, stream_of, tensor_copy
 
 
 class MLPModule(nn.Module):  # type: ignore[misc]
@@ -22,6 +23,7 @@ class MLPModule(nn.Module):  # type: ignore[misc]
 
     def __init__(self, dual: MLPDual) -> None:
         super().__init__()
+        _checks.instance(dual, "dual", MLPDual, remedy="pass an MLPDual, or use to_module for other duals")
         self.layers = nn.ModuleList()
         for weight, bias in zip(dual.weights, dual.biases, strict=True):
             layer = nn.Linear(weight.shape[1], weight.shape[0], dtype=torch.float64)
@@ -29,6 +31,9 @@ class MLPModule(nn.Module):  # type: ignore[misc]
             self.layers.append(layer)
 
     def forward(self, x: Any) -> Any:
+        wanted = self.layers[0].in_features
+        if checked(x, "x").shape[-1:] != (wanted,):
+            raise ValueError(f"x must have shape (n, {wanted}); got shape {tuple(x.shape)} (flatten series with x.flatten(1))")
         for layer in self.layers[:-1]:
             x = nn.functional.silu(layer(x))
         return self.layers[-1](x).squeeze(-1)

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from ... import _device
+from ... import _checks, _device
 from ..._nodepath import path as node_path
 from ..._nodepath.conditionals import Dense, Sparse
 from ..._nodepath.features import _SIZE_LIMIT, _SIZE_MEAN, _SIZE_SCALE
@@ -34,6 +34,7 @@ class NodeModule(nn.Module):  # type: ignore[misc]
 
     def __init__(self, dual: NodeDual) -> None:
         super().__init__()
+        _checks.instance(dual, "dual", NodeDual, remedy="pass a fitted DualDivergence's dual_, or use to_module")
         self.n_features = dual.n_features
         self.paths = nn.ModuleList(_PathModule(path, dual.dtype) for path in dual.paths)
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from ... import _device, marginals
+from ... import _checks, _device, marginals
 from ._operator import Operator, one
-from ._tensors import array_of, checked, on_cuda, seed_number, seed_of, stream_of, tensor_of
+from ._tensors import array_of, checked, on_cuda, seed_number, seed_of, stream_of, tensor_of, whole_numbers
 
 _HALF = (torch.float16, torch.bfloat16)
 _BITS = {torch.float16: torch.int16, torch.bfloat16: torch.int16, torch.bool: torch.uint8}  # rows only move: bits will do
@@ -61,7 +61,10 @@ def permute_marginals(
     >>> bool((permute_marginals(x, seed=0).sort(dim=0).values == x).all())
     True
     """
-    labels = None if blocks is None else torch.as_tensor(blocks)
+    if not torch.compiler.is_compiling():  # which takes words and numbers for constants, and checks for code
+        _checks.choice(method, "method", marginals.METHODS)
+        n_copies = None if n_copies is None else _checks.count(n_copies, "n_copies")
+    labels = None if blocks is None else whole_numbers(blocks, "blocks")
     return _permute(_checked(x), seed_of(seed), labels, n_copies, method)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch.autograd import forward_ad
 
-from ... import _checks, _device
+from ... import _arrays, _checks, _device
 
 
 def checked(value: Any, name: str) -> Any:
@@ -40,6 +40,17 @@ def floating(value: Any, name: str) -> Any:
     if tensor.dtype not in (torch.float32, torch.float64):
         raise TypeError(f"{name} must hold floating-point numbers; got dtype {tensor.dtype} (pass {name}.double())")
     return tensor
+
+
+def whole_numbers(value: Any, name: str) -> Any:
+    """Labels or offsets as a tensor; what is none comes in as everywhere in dualwalk."""
+    if torch.compiler.is_compiling() or isinstance(value, torch.Tensor):
+        return torch.as_tensor(value)
+    array = _arrays.as_numpy(value, name)
+    if array.dtype.kind not in "biu":
+        got = f"dtype {array.dtype}" if array.ndim else f"a {type(value).__name__}"
+        raise TypeError(f"{name} must hold whole numbers; got {got} (pass integers)")
+    return torch.as_tensor(np.array(array, np.int64))
 
 
 def beside(value: Any, name: str, other: Any, other_name: str) -> None:

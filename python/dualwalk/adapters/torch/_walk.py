@@ -6,10 +6,11 @@ import itertools
 import math
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
-from ... import walks
+from ... import _checks, walks
 from ...duals.local_covariance import LocalCovariance
 from ...walks import WalkResult
 from ._modules import has_hooks, linear_layers, to_dual
@@ -89,6 +90,9 @@ def walk(
     if x0.ndim < 2:
         raise ValueError(f"x0 must have shape (n_walks, n_features); got {tuple(x0.shape)} (pass x0[None] for one walk)")
     _check_module(module, x0)
+    noise = _checks.real(noise, "noise", minimum=0.0)
+    if not (noise or isinstance(seed, (torch.Tensor, torch.Generator, np.random.Generator))):
+        _checks.seed(seed)  # which draws nothing
     shape = x0.shape[1:]
     box = tuple(map(_flat, bounds)) if isinstance(bounds, (tuple, list)) else bounds
     with stream_of(x0):
