@@ -206,9 +206,10 @@ def _kernels() -> dict[str, Call]:
 def _metrics() -> dict[str, Call]:
     two = {"real": A, "generated": B}
     self_check = {"self_check": False}
+    groups = {"groups_train": np.arange(12), "groups_held_out": np.arange(12, 24)}
     seed = {"random_state": 0}
     calls = {
-        "evaluate": ({"generated": A, "train": B, "held_out": C} | self_check, {"y": Y[:12], "y_train": Y[:12], "y_held_out": Y[:12]}),
+        "evaluate": ({"generated": A, "train": B, "held_out": C} | self_check, {"y": Y[:12], "y_train": Y[:12], "y_held_out": Y[:12]} | groups),
         "authenticity": ({"generated": A, "train": B, "held_out": C}, {"quantile": 0.2}),
         "classifier_two_sample": (two | self_check | {"cv": 2, "classifier": "logistic"}, {}),
         "memorization_two_sample": (two | self_check | {"train": C, "cv": 2}, {}),
@@ -223,11 +224,13 @@ def _metrics() -> dict[str, Call]:
             {"X_synthetic": A, "y_synthetic": Y[:12], "X_test": B, "y_test": Y[:12]}, {"X_train": C, "y_train": Y[:12]},
         ),
     }  # fmt: skip
-    groups = {"groups_train": np.arange(12), "groups_held_out": np.arange(12, 24)}
     reference = {"reference": RNG.normal(size=(12, 4)), "groups_reference": np.arange(24, 36)}
     beside = {
         "membership_inference": {**dict.fromkeys(groups, groups), "groups_reference": groups | reference},
-        "evaluate": {name: {"y": Y[:12], "y_train": Y[:12], "y_held_out": Y[:12]} for name in ("y", "y_train", "y_held_out")},
+        "evaluate": {
+            **{name: {"y": Y[:12], "y_train": Y[:12], "y_held_out": Y[:12]} for name in ("y", "y_train", "y_held_out")},
+            **dict.fromkeys(groups, groups),
+        },
         "train_synthetic_test_real": {"X_train": {"y_train": Y[:12]}, "y_train": {"X_train": C}},
     }
     calls["membership_inference"] = (
