@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from series import Series
 
 from .runs import Run
-from .tables import Runs, title
+from .tables import Runs, reasons, title
 
 DISTANCE = ("nearest_neighbor", "nearest_neighbor_calibrated")
 DUAL = ("local_dual", "global_dual", "local_dual_calibrated", "global_dual_calibrated")
@@ -142,4 +142,6 @@ def document(runs: Runs, sets: Mapping[str, Series], methods: list[str], command
             f"## {name}: {data.shape} members, {n} non-members, {m} for reference ({data.source})",
             one_set(runs, name, methods),
         ]
+    if left_out := reasons(runs, sets, methods):
+        parts += ["## Not run", "\n".join(f"- {line}" for line in left_out)]
     return "\n\n".join(parts) + "\n"
