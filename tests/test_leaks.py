@@ -6,15 +6,25 @@
 from __future__ import annotations
 
 import ctypes
+import gc
+from collections.abc import Iterator
 
 import leaks
 import numpy as np
 import pytest
 
 pytestmark = pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="needs glibc's mallinfo2")
-N_CALLS = {"native": 500, "numba": 300, "reference": 60}
+N_CALLS = {"native": 300, "numba": 300, "reference": 30}
 COMPILED = ("permute_marginals, shuffle", "log_mean_exp", "logistic", "train_density")  # Numba takes seconds for each
 KEPT: list[np.ndarray] = []
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _quick_collections() -> Iterator[None]:
+    """What was there before is not looked through again at every `gc.collect`."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 def assert_nothing_left(name: str, n_calls: int) -> None:
@@ -37,7 +47,7 @@ def test_calls(name: str, backend: str, monkeypatch: pytest.MonkeyPatch) -> None
     assert_nothing_left(name, N_CALLS[backend])
 
 
-@pytest.mark.parametrize("name", leaks.LONG)
+@pytest.mark.parametrize("name", [name for name in leaks.LONG if name != "DualDivergence"])  # which takes seconds
 def test_longer_jobs(name: str) -> None:
     assert_nothing_left(name, 6)
 
