@@ -154,8 +154,15 @@ def _checked_out(out: Any, shape: tuple[int, ...], x: NDArray[Any]) -> NDArray[A
             f"(pass {name}.empty({shape}, x.dtype))"
         )
     writeable = kind == "CuPy" or out.flags.writeable
-    if not (out.flags.c_contiguous and writeable):
-        state = "read-only" if out.flags.c_contiguous else f"strides {out.strides}"
+    aligned = kind == "CuPy" or out.flags.aligned
+    if not (out.flags.c_contiguous and writeable and aligned):
+        state = (
+            f"strides {out.strides}"
+            if not out.flags.c_contiguous
+            else "an address off its alignment"
+            if writeable
+            else "read-only"
+        )
         raise ValueError(
             f"out must be C-contiguous and writeable; got an array with {state} (pass {name}.empty({shape}, x.dtype))"
         )

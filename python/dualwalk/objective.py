@@ -132,6 +132,10 @@ def log_mean_exp(
     threads = resolve_n_threads(n_threads)
     if out is not None:
         _check_out(out, array, return_gradient)
+        if whole is not None and _device.namespace(array).may_share_memory(out, whole):
+            raise ValueError(
+                f"out must not overlap weights; got an array of shape {out.shape} in their memory (pass a new array as out)"
+            )
     if segments is not None:
         return _over_segments(array, segments, axis, whole, return_gradient, out, threads, backend)
     axes = _axes(axis, array.ndim)
@@ -288,10 +292,11 @@ def _check_out(out: Any, f: NDArray[Any], return_gradient: bool) -> None:
     if not isinstance(out, xp.ndarray):
         raise TypeError(f"out must be a {kind} array; got {type(out).__name__} (pass {xp.__name__}.empty_like(f))")
     writeable = xp is not np or out.flags.writeable  # CuPy's arrays all are
-    if out.shape != f.shape or out.dtype != f.dtype or not (out.flags.c_contiguous and writeable):
+    aligned = xp is not np or out.flags.aligned
+    if out.shape != f.shape or out.dtype != f.dtype or not (out.flags.c_contiguous and writeable and aligned):
         raise ValueError(
             f"out must be C-contiguous and writeable, of shape {f.shape} and dtype {f.dtype}; got shape {out.shape}, dtype {out.dtype}, "
-            f"strides {out.strides} (pass np.empty({f.shape}, f.dtype))"
+            f"strides {out.strides}{'' if aligned else ', off its alignment'} (pass np.empty({f.shape}, f.dtype))"
         )
     if xp.may_share_memory(out, f):
         raise ValueError(

@@ -161,6 +161,8 @@ def walk(
     shape = _preconditioner(preconditioner, x)
     density = _density(dual, base, goal)
     _check_precision(precision, density, x)
+    if steps >= 2**32 - 1:
+        raise ValueError(f"n_steps must be below 2**32 - 1; got {steps} (walk on from where a walk ended)")
     seed = _checks.seed(seed)
     threads = resolve_n_threads(n_threads)
     backends.choose(backend, x)

@@ -14,6 +14,7 @@ from ._calls.choices import Choices
 
 MAKERS = (*core_arrays.MAKERS, *core_walks.MAKERS, *core_mixtures.MAKERS, *core_nodes.MAKERS)
 BEST = _core.level()
+GUIDES = ("dualwalk._core",)  # the compiled code; the reference only judges
 
 
 def one_input(data: bytes) -> None:

@@ -106,7 +106,7 @@ def leaves(value: Any) -> Iterator[NDArray[Any]]:
 def copy_of(value: Any) -> Any:
     """The same argument in memory of its own; huge arrays and what is no array stay."""
     if isinstance(value, np.ndarray):
-        return value if is_huge(value) else np.array(value)
+        return value if is_huge(value) else np.array(value, subok=isinstance(value, np.ma.MaskedArray))
     if type(value) in (list, tuple):
         return type(value)(copy_of(item) for item in value)
     if isinstance(value, SimpleNamespace):

@@ -43,7 +43,7 @@ class Liar:
     shape, dtype, ndim = (3,), np.dtype(np.float64), 1
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
-        raise RuntimeError("no array here")
+        raise TypeError("no array here")
 
     def __len__(self) -> int:
         return 2**40
