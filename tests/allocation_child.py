@@ -215,4 +215,5 @@ if __name__ == "__main__":
     _memory.demand = lambda *_: None  # which would refuse before any work
     for job in sys.argv[2:] or JOBS:
         result(job)  # imports, and what Numba compiles
+        gc.freeze()  # what is there now is not looked through at every collection
         print(json.dumps(try_job(job, int(sys.argv[1]))), flush=True)
