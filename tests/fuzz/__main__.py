@@ -6,6 +6,7 @@ New inputs that reach new code go to FOLDER (default build/fuzz/TARGET); an inpu
 from __future__ import annotations
 
 import ast
+import os
 import resource
 import sys
 import warnings
@@ -34,7 +35,8 @@ def main(arguments: list[str]) -> None:
     sys.modules.pop("zipfile", None)
     with atheris.instrument_imports(include=["dualwalk", *READERS], exclude=unwatched(name)):
         target = fuzz.target(name)
-    limit_memory()
+    if "ASAN_OPTIONS" not in os.environ:  # AddressSanitizer has limits of its own, and needs room itself
+        limit_memory()
     warnings.simplefilter("error")  # as in the suite: no input may get a warning of NumPy's out of us
     begin = [str(folder) for folder in fuzz.folders(target) if folder.is_dir()]
     command = ["fuzz", *found_here, *begin, f"-artifact_prefix={found_here[0]}/", "-print_final_stats=1", *options]
