@@ -34,7 +34,6 @@ class Call:
     sizes: dict[str, int] = field(default_factory=dict)  # of what the table's letters stand for, where no argument has them
     slow: bool = False  # a part of what is inside will do
     apart: tuple[str, ...] = ()  # words that need other arguments, or a device
-    exact: bool = True  # the same numbers in another layout give the same bits
 
     def base(self, argument: str) -> Any:
         """A value of the argument that works."""
@@ -126,7 +125,8 @@ def _duals() -> dict[str, Call]:
         "LocalDual.reachable": Call(method(things.local, "reachable"), reach),
         "LocalDual.density": Call(method(things.local, "density"), {"base": "marginals"}),
         "LocalDual.diffuse": Call(
-            method(things.local, "diffuse"), rows | {"time": 0.5, "generator": np.random.default_rng(0)}, exact=False
+            method(things.local, "diffuse"),
+            rows | {"time": 0.5, "generator": np.random.default_rng(0)},
         ),
         "LocalDual.in_deviations": Call(method(things.local, "in_deviations")),
         "LocalDual.select": Call(method(things.local, "select"), {"rows": np.array([0])}),

@@ -26,7 +26,7 @@ _TAKES: dict[str, Any] = {  # what of the pool they mean
     "list of fitted DualSampler": lambda value: isinstance(value, (list, tuple)) and not value,
     "key": lambda _: False,
 }
-_KINDS = {"reals": "buif", "integers": "biu", "indices": "iu", "bools": "b"}
+_KINDS = {"numbers": "buifc", "reals": "buif", "integers": "biu", "indices": "iu", "bools": "b"}
 _SHAPE = re.compile(r"\(([^()]*)\)")
 
 

@@ -43,6 +43,8 @@ def _words(value: Any) -> Iterator[str]:
         yield "different lengths"
         return
     yield from (f"shape {array.shape}", f"{array.shape}", f"{array.shape[1:]}", f"dtype {array.dtype}")
+    if array.dtype.kind == "c":  # JAX makes it shorter
+        yield "dtype complex"
     if isinstance(value, np.ma.MaskedArray):
         yield f"{array.size} of {array.size}"
     yield f"{array.size} "

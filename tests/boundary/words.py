@@ -216,8 +216,14 @@ class Array(Word):
             return False
         if self.may_be_empty and array.shape == (0,):
             return True
-        if array.dtype.kind not in self.kinds or array.dtype.itemsize > 8 or not self._fits(array.shape):
+        if (
+            array.dtype.kind not in self.kinds
+            or (array.dtype.itemsize > 8 and array.dtype.kind != "c")
+            or not self._fits(array.shape)
+        ):
             return False
+        if array.dtype.kind == "c":
+            return True
         numbers_ = array.astype(np.float64)
         if (self.finite and not np.isfinite(numbers_).all()) or (self.no_nan and np.isnan(numbers_).any()):
             return False

@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ... import _arrays, _checks
+from ... import _arrays, _checks, backends
+from ..._threads import resolve_n_threads
 
 # not a tuple where the documentation is built with something that stands in for JAX
 if isinstance(jax.__version_info__, tuple) and jax.__version_info__ < (0, 5, 3):
@@ -20,7 +21,19 @@ if isinstance(jax.__version_info__, tuple) and jax.__version_info__ < (0, 5, 3):
 
 def in_jax(value: Any, name: str) -> Any:
     """`value` as a JAX array; what is not one comes in as everywhere in dualwalk (docs/interchange.md)."""
-    return value if isinstance(value, jax.Array) else jnp.asarray(_arrays.as_numpy(value, name))
+    if isinstance(value, jax.Array):
+        return value
+    array = _arrays.as_numpy(value, name)
+    if array.dtype.kind in "OSUmM" or array.dtype.names or array.dtype == np.longdouble:
+        _checks.real_array(value if array.ndim == 0 else array, name)  # its error
+    return jnp.asarray(array)
+
+
+def settings(n_threads: Any, backend: Any) -> None:
+    """TypeError or ValueError now, and not in the callback, for settings that no kernel takes."""
+    resolve_n_threads(n_threads)
+    if backend is not None:
+        _checks.choice(backend, "backend", backends.PREFERENCE)
 
 
 def floating(value: Any, name: str) -> Any:
@@ -41,7 +54,7 @@ def static(value: Any, name: str) -> Any:
             f"{name} must be known when JAX traces, as the result's shape depends on it; got a traced array "
             f"(pass NumPy's, or name it in static_argnames of jax.jit)"
         )
-    return np.asarray(value)
+    return _arrays.as_numpy(value, name)
 
 
 def seed_words(seed: Any) -> Any:

@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ... import objective
-from ._arguments import batch_of, floating, static
+from ... import _checks, objective
+from ._arguments import batch_of, floating, settings, static
 
 
 def log_mean_exp(
@@ -47,6 +47,8 @@ def log_mean_exp(
     >>> jax.grad(log_mean_exp)(jax.numpy.zeros(4)).tolist()
     [0.25, 0.25, 0.25, 0.25]
     """
+    settings(n_threads, backend)
+    return_gradient = _checks.flag(return_gradient, "return_gradient")
     array = floating(f, "f")
     axes = tuple(place - array.ndim for place in objective._axes(axis, array.ndim))
     offsets = None

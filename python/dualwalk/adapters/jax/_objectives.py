@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ... import objective
-from ._arguments import batch_of, floating
+from ._arguments import batch_of, floating, settings
 
 
 def donsker_varadhan(f_joint: Any, f_marginal: Any, *, n_threads: int | None = None, backend: str | None = None) -> Any:
@@ -42,6 +42,7 @@ def logistic(f_joint: Any, f_marginal: Any, *, n_threads: int | None = None, bac
 
 
 def _objective(name: str, f_joint: Any, f_marginal: Any, n_threads: int | None, backend: str | None) -> Any:
+    settings(n_threads, backend)
     joint, marginal = floating(f_joint, "f_joint"), floating(f_marginal, "f_marginal")
     for array, which in ((joint, "f_joint"), (marginal, "f_marginal")):
         if array.size == 0:

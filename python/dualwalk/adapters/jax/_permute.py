@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ... import _checks, marginals
-from ._arguments import batch_of, in_jax, seed_words
+from ._arguments import batch_of, in_jax, seed_words, settings
 
 
 def permute_marginals(
@@ -52,6 +52,7 @@ def permute_marginals(
     [12.0, 16.0]
     """
     _checks.choice(method, "method", marginals.METHODS)
+    settings(n_threads, backend)
     array = in_jax(x, "x")
     if array.ndim not in (2, 3):
         remedy = "pass x[:, None] for a single feature" if array.ndim == 1 else "reshape to (n_samples, n_channels, n_times)"

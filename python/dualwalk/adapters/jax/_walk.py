@@ -74,7 +74,7 @@ def walk(
         np.asarray(starts),
         n_steps=n_steps,
         step_size=step_size,
-        target=None if target is None else np.asarray(target),
+        target=np.asarray(target) if isinstance(target, jax.Array) else target,
         noise=noise,
         bounds=bounds,
         seed=seed,
