@@ -87,7 +87,7 @@ def permute_marginals(
         )
     if len(array) >= 2**32:
         raise ValueError(f"x must have fewer than 2**32 samples; got {len(array)} (permute it in parts)")
-    copies = 1 if n_copies is None else _checks.count(n_copies, "n_copies")
+    copies = 1 if n_copies is None else _checks.count(n_copies, "n_copies", limit=2**32)
     on_device = _device.is_on_device(array)
     if blocks is not None and _device.is_on_device(blocks) and not on_device:
         raise TypeError("blocks must be in the host's memory, as x is; got an array on a CUDA device (pass blocks.get())")

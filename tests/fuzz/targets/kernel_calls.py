@@ -84,7 +84,8 @@ def explained(error: Exception, name: str, words: list[str]) -> None:
         assert message, f"{name}: a MemoryError without a word"
         return
     assert any(word in message for word in words), f"{name}: no argument is named: {error!r}"
-    assert "got" in message or "cannot" in message, f"{name}: what came is not said: {error!r}"
+    said = "got" in message or "cannot" in message or any(f"{word}=" in message for word in words)
+    assert said, f"{name}: what came is not said: {error!r}"
     assert message.endswith((")", "))")) or "):" in message, f"{name}: no remedy: {error!r}"
 
 

@@ -46,7 +46,8 @@ def permute_marginals(choices: Choices) -> Call:
     }
 
     def long(given: dict[str, Any]) -> bool:
-        return 2**12 < count(given["n_copies"]) * max(1, np.size(given["x"])) < 2**44
+        x = given["x"]
+        return 2**12 < count(given["n_copies"]) * (max(1, x.size) if isinstance(x, np.ndarray) else 1) < 2**44
 
     return Call(dw.permute_marginals, given, long)
 

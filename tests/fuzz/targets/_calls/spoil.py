@@ -95,7 +95,7 @@ def array(choices: Choices, given: NDArray[Any], others: list[NDArray[Any]]) -> 
         locked = given.copy()
         locked.flags.writeable = False
         return locked
-    if kind == 4:
+    if kind == 4 and not given.dtype.hasobject:
         return unaligned(given, choices.byte() % 7 + 1)
     if kind == 5 and others:
         return _overlapping(choices, given, choices.one_of(others))
