@@ -165,7 +165,7 @@ def checked_classifier(value: Any, words: tuple[str, ...]) -> Any:
     """A classifier of the caller's own, which scikit-learn can clone."""
     if isinstance(value, type) or not all(hasattr(value, method) for method in ("fit", "predict", "get_params")):
         raise TypeError(
-            f"classifier must be one of {', '.join(map(repr, words))} or an object with fit, predict and get_params; "
+            f"classifier must be one of {', '.join(map(repr, words))} or an object with fit and predict, as scikit-learn's; "
             f"got {value!r:.80} (pass an instance, such as RandomForestClassifier())"
         )
     return value
