@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -134,7 +135,9 @@ def ladder(models: Models, theme: Theme) -> Figure:
     drawn = figure(theme, 2.7)
     for axes, k in zip(drawn.subplots(1, len(RUNGS), sharex=True, sharey=True), RUNGS, strict=True):
         sampler = dw.DualSampler("local", n_neighbors=k, random_state=0).fit(models.points)
-        new, info = sampler.sample(300, return_info=True)
+        with warnings.catch_warnings():  # the smallest neighbourhoods are there to show what near-copies look like
+            warnings.simplefilter("ignore", dw.CopiedSamplesWarning)
+            new, info = sampler.sample(300, return_info=True)
         scatter(axes, models.points, theme.real, theme)
         scatter(axes, new, theme.generated, theme, title=f"{k} neighbours, novelty {np.median(info.novelty):.2f}")
         start = models.points[info.start]
