@@ -30,6 +30,7 @@ class Made(torch.utils.data.Dataset):  # type: ignore[misc, name-defined]
 
 @pytest.mark.parametrize("method", [way for way in ("fork", "spawn") if way in multiprocessing.get_all_start_methods()])
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:os.fork.. was called:RuntimeWarning")  # of JAX, which other tests have loaded
 def test_a_data_loader(method: str) -> None:
     rows = Made()
     loader = torch.utils.data.DataLoader(rows, batch_size=3, num_workers=2, multiprocessing_context=method)
