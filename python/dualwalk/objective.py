@@ -184,6 +184,10 @@ def _over_segments(
             f"weights must have a positive sum in every segment; got a sum of 0 in segment {empty} "
             "(give some entry a positive weight)"
         )
+    if out is not None and xp.may_share_memory(out, offsets):
+        raise ValueError(
+            f"out must not overlap segments; got an array of shape {out.shape} in their memory (pass a new array as out)"
+        )
     values = xp.ascontiguousarray(array)
     gradient = out if out is not None else np.empty_like(values) if return_gradient else None
     run = backends.job("log_mean_exp_segments", backend, values)
