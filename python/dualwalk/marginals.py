@@ -91,7 +91,8 @@ def permute_marginals(
     on_device = _device.is_on_device(array)
     if blocks is not None and _device.is_on_device(blocks) and not on_device:
         raise TypeError("blocks must be in the host's memory, as x is; got an array on a CUDA device (pass blocks.get())")
-    block_of_column = blocks_of_columns(blocks, array.shape[1:], on_device=on_device)
+    numbered = blocks is not None or array.size > 0  # an array without rows may have columns without end
+    block_of_column = blocks_of_columns(blocks, array.shape[1:], on_device=on_device) if numbered else None
     seed = _checks.seed(seed)
     threads = resolve_n_threads(n_threads)
     run = backends.job("permute_marginals", backend, array)

@@ -159,6 +159,7 @@ def walked(dual: Dual, x: NDArray[Any], plan: Plan, shape: Any, *tables: Any) ->
     tame = all(
         bool(np.isfinite(array).all()) and np.abs(array).max(initial=0) < 50 for array in leaves([x, shape or (), *tables])
     )
+    tame = tame and (shape is None or shape[1] is None or bool((shape[1] >= 0).all()))  # variances
     tame = tame and settings["step_size"] <= 0.2 and settings["noise"] <= 1 and settings["n_steps"] <= 4 and plan.target is None
     if not tame:
         return nothing(plan)
