@@ -35,7 +35,7 @@ Array<T> relax_local(const Array<T>& points, const Array<std::int64_t>& neighbor
                           threads(n_threads),
                           &Signals::poll,
                           &signals};
-  run_released([&] { return active().of(T{}).relax_local(job); });
+  if (out.size() > 0) run_released([&] { return active().of(T{}).relax_local(job); });
   return out;
 }
 

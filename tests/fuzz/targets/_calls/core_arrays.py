@@ -256,7 +256,7 @@ def relax_local(choices: Choices) -> Case:
         return inside and real(decay, -1.0, 1.0) and whole(seed, 0, WORD64) and whole(n_threads, 1, INT)
 
     def expected(points: Any, neighbors: Any, decay: Any, seed: Any, n_threads: Any) -> list[Any]:
-        if not np.isfinite(points).all() or np.abs(points).max(initial=0) > 1e4:
+        if not np.isfinite(points).all() or np.abs(points).max(initial=0) > 1e4 or neighbors.shape[1] > 2**20:
             return [None]
         return [reference.relax_local(points, neighbors, float(decay), int(seed), 1)]
 
