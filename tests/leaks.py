@@ -22,6 +22,7 @@ rng = np.random.default_rng(0)
 X = rng.normal(size=(10, 2, 3)).cumsum(axis=2)
 ROWS = X.reshape(10, 6)
 F = rng.normal(size=10)
+PLACES = np.linspace(0, 1, 10)
 DUAL = dw.MLPDual([rng.normal(size=(4, 6)), rng.normal(size=(1, 4))], [np.zeros(4), np.zeros(1)])
 LOCAL = dw.LocalDual(ROWS, np.arange(6), shrinkage=0.3)
 MIXTURE = dw.MixtureDual.fit(ROWS, n_components=2, shrinkage=0.5)
@@ -75,7 +76,7 @@ KERNELS: dict[str, Call] = {
     "walk, preconditioned": _walk(LOCAL, preconditioner=SHAPE),
     "anneal": lambda: dw.anneal(MIXTURE, ROWS, t_start=0.4, n_steps=2, seed=1),
     "relax_local": lambda: backends.job("relax_local")(ROWS, np.arange(10).reshape(5, 2), 0.5, 1, 1),
-    "balance_columns": lambda: backends.job("balance_columns")(ROWS, F - F.min(), np.sort(ROWS, axis=0), np.zeros(6, bool), 1),
+    "balance_columns": lambda: backends.job("balance_columns")(ROWS, PLACES, np.sort(ROWS, axis=0), np.zeros(6, bool), 1),
     **{f"train_{kind}": _trained(kind) for kind in WEIGHTS},
     **{f"{kind}, {what}": _of_nodes(kind, what) for kind in WEIGHTS for what in ("score", "terms", "slopes")},
 }

@@ -230,7 +230,7 @@ def test_settings_at_the_ends_of_their_ranges_are_taken() -> None:
     for settings, message in (
         ({"n_permutations": 18}, "n_permutations must be 0 (no test) or at least 19; got 18 (199 is enough)"),
         ({"n_permutations": -1}, "n_permutations must be at least 0; got -1"),
-        ({"confidence_level": 1.5}, "confidence_level must be below 1; got 1.5 (pass 0.95 for 95 %)"),
+        ({"confidence_level": 1.5}, "confidence_level must be below 1; got 1.5"),
         ({"critic": "forest"}, "critic must be one of 'mlp', 'conv'; got 'forest'"),
         ({"loss": "hinge"}, "loss must be one of 'dv', 'logistic', 'max'; got 'hinge'"),
         ({"method": "single", "blocks": [0, 0, 1, 1]}, 'blocks need method="path"; got method="single" (leave method out)'),

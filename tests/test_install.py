@@ -74,7 +74,7 @@ print("fine", missing)
 def test_a_missing_backend_is_named_with_its_remedy(bare: tuple[Path, str]) -> None:
     done = run(bare[0], "import dualwalk as dw; dw.permute_marginals([[1.0]], backend='native')", check=False)
     assert done.returncode == 1
-    assert "ImportError: backend='native' cannot be used: dualwalk._core was not built" in done.stderr
+    assert "MissingPackageError: backend='native' cannot be used: dualwalk._core was not built" in done.stderr
 
 
 def test_the_report_needs_nothing_more(bare: tuple[Path, str], tmp_path: Path) -> None:

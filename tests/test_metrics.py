@@ -270,7 +270,7 @@ def test_numbers_are_checked(rng):
     x = rng.standard_normal((20, 3))
     with pytest.raises(ValueError, match="k must be at least 1"):
         metrics.manifold_scores(x, x, k=0)
-    with pytest.raises(ValueError, match="at least 7 samples; got 5"):
+    with pytest.raises(ValueError, match="k must be below the number of rows of either side, 20 and 5; got 6"):
         metrics.manifold_scores(x, x[:5], k=6)
     with pytest.raises(ValueError, match="length must be greater than 0"):
         metrics.mmd(x, x, length=0.0)

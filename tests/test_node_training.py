@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from _nodes import CODES, chain_data, some_data, some_weights
 
+from dualwalk._blas import one_blas_thread
 from dualwalk._nodepath.network import NodeData
 from dualwalk._nodepath.training import TrainingPlan, train_nodes
 from dualwalk.backends import _reference_nodes as reference
@@ -97,6 +98,7 @@ def test_flips_give_the_mirrored_node(rng: np.random.Generator) -> None:
 
 @pytest.mark.parametrize("kind", ["density", "contrastive", "contrastive with base"])
 @pytest.mark.parametrize(("n_nodes", "n_rows", "dtype"), [(4, 9, np.float64), (1, 1300, np.float32)])
+@one_blas_thread()  # or products of float32 round otherwise for as many rows at once than in blocks
 def test_the_loss_of_all_pairs_is_minus_the_score(
     rng: np.random.Generator, kind: str, n_nodes: int, n_rows: int, dtype: type
 ) -> None:

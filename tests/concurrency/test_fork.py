@@ -178,7 +178,7 @@ def train(n_steps):
     plan = StepPlan(np.full(n_steps, 1e-5), 1e-2, 5.0)
     job("train_density", "native")(*state, 0, data, nodes, rows, np.zeros((n_steps, 32), np.uint8), plan, n_threads)
     return weights
-run, n_steps = {"walk": (walk, 30_000), "train": (train, 600)}[job]
+run, n_steps = {"walk": (walk, 100_000), "train": (train, 1500)}[job]
 alone = run(n_steps).tobytes()
 signal.setitimer(signal.ITIMER_REAL, 0.06)
 try:

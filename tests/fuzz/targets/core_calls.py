@@ -18,10 +18,12 @@ GUIDES = ("dualwalk._core",)  # the compiled code; the reference only judges
 
 
 def one_input(data: bytes) -> None:
-    _core.select_level(BEST)
-    case = case_of(data)
-    if not takes_long(case):
-        judge(case)
+    try:
+        case = case_of(data)
+        if not takes_long(case):
+            judge(case)
+    finally:
+        _core.select_level(BEST)
 
 
 def case_of(data: bytes) -> Case:

@@ -104,9 +104,9 @@ def leaves(value: Any) -> Iterator[NDArray[Any]]:
 
 
 def copy_of(value: Any) -> Any:
-    """The same argument in memory of its own; huge arrays and what is no array stay."""
+    """The same argument in memory of its own, without a mask, of which the compiled module knows nothing; huge arrays stay."""
     if isinstance(value, np.ndarray):
-        return value if is_huge(value) else np.array(value, subok=isinstance(value, np.ma.MaskedArray))
+        return value if is_huge(value) else np.array(value)
     if type(value) in (list, tuple):
         return type(value)(copy_of(item) for item in value)
     if isinstance(value, SimpleNamespace):
