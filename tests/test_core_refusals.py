@@ -34,6 +34,8 @@ def moved(array: np.ndarray, n_bytes: int) -> np.ndarray:
         ({"out": np.zeros((1, 4, 3), np.int64)}, "one dtype"),
         ({"out": X[None]}, "overlap"),
         ({"out": moved(X[None], 1)}, "aligned"),
+        ({"x": moved(X.astype(np.complex64), 4)}, "aligned"),  # NumPy asks for 4 bytes; 8 are moved
+        ({"x": np.zeros((4, 3), "S8,S1")["f0"]}, "aligned"),
         ({"operation": 5}, "operation"),
         ({"longest": 2**32 - 1}, "longest"),  # offsets in a tile have 32 bits
         ({"block": BLOCKS - 1}, "negative"),

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <initializer_list>
 #include <string>
 #include <vector>
@@ -20,6 +21,14 @@ inline void expect(bool holds, const char* what) {
 }
 
 inline bool is_aligned(const py::array& array) { return array.flags() & py::detail::npy_api::NPY_ARRAY_ALIGNED_; }
+
+// Whether every item lies where a number of `bytes` bytes may: of complex numbers and records NumPy asks less.
+inline bool lies_on(const py::array& array, std::size_t bytes) {
+  bool fits = reinterpret_cast<std::uintptr_t>(array.data()) % bytes == 0;
+  for (py::ssize_t axis = 0; axis < array.ndim(); ++axis)
+    fits = fits && (array.shape(axis) < 2 || array.strides(axis) % static_cast<py::ssize_t>(bytes) == 0);
+  return fits;
+}
 
 // A C-contiguous, aligned array of exactly T. Nothing is ever converted to one: a copy of an output would be lost, and a copy of
 // an input hide a mistake.

@@ -1,6 +1,7 @@
 // The module dualwalk._core: NumPy arrays in, the compiled loops of cpu/ behind, the GIL released while they run.
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -57,7 +58,6 @@ void permute_marginals(const py::array& x, const Array<std::int32_t>& block, std
                        py::array out, int n_threads, std::uint32_t longest) {
   expect(x.ndim() >= 2 && out.ndim() == x.ndim() + 1, "x must be at least 2-D, and out one dimension more");
   expect((out.flags() & py::array::c_style) && out.writeable(), "out must be C-contiguous and writeable");
-  expect(is_aligned(x) && is_aligned(out), "x and out must be aligned");
   expect(x.dtype().equal(out.dtype()) && !x.dtype().attr("hasobject").cast<bool>(), "x and out must have one dtype, without objects");
   expect(operation == SHUFFLE || operation == RESAMPLE || operation == SHIFT, "operation must be to shuffle, to resample or to shift");
   expect(longest >= 1 && longest <= LONGEST_CHAIN, "longest must be from 1 to 28672");
@@ -71,6 +71,8 @@ void permute_marginals(const py::array& x, const Array<std::int32_t>& block, std
   expect(x.shape(0) < (py::ssize_t{1} << 32) && out.shape(0) < (py::ssize_t{1} << 32), "rows and copies are limited to 2^32");
   const std::size_t item = x.itemsize();
   expect(item == 1 || item == 2 || item == 4 || item == 8 || item == 16, "items must have 1, 2, 4, 8 or 16 bytes");
+  const std::size_t word = std::min<std::size_t>(item, 8);  // what items are moved by
+  expect(is_aligned(x) && is_aligned(out) && lies_on(x, word) && lies_on(out, word), "x and out must be aligned");
   n_threads = threads(n_threads);
   if (out.size() == 0) return;
   expect_apart({out}, {x, block});

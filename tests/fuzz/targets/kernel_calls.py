@@ -27,8 +27,8 @@ def one_input(data: bytes) -> None:
     if call.long(call.arguments) or any(array.size > MOST for array in leaves(list(call.arguments.values()))):
         return  # right, perhaps, and work for longer than a fuzzer has
     name = call.function.__name__
-    before = {word: copy_of(value) for word, value in call.arguments.items()}
-    clean = {word: copy_of(value) for word, value in before.items()}
+    before = {word: copy_of(value, masks=True) for word, value in call.arguments.items()}
+    clean = {word: copy_of(value, masks=True) for word, value in before.items()}
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         got, refused = outcome(call, call.arguments, None)

@@ -103,15 +103,15 @@ def leaves(value: Any) -> Iterator[NDArray[Any]]:
         yield from leaves(list(vars(value).values()))
 
 
-def copy_of(value: Any) -> Any:
-    """The same argument in memory of its own, without a mask, of which the compiled module knows nothing; huge arrays stay."""
+def copy_of(value: Any, masks: bool = False) -> Any:
+    """The same argument in memory of its own, with its mask or without, as the compiled module takes it; huge arrays stay."""
     if isinstance(value, np.ndarray):
-        return value if is_huge(value) else np.array(value)
+        return value if is_huge(value) else np.array(value, subok=masks)
     if type(value) in (list, tuple):
-        return type(value)(copy_of(item) for item in value)
+        return type(value)(copy_of(item, masks) for item in value)
     if isinstance(value, SimpleNamespace):
         twin = copy(value)
-        vars(twin).update({name: copy_of(item) for name, item in vars(value).items()})
+        vars(twin).update({name: copy_of(item, masks) for name, item in vars(value).items()})
         return twin
     return value
 

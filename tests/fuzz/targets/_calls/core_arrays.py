@@ -21,6 +21,13 @@ def rough(*arguments: Any) -> float:
     return 2e-4 if any(array.dtype == np.float32 for array in leaves(list(arguments))) else 1e-9
 
 
+def lies_on_words(array: Any) -> bool:
+    """Whether every item lies where an integer of its size may; of complex numbers and records NumPy asks less."""
+    bytes_each = min(array.dtype.itemsize, 8)
+    steps = (stride for stride, length in zip(array.strides, array.shape, strict=True) if length > 1)
+    return array.ctypes.data % bytes_each == 0 and all(step % bytes_each == 0 for step in steps)
+
+
 def philox(choices: Choices) -> Case:
     shape = choices.one_of(((4,), (1, 4), (3, 4), (2, 3, 4), (0, 4), (65, 4)))
     counter = choices.whole(shape, 2**32, np.uint32)
@@ -84,6 +91,8 @@ def permute_marginals(choices: Choices) -> Case:
             or x.dtype.itemsize not in (1, 2, 4, 8, 16)
             or max(x.shape[0], out.shape[0] if out.ndim else 0) >= 2**32
         ):
+            return False
+        if not (lies_on_words(x) and lies_on_words(out)):
             return False
         free = out.ndim == x.ndim + 1 and block(out, x.dtype, None, *x.shape, writes=True) if x.dtype.isnative else False
         columns = math.prod(x.shape[1:])
