@@ -127,7 +127,8 @@ def same(now: Any, before: Any, what: str) -> None:
 
 def bits(array: NDArray[Any]) -> bytes:
     """What an array holds; numbers of 80 bits lie in rooms of 128, whose rest is anything."""
-    return np.asarray(array.astype(np.float64) if array.dtype.char == "g" else array).tobytes()
+    with np.errstate(all="ignore"):
+        return np.asarray(array.astype(np.float64) if array.dtype.char == "g" else array).tobytes()
 
 
 def described(arguments: list[Any]) -> str:
