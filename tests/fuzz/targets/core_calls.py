@@ -9,7 +9,7 @@ import numpy as np
 from dualwalk import _core
 
 from ._calls import core_arrays, core_mixtures, core_nodes, core_walks, spoil
-from ._calls.case import Case, judge, leaves, real, whole
+from ._calls.case import INT, Case, judge, leaves, real, whole
 from ._calls.choices import Choices
 
 MAKERS = (*core_arrays.MAKERS, *core_walks.MAKERS, *core_mixtures.MAKERS, *core_nodes.MAKERS)
@@ -43,7 +43,7 @@ def case_of(data: bytes) -> Case:
 def takes_long(case: Case) -> bool:
     """Whether a call would be right, and work for longer than a fuzzer has."""
     if case.function == "limit":
-        return real(case.arguments[3], 1e-6, 60.0)
+        return real(case.arguments[3], 1e-6, 60.0) or whole(case.arguments[4], 9, INT)  # it waits for its threads
     if case.function == "draw_normals":
         return (
             all(whole(number, 0, 2**32 - 1) for number in case.arguments[2:])
