@@ -75,8 +75,9 @@ def train_nodes(choices: Choices) -> Case:
         nodes, rows, flips, rates, decay, longest, shifts, base, n_threads = rest
         if not (data_fits(child, context, statistics, codes) and whole(shifts, 0, MOST_SHIFTS) and whole(count, 0, 2**53)):
             return False
-        moments = [block(part, child.dtype, *np.shape(weights), writes=True) for part in (weights, first, second)]
-        if not all(moments) or weights.ndim != 1:
+        if not block(weights, child.dtype, None, writes=True):
+            return False
+        if not all(block(part, child.dtype, len(weights), writes=True) for part in (first, second)):
             return False
         contrastive = int(shifts) > 0
         ready = width_of(len(weights), len(codes) + contrastive, 1 if contrastive else 15) > 0
