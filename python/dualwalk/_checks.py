@@ -36,6 +36,8 @@ def real_array(value: ArrayLike, name: str) -> NDArray[Any]:
         remedy = f"convert it with np.asarray({name}, dtype=float) and keep only numeric columns"
         got = f"a {type(value).__name__}" if array.shape == () else f"dtype {array.dtype}"
         raise TypeError(f"{wanted}; got {got} ({remedy})")
+    if not array.size and 8 * math.prod(length or 1 for length in array.shape) >= 2**63:  # NumPy has no float64 of this shape
+        raise ValueError(f"{name} must have axes that fit into memory; got shape {array.shape} (drop the columns without rows)")
     return array
 
 

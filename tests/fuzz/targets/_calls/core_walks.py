@@ -208,8 +208,12 @@ def walk_mlp(choices: Choices) -> Case:
     def expected(x: Any, width: Any, forward: Any, backward: Any, biases: Any, last: Any, plan: Any, shape: Any) -> list[Any]:
         layers = [from_panels(there, int(b), int(a)) for there, a, b in zip(forward, width, width[1:], strict=False)]
         turned = [from_panels(back, int(a), int(b)) for back, a, b in zip(backward, width, width[1:], strict=False)]
-        if not all(np.array_equal(a, b.T) for a, b in zip(layers, turned, strict=True)):
-            return nothing(plan)
+        rooms = [*zip(biases, width[1:], strict=True), (last, width[-2])]
+        rests = [line[int(n) :] for line, n in rooms]
+        rests += [unused(there, int(b)) for there, b in zip(forward, width[1:], strict=False)]
+        rests += [unused(back, int(a)) for back, a in zip(backward, width, strict=False)]
+        if any(rest.any() for rest in rests) or not all(np.array_equal(a, b.T) for a, b in zip(layers, turned, strict=True)):
+            return nothing(plan)  # what fills up a line is zero where our own code makes it
         layers.append(last.astype(np.float64)[None, : int(width[-2])])
         shifts = [bias.astype(np.float64)[: int(b)] for bias, b in zip(biases, width[1:], strict=True)]
 
@@ -226,6 +230,11 @@ def walk_mlp(choices: Choices) -> Case:
         return walked(Dual(function), x, plan, shape, forward, biases, last)
 
     return Case("walk_mlp", given, fits, expected, written=(0, 6), tolerance=rough)
+
+
+def unused(panels: NDArray[Any], n_entries: int) -> NDArray[Any]:
+    """The entries of a matrix in panels that only fill up the last one."""
+    return panels.swapaxes(1, 2).reshape(-1, panels.shape[1])[n_entries:]
 
 
 def lines(value: Any, n: int, dtype: Any) -> bool:
