@@ -54,6 +54,11 @@ def test_lists_and_fractions_are_not_converted() -> None:
         core.draw_normals(0, np.array(0.5), 1, 1)
 
 
+def test_a_result_whose_strides_are_no_numbers_is_refused() -> None:
+    with pytest.raises(ValueError, match="2\\^40"):
+        core.log_mean_exp(np.zeros((0, 1, 2**60), np.float32), None, None, 1)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_gradients_overlap_nothing_and_lie_as_the_values_do(dtype: type) -> None:
     f = np.ones((2, 3, 4), dtype)

@@ -103,6 +103,8 @@ void permute_marginals(const py::array& x, const Array<std::int32_t>& block, std
 template <class T>
 Array<double> log_mean_exp(const Array<T>& f, const py::object& weights, const py::object& gradient, int n_threads) {
   expect(f.ndim() == 3 && f.shape(1) > 0, "f must be 3-D and not empty along its middle axis");
+  const py::ssize_t rows = std::max<py::ssize_t>(f.shape(0), 1), columns = std::max<py::ssize_t>(f.shape(2), 1);
+  expect(rows <= (py::ssize_t{1} << 40) / columns, "the result is limited to 2^40 numbers");  // f without elements may have any axes
   const Optional<T> shares(weights, f, "weights must be like f"), slopes(gradient, f, "gradient must be like f");
   expect_apart({slopes}, {f, shares});
   Array<double> value({f.shape(0), f.shape(2)});
