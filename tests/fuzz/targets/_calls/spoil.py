@@ -81,7 +81,7 @@ def thing(choices: Choices) -> Any:
 
 def array(choices: Choices, given: NDArray[Any], others: list[NDArray[Any]]) -> Any:
     """Another thing in place of an array; `others` are arrays of the same call, to overlap with."""
-    if given.size > 1 << 16 or given.ndim == 0:  # changed already
+    if max(given.size, *given.shape, 0) > 1 << 16 or given.ndim == 0:  # changed already
         return given
     kind = choices.byte() % 12
     if kind == 0:
