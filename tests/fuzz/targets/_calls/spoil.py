@@ -83,6 +83,7 @@ def array(choices: Choices, given: NDArray[Any], others: list[NDArray[Any]]) -> 
     """Another thing in place of an array; `others` are arrays of the same call, to overlap with."""
     if max(given.size, *given.shape, 0) > 1 << 16 or given.ndim == 0:  # changed already
         return given
+    given, others = np.asarray(given), [np.asarray(other) for other in others]  # of masks only the numbers
     kind = choices.byte() % 12
     if kind == 0:
         wanted = np.dtype(choices.one_of(DTYPES))
