@@ -27,15 +27,18 @@ from .core_walks import (
     plan_of,
     rough,
     shape_of,
+    unused,
     walked,
 )
 
 
-def alike(forward: NDArray[Any], backward: NDArray[Any], d: int, k: int) -> bool:
-    """Whether both panels hold the axes of one mixture; the caller answers for that."""
+def alike(forward: NDArray[Any], backward: NDArray[Any], d: int, k: int, *tables: NDArray[Any]) -> bool:
+    """Whether both panels hold the axes of one mixture, and zeros fill up lines and panels; the caller answers for that."""
     padded = whole_lines(d, forward.dtype)
-    there = from_panels(forward, k * padded, d).reshape(k, padded, d)[:, :d]
-    return np.array_equal(there, from_panels(backward, d, k * d).reshape(d, k, d).transpose(1, 2, 0))
+    there = from_panels(forward, k * padded, d).reshape(k, padded, d)
+    filled = [there[:, d:], unused(forward, k * padded), unused(backward, d), *(table[..., d:] for table in tables)]
+    same = np.array_equal(there[:, :d], from_panels(backward, d, k * d).reshape(d, k, d).transpose(1, 2, 0))
+    return same and not any(part.any() for part in filled)
 
 
 def mixture_parts(choices: Choices, dtype: Any, d: int, n_times: int) -> list[Any]:
@@ -123,7 +126,11 @@ def walk_mixture(choices: Choices) -> Case:
         plan: Any,
         shape: Any,
     ) -> list[Any]:
-        if abs(float(pull)) > 10 or abs(float(constant)) > 1e3 or not alike(forward, backward, x.shape[1], log_scales.shape[1]):
+        if (
+            abs(float(pull)) > 10
+            or abs(float(constant)) > 1e3
+            or not alike(forward, backward, x.shape[1], log_scales.shape[1], starts, precisions)
+        ):
             return nothing(plan)
         dual = mixture_of(x, forward, starts, precisions, log_scales, pull, constant, 0)
         return walked(dual, x, plan, shape, forward, starts, precisions, log_scales)
@@ -163,7 +170,7 @@ def anneal_mixture(choices: Choices) -> Case:
         x: Any, forward: Any, backward: Any, starts: Any, precisions: Any, log_scales: Any, pull: Any, constant: Any, plan: Any
     ) -> list[Any]:
         missing = nothing(plan)
-        if not alike(forward, backward, x.shape[1], log_scales.shape[1]):
+        if not alike(forward, backward, x.shape[1], log_scales.shape[1], starts, precisions):
             return missing
         tables = [x, forward, starts, precisions, log_scales]
         if not (
