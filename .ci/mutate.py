@@ -33,6 +33,9 @@ def lay_out(folder: Path) -> None:
             "dualwalk._core was not built; it is what the reference is compared with (pip install . with a compiler)"
         )
     shutil.copy(core.origin, package)
+    # mutmut copies what is no Python file only where it is missing, so a run that goes on would keep the module of the run before
+    for stale in (folder / "mutants" / "src" / "dualwalk").glob("_core*"):
+        stale.unlink()
     # mutmut leaves decorated functions as they are, `fit` too. Here BLAS has one thread anyway, and no fit is interrupted.
     estimator = package / "estimator.py"
     estimator.write_text(re.sub(r"^    @(one_blas_thread\(\)|whole)\n", "", estimator.read_text(), flags=re.MULTILINE))
@@ -44,17 +47,17 @@ def mutmut(*arguments: str) -> str:
     return subprocess.run(command, cwd=FOLDER, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
-def survivors() -> dict[str, str]:
-    """What no test noticed: the mutant's name, and "function: the line as it was changed"."""
-    found = {}
-    for line in mutmut("results").splitlines():
-        name, _, status = line.strip().partition(": ")
-        if status != "survived":
-            continue
-        changed = [text[1:].strip() for text in mutmut("show", name).splitlines() if re.match(r"\+(?!\+\+)", text)]
-        function = re.sub(r"__mutmut_\d+$", "", name).replace("xǁ", "").replace("ǁ", ".").replace(".x_", ".")
-        found[name] = f"{function.removeprefix('dualwalk.')}: {' '.join(changed)}"
-    return found
+def states() -> dict[str, str]:
+    """Of every mutant that was not killed, by name: "survived", "no tests", "timeout", "not checked" and others."""
+    lines = (line.strip().partition(": ") for line in mutmut("results").splitlines())
+    return {name: state for name, _, state in lines}
+
+
+def change(name: str) -> str:
+    """ "function: the line as it was changed"."""
+    changed = [text[1:].strip() for text in mutmut("show", name).splitlines() if re.match(r"\+(?!\+\+)", text)]
+    function = re.sub(r"__mutmut_\d+$", "", name).replace("xǁ", "").replace("ǁ", ".").replace(".x_", ".")
+    return f"{function.removeprefix('dualwalk.')}: {' '.join(changed)}"
 
 
 if __name__ == "__main__":
@@ -62,7 +65,12 @@ if __name__ == "__main__":
     lay_out(FOLDER)
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     subprocess.run([sys.executable, "-m", "mutmut", "run", "--max-children", "1", *sys.argv[1:]], cwd=FOLDER, check=True)
+    found = states()
     explained = set(PAGE.read_text().splitlines())
-    new = [f"{name}\n    {change}" for name, change in survivors().items() if change not in explained]
+    survived = {name: change(name) for name, state in found.items() if state in ("survived", "no tests")}
+    new = [f"{name}\n    {text}" for name, text in survived.items() if text not in explained]
+    unfinished = sum(state in ("not checked", "check was interrupted by user") for state in found.values())
     print("\n".join(new) or "every survivor is explained in docs/trust/mutation.md")
-    sys.exit(bool(new))
+    if unfinished:
+        print(f"{unfinished} changes were not run yet; begun again, this goes on with them")
+    sys.exit(bool(new or unfinished))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import dualwalk as dw
 from dualwalk import backends
-from dualwalk.backends.reference import permutation
+from dualwalk.backends.reference import LONGEST_CHAIN, bucket_bits, permutation
 from dualwalk.marginals import METHODS
 
 DTYPES = ("bool", "uint8", "int16", "int32", "int64", "float32", "float64")
@@ -99,6 +99,19 @@ def test_buckets_agree_with_the_reference(backend: str, data: st.DataObject) -> 
     assert np.array_equal(*results)
 
 
+def test_buckets_are_as_few_as_hold_an_eighth_of_a_chain_each() -> None:
+    """On average, and 256 at most: the bucket of a row is a byte."""
+    for longest in (1, 7, 8, 15, 16, 71, 72, 1000, LONGEST_CHAIN):
+        eighth = max(longest // 8, 1)
+        assert bucket_bits(longest, longest) == 0
+        assert bucket_bits(longest + 1, longest) >= 1
+        for bits in range(1, 9):
+            if eighth << bits > longest:
+                assert bucket_bits(eighth << bits, longest) == bits
+                assert bucket_bits((eighth << bits) + 1, longest) == min(bits + 1, 8)
+    assert bucket_bits(2**32 - 1, 1) == 8
+
+
 @pytest.mark.parametrize("n_rows", [20_000, 28_673, 100_003])
 def test_many_rows_agree_with_the_reference(backend: str, n_rows: int) -> None:
     x = np.arange(18 * n_rows, dtype=np.int32).reshape(n_rows, 18)
@@ -170,6 +183,12 @@ def test_shift_moves_every_value_and_resample_repeats_some(backend: str) -> None
     assert (np.diff(shifted, axis=0) % 50 == 1).all()
     drawn = dw.permute_marginals(x, method="resample", seed=2, backend=backend)
     assert 25 < len(np.unique(drawn[:, 0])) < 40  # 1 - 1/e of 50 rows
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_no_row_and_one_row_have_one_arrangement(method: str) -> None:
+    for n_rows in (0, 1):
+        assert permutation(3, method, 0, 0, n_rows).tolist() == [0] * n_rows
 
 
 def test_blocks_keep_the_dependence_inside(backend: str, rng: np.random.Generator) -> None:

@@ -24,6 +24,7 @@ KNOWN = [
 @pytest.mark.parametrize(("counter", "key", "words"), KNOWN)
 def test_published_vectors(backend: str, counter: list[int], key: list[int], words: list[int]) -> None:
     out = backends.job("philox", backend)(np.array([counter], np.uint32), key[0] | key[1] << 32)
+    assert out.dtype == np.uint32
     assert out.tolist() == [words]
 
 
