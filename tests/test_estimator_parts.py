@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ from dualwalk._nodepath.fit import fit_paths
 from dualwalk._nodepath.fold import folds
 from dualwalk._reverse import reverse_divergence
 from dualwalk._single.fit import fit_single
-from dualwalk.estimator import DualDivergence, rows_at_once
+from dualwalk.estimator import DualDivergence, _printer, rows_at_once
 from dualwalk.independence import independence_test
 from dualwalk.normal_scores import NormalScores
 
@@ -169,6 +171,17 @@ def test_progress_ends_at_a_hundred_and_is_printed(capsys: pytest.CaptureFixture
     assert shares == sorted(set(shares))  # once in every tenth
 
 
+def test_a_line_is_printed_at_once_for_every_tenth_that_is_reached(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the steps are that lead there."""
+    shown: list[str] = []
+    stream = SimpleNamespace(write=shown.append, flush=lambda: shown.append("at once"))
+    monkeypatch.setattr(sys, "stderr", stream)
+    tell = _printer()
+    for done in (0, 19, 20, 20, 29, 30, 99, 100):
+        tell(done, 100, "work")
+    assert "".join(shown) == "".join(f"dualwalk: work {done} %\nat once" for done in (0, 19, 20, 30, 99, 100))
+
+
 def test_copies_are_told_like_their_originals() -> None:
     X = rows()
     X = np.concatenate([X, X[:6]])
@@ -240,6 +253,32 @@ def test_settings_at_the_ends_of_their_ranges_are_taken() -> None:
         assert str(raised.value).startswith(message)
 
 
+def test_what_a_device_cannot_do_is_named() -> None:
+    why = (
+        ' which works in the host\'s memory only; got X on a CUDA device (pass X.get(), or device="cpu" with a NumPy X, '
+        "or leave it out)"
+    )
+    for settings, labels, name in (
+        ({"method": "single"}, None, 'method="single"'),
+        ({}, [0, 1, 1, 2], "blocks of several columns"),
+    ):
+        with pytest.raises(ValueError, match="works in the host's memory only") as raised:
+            quick(**settings)._check_for_device(None if labels is None else np.array(labels, np.int32))
+        assert str(raised.value) == name + why
+    for labels in (None, np.array([2, 0, 1], np.int32)):
+        quick()._check_for_device(labels)  # no error
+
+
+def test_a_data_frame_has_the_index_of_x(one_split: DualDivergence) -> None:
+    pandas = pytest.importorskip("pandas")
+    X = pandas.DataFrame(rows(), index=np.arange(100, 160))
+    model = quick(cv=1, confidence_level=0.9).set_output(transform="pandas").fit(X)
+    found = model.transform(X)
+    assert found.index.tolist() == X.index.tolist()
+    assert found.columns.tolist() == ["dual_value"]
+    np.testing.assert_array_equal(found["dual_value"], one_split.score_samples(rows()))
+
+
 def test_methods_of_a_fitted_model(one_split: DualDivergence) -> None:
     X = rows()
     f = one_split.score_samples(X)
@@ -252,7 +291,7 @@ def test_methods_of_a_fitted_model(one_split: DualDivergence) -> None:
     assert one_split.get_feature_names_out().dtype == object
     assert one_split.score_samples(X[:0]).shape == (0,)
     for wrong, message in (
-        (X[:0], r"X must have at least 1 sample; got 0 samples \(pass rows to average f over\)"),
+        (X[:0], r"^X must have at least 1 sample; got 0 samples \(pass rows to average f over\)$"),
         (X[:, :3], r"\(4,\)"),
     ):
         with pytest.raises(ValueError, match=message):
