@@ -141,7 +141,7 @@ def test_one_critic_has_no_terms(rng: np.random.Generator) -> None:
     with pytest.raises(NotFittedError):
         DualDivergence(method="single").node_terms(X)
     model = DualDivergence(method="single", cv=2, random_state=0).fit(X)
-    with pytest.raises(ValueError, match="node_terms needs method"):
+    with pytest.raises(ValueError, match=r"^node_terms needs method"):
         model.node_terms(X)
 
 

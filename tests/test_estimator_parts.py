@@ -269,14 +269,17 @@ def test_what_a_device_cannot_do_is_named() -> None:
         quick()._check_for_device(labels)  # no error
 
 
-def test_a_data_frame_has_the_index_of_x(one_split: DualDivergence) -> None:
+def test_a_data_frame_has_the_index_of_x_and_its_columns_by_name(one_split: DualDivergence) -> None:
     pandas = pytest.importorskip("pandas")
-    X = pandas.DataFrame(rows(), index=np.arange(100, 160))
+    X = pandas.DataFrame(rows(), columns=list("abcd"), index=np.arange(100, 160))
     model = quick(cv=1, confidence_level=0.9).set_output(transform="pandas").fit(X)
     found = model.transform(X)
     assert found.index.tolist() == X.index.tolist()
     assert found.columns.tolist() == ["dual_value"]
     np.testing.assert_array_equal(found["dual_value"], one_split.score_samples(rows()))
+    assert model.feature_names_in_.tolist() == list("abcd")
+    with pytest.raises(ValueError, match="same order as they were in fit"):
+        model.transform(X[list("bacd")])
 
 
 def test_methods_of_a_fitted_model(one_split: DualDivergence) -> None:
@@ -292,13 +295,18 @@ def test_methods_of_a_fitted_model(one_split: DualDivergence) -> None:
     assert one_split.score_samples(X[:0]).shape == (0,)
     for wrong, message in (
         (X[:0], r"^X must have at least 1 sample; got 0 samples \(pass rows to average f over\)$"),
-        (X[:, :3], r"\(4,\)"),
+        (
+            X[:, :3],
+            r"^X must have samples of the shape seen in fit, \(4,\); got \(3,\): X has 3 features, but DualDivergence is expecting 4 ",
+        ),
     ):
         with pytest.raises(ValueError, match=message):
             one_split.score(wrong)
+    with pytest.raises(TypeError, match=r"^X must hold real numbers \(float32"):
+        one_split.score([["a"] * 4])
     with pytest.raises(ValueError, match="input_features"):
         one_split.get_feature_names_out(["a", "b"])
 
 
 def test_rows_at_once_hold_at_most_four_million_numbers() -> None:
-    assert [rows_at_once(d) for d in (1, 4096, 8192, 2**18, 2**20)] == [1024, 1024, 512, 16, 16]
+    assert [rows_at_once(d) for d in (1, 4096, 5000, 8192, 2**18, 2**20)] == [1024, 1024, 838, 512, 16, 16]

@@ -167,8 +167,11 @@ def test_float32_is_right_to_two_units_in_the_last_place(backend: str, n: int, s
 
 @pytest.mark.parametrize("scale", [1e-4, 0.3, 3.0])
 def test_float64_is_right_to_units_of_what_it_adds(backend: str, scale: float, rng: np.random.Generator) -> None:
-    for n in (1, 2, 17, 300, 20_000):
-        f = scale * rng.standard_normal(n)
+    noise = [scale * rng.standard_normal(n) for n in (1, 2, 17, 300, 20_000)]
+    alone = [1e-6 * noise[-1] for _ in range(4)]  # near 0, but for one value
+    for f, value in zip(alone, (0.9, 1.5, 5.0, 9.0), strict=True):
+        f[7] = value
+    for f in noise + alone:
         expected = exactly(f)
         unit = np.spacing(max(abs(float(expected)), float(np.abs(np.expm1(f)).mean())))
         limit = 2 if backend == "native" else 5  # NumPy's own expm1 and log1p are that good

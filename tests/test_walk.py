@@ -260,8 +260,9 @@ def test_bounds_hold_at_every_step(backend: str, rng: np.random.Generator) -> No
     assert (result.trajectory <= high).all()
 
 
+@pytest.mark.parametrize("target", [None, 2.9])
 @pytest.mark.parametrize("which", ["value", "gradient"])
-def test_a_diverging_walk_stops_alone_and_is_reported(backend: str, which: str) -> None:
+def test_a_diverging_walk_stops_alone_and_is_reported(backend: str, which: str, target: float | None) -> None:
     class Cliff(Quadratic):
         def value_and_gradient(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             f, gradient = super().value_and_gradient(x)
@@ -272,9 +273,10 @@ def test_a_diverging_walk_stops_alone_and_is_reported(backend: str, which: str) 
 
     x0 = np.array([[1.0, 1.0], [9.0, 1.0]])
     with pytest.warns(RuntimeWarning, match=r"1 of 2 walks stopped .*walk 1.*smaller step_size"):
-        result = dw.walk(Cliff(), x0, n_steps=5, step_size=0.1, backend=backend)
+        result = dw.walk(Cliff(), x0, n_steps=5, step_size=0.1, target=target, backend=backend)
     assert result.n_steps.tolist() == [5, 0]
     assert np.array_equal(result.x[1], x0[1])
+    assert not result.reached.any()
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -288,6 +290,40 @@ def test_an_infinite_gradient_harms_only_its_own_walk(backend: str, dtype: type)
     assert np.array_equal(result.x[1], x0[1])
     if dtype is np.float32:
         assert result.n_steps.tolist() == [0, 3, 0]
+        assert np.array_equal(result.x, x0)
+
+
+@pytest.mark.parametrize("gradient", [(np.inf, -np.inf), (1e308, 1e308)])
+def test_a_gradient_that_a_preconditioner_makes_infinite_stops_the_walk_alone(backend: str, gradient: tuple) -> None:
+    """Of 4 g and sums of infinities nothing is heard but the warning that the walk stopped."""
+
+    class Steep(Quadratic):
+        def value_and_gradient(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            f, slope = super().value_and_gradient(x)
+            return f, np.where(x[:, :1] > 5, gradient, slope)
+
+    x0 = np.array([[1.0, 1.0], [9.0, 1.0]])
+    matrix = np.array([[4.0, 1.0], [1.0, 4.0]])
+    with pytest.warns(RuntimeWarning) as caught:
+        result = dw.walk(Steep(), x0, n_steps=3, step_size=0.1, preconditioner=matrix, backend=backend)
+    assert len(caught) == 1
+    assert str(caught[0].message).startswith("1 of 2 walks stopped")
+    np.testing.assert_allclose(result.x, [[0.125, 0.125], [9.0, 1.0]])
+
+
+def test_a_target_is_reached_at_the_tolerance_itself_and_not_from_a_flat_place(backend: str) -> None:
+    class Flat:
+        def value_and_gradient(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            return np.full(len(x), 0.5), np.zeros_like(x)
+
+    for dual, targets, reached in (
+        (dw.MLPDual([np.zeros((1, 3))], [np.full(1, 0.5)]), [0.75, 0.25], [True, True]),
+        (Flat(), [0.75, 0.5, 0.125], [True, True, False]),  # whether a walk can get there is not known of any object
+    ):
+        x0 = np.ones((len(targets), 3))
+        result = dw.walk(dual, x0, n_steps=4, step_size=0.1, target=targets, tolerance=0.25, backend=backend)
+        assert result.reached.tolist() == reached
+        assert result.n_steps.tolist() == [0 if there else 4 for there in reached]
         assert np.array_equal(result.x, x0)
 
 
