@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from dualwalk import dualspace
+from dualwalk import _memory, dualspace
 from dualwalk._blocks.fit import fit_blocks
 from dualwalk._copies import CopiedRowsWarning
 from dualwalk._estimator import SmallSampleWarning
@@ -63,12 +63,15 @@ def test_rank_noise_makes_up_for_luck_alone(level: float, luck: float) -> None:
     assert -luck * model.divergence_se_ < model.rank_noise_ < 0 or luck <= 0
     away = luck * model.divergence_se_ + (model.rank_noise_ if luck > 0 else 0.0)
     assert model.divergence_lower_ == pytest.approx(model.divergence_held_out_ - away, rel=1e-12)
+    outside = int(61 * (1 - level) / 2)  # of 60 rows held out, at either end: (n + 1) (1 - level) / 2
+    ordered = np.sort(model.dual_values_)
+    assert model.end_points_.tolist() == [ordered[outside - 1], ordered[-outside]]
 
 
 @pytest.mark.parametrize("settings", [{"nodes": "density", "cv": 2}, {"nodes": "contrastive", "cv": 1, "n_fits": 2}, {"cv": 3}])
 def test_a_path_is_asked_for_as_set(settings: dict) -> None:
     X = rows()
-    model = quick(**settings).fit(X)
+    model = quick(confidence_level=0.8, **settings).fit(X)
     z = NormalScores().fit_transform(X)
     found = fit_paths(
         X,
@@ -86,7 +89,7 @@ def test_a_path_is_asked_for_as_set(settings: dict) -> None:
     assert model.rank_noise_ == found.rank_noise
     assert model.base_names_ == tuple(path.base for path in found.paths)
     np.testing.assert_array_equal(model.dependence_graph_.nats, found.graph().nats)
-    np.testing.assert_array_equal(model.training_end_points_, dualspace.end_points(found.trained, 0.95))
+    np.testing.assert_array_equal(model.training_end_points_, dualspace.end_points(found.trained, 0.8))
     np.testing.assert_array_equal(model.normal_scores_.transform(X), z)
     np.testing.assert_array_equal(model.score_samples(X[:3]), found.dual().value(z[:3]))
     assert model.feature_shape_ == (4,)
@@ -201,6 +204,19 @@ def test_copies_are_told_like_their_originals() -> None:
         quick().fit(np.repeat(rows(8), 2, axis=0))
 
 
+@pytest.mark.filterwarnings("ignore::dualwalk.UnsupportedEstimateWarning")
+def test_memory_is_asked_for_by_the_job_that_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple] = []
+    monkeypatch.setattr(_memory, "demand", lambda *call: asked.append(call))
+    for settings, n_bytes in (
+        ({"cv": 2, "n_threads": 3}, _memory.of_path((60, 4), 2, 3)),
+        ({"cv": 1, "n_threads": 3, "method": "single"}, _memory.of_single((60, 4), 3)),
+    ):
+        quick(**settings).fit(rows())
+        assert asked[0] == ("DualDivergence.fit", n_bytes, settings["cv"])  # BLAS has buffers for threads that have a fold
+        asked.clear()
+
+
 def test_few_samples_are_those_below_fifty_or_four_roots_of_the_columns() -> None:
     for n, d, wanted in ((49, 2, 50), (79, 400, 80), (80, 401, 81)):
         with pytest.warns(SmallSampleWarning) as caught:
@@ -242,15 +258,22 @@ def test_settings_at_the_ends_of_their_ranges_are_taken() -> None:
         quick(**settings).fit(X)
     for settings, message in (
         ({"n_permutations": 18}, "n_permutations must be 0 (no test) or at least 19; got 18 (199 is enough)"),
+        ({"n_permutations": 1}, "n_permutations must be 0 (no test) or at least 19; got 1 (199 is enough)"),
         ({"n_permutations": -1}, "n_permutations must be at least 0; got -1"),
         ({"confidence_level": 1.5}, "confidence_level must be below 1; got 1.5"),
         ({"critic": "forest"}, "critic must be one of 'mlp', 'conv'; got 'forest'"),
+        ({"device": "tpu"}, "device must be one of 'cpu', 'cuda'; got 'tpu'"),
         ({"loss": "hinge"}, "loss must be one of 'dv', 'logistic', 'max'; got 'hinge'"),
         ({"method": "single", "blocks": [0, 0, 1, 1]}, 'blocks need method="path"; got method="single" (leave method out)'),
     ):
         with pytest.raises(ValueError, match=r"must be|need") as raised:
             quick(**settings).fit(X)
         assert str(raised.value).startswith(message)
+    for name in ("reverse", "verbose"):
+        with pytest.raises(TypeError, match=rf"^{name} must be True or False; got 'no'"):
+            quick(**{name: "no"}).fit(X)
+    with pytest.raises(TypeError, match=r"^progress must be a function or None; got 'no'"):
+        quick().fit(X, progress="no")
 
 
 def test_what_a_device_cannot_do_is_named() -> None:

@@ -76,6 +76,13 @@ def test_hidden_layers_are_silu(rng: np.random.Generator) -> None:
     assert start == len(weights)
 
 
+def test_the_width_of_a_network_is_read_off_its_length() -> None:
+    for n_inputs, width, n_outputs in itertools.product((1, 2, 7, 40), (1, 2, 3, 32, 200), (1, 2, 15, 100)):
+        length = width * (n_inputs + 1) + width * (width + 1) + n_outputs * (width + 1)
+        assert reference.n_weights(n_inputs, width, n_outputs) == length
+        assert reference.n_hidden(length, n_inputs, n_outputs) == width
+
+
 def test_a_network_of_a_wrong_length_is_an_error(rng: np.random.Generator) -> None:
     with pytest.raises(ValueError, match="flat network of 9 inputs and 15 outputs; got 1000 numbers"):
         reference.layers(np.zeros(1000), 9, N_OUTPUTS)
