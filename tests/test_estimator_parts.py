@@ -331,5 +331,13 @@ def test_methods_of_a_fitted_model(one_split: DualDivergence) -> None:
         one_split.get_feature_names_out(["a", "b"])
 
 
+def test_new_rows_are_worked_on_in_blocks(one_split: DualDivergence) -> None:
+    for n, sizes in ((0, [0]), (1, [1]), (2500, [1024, 1024, 452])):
+        seen: list[int] = []
+        result = one_split._by_blocks(np.zeros((n, 4)), lambda scores, seen=seen: seen.append(len(scores)) or scores[:, 0])
+        assert seen == sizes
+        assert result.shape == (n,)
+
+
 def test_rows_at_once_hold_at_most_four_million_numbers() -> None:
     assert [rows_at_once(d) for d in (1, 4096, 5000, 8192, 2**18, 2**20)] == [1024, 1024, 838, 512, 16, 16]
