@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from dualwalk import _memory, dualspace
+from dualwalk import _memory, dualspace, estimator
 from dualwalk._blocks.fit import fit_blocks
 from dualwalk._copies import CopiedRowsWarning
 from dualwalk._estimator import SmallSampleWarning
@@ -108,6 +108,7 @@ def test_a_single_critic_is_asked_for_as_set(critic: str, loss: str) -> None:
     assert model.divergence_ == found.held_out.mean()
     assert model.divergence_training_ == found.trained.mean()
     np.testing.assert_array_equal(model.score_samples(X[:3]), found.dual.value(z[:3]))
+    np.testing.assert_array_equal(model.normal_scores_.transform(X), z.reshape(60, 2, 2))
     assert model.rank_noise_ == 0.0
     assert model.base_names_ == ()
     assert model.dependence_graph_ is None
@@ -160,6 +161,14 @@ def test_columns_of_one_varying_block_are_zero_and_their_graph_is_empty() -> Non
     assert model.node_terms(X[:2]).tolist() == [[0.0] * 4] * 2
 
 
+@pytest.mark.filterwarnings("ignore::dualwalk.UnsupportedEstimateWarning")
+@pytest.mark.parametrize("settings", [{"method": "single"}, {"blocks": [0, 0, 1, 1]}])
+def test_progress_of_one_critic_and_of_blocks_ends_at_a_hundred(settings: dict) -> None:
+    calls: list[tuple[int, int, str]] = []
+    quick(**settings).fit(rows(), progress=lambda *call: calls.append(call))
+    assert calls[-1] == (100, 100, "estimating the divergence")
+
+
 def test_progress_ends_at_a_hundred_and_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     calls: list[tuple[int, int, str]] = []
     quick(verbose=True).fit(rows(), progress=lambda *call: calls.append(call))
@@ -202,6 +211,20 @@ def test_copies_are_told_like_their_originals() -> None:
         quick().fit(np.repeat(rows(7), 2, axis=0))
     with pytest.warns(SmallSampleWarning, match="8 samples"), pytest.warns(CopiedRowsWarning, match="that of the 8 others"):
         quick().fit(np.repeat(rows(8), 2, axis=0))
+
+
+@pytest.mark.filterwarnings("ignore::dualwalk.UnsupportedEstimateWarning")
+@pytest.mark.parametrize(("method", "part"), [("path", "fit_paths"), ("single", "fit_single")])
+def test_parts_are_told_how_many_threads_there_are(monkeypatch: pytest.MonkeyPatch, method: str, part: str) -> None:
+    """Numbers do not show it."""
+    told: dict[str, object] = {}
+    for name in (part, "independence_test"):
+        work = getattr(estimator, name)
+        monkeypatch.setattr(
+            estimator, name, lambda *a, name=name, work=work, **k: told.update({name: k["n_threads"]}) or work(*a, **k)
+        )
+    quick(method=method, n_threads=3, n_permutations=19).fit(rows())
+    assert told == {part: 3, "independence_test": 3}
 
 
 @pytest.mark.filterwarnings("ignore::dualwalk.UnsupportedEstimateWarning")
