@@ -215,17 +215,18 @@ def test_copies_are_told_like_their_originals() -> None:
 
 
 @pytest.mark.filterwarnings("ignore::dualwalk.UnsupportedEstimateWarning")
-@pytest.mark.parametrize(("method", "part"), [("path", "fit_paths"), ("single", "fit_single")])
-def test_parts_are_told_how_many_threads_there_are(monkeypatch: pytest.MonkeyPatch, method: str, part: str) -> None:
-    """Numbers do not show it."""
-    told: dict[str, object] = {}
+@pytest.mark.parametrize(("part", "settings"), [("fit_paths", {"blocks": [3, 1, 2, 0]}), ("fit_single", {"method": "single"})])
+def test_parts_are_told_what_their_numbers_may_not_show(monkeypatch: pytest.MonkeyPatch, part: str, settings: dict) -> None:
+    """How many threads there are, and what is tested for no dependence: a p-value is the same for many."""
+    told: dict[str, dict] = {}
     for name in (part, "independence_test"):
         work = getattr(estimator, name)
-        monkeypatch.setattr(
-            estimator, name, lambda *a, name=name, work=work, **k: told.update({name: k["n_threads"]}) or work(*a, **k)
-        )
-    quick(method=method, n_threads=3, n_permutations=19).fit(rows())
-    assert told == {part: 3, "independence_test": 3}
+        monkeypatch.setattr(estimator, name, lambda *a, name=name, work=work, **k: told.update({name: k}) or work(*a, **k))
+    quick(n_threads=3, n_permutations=20, **settings).fit(rows())
+    assert told[part]["n_threads"] == 3
+    blocks = told["independence_test"].pop("blocks")
+    assert told["independence_test"] == {"n_permutations": 20, "random_state": SEED, "n_threads": 3}
+    assert (blocks if blocks is None else blocks.tolist()) == settings.get("blocks")
 
 
 @pytest.mark.filterwarnings("ignore::dualwalk.UnsupportedEstimateWarning")
