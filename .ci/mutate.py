@@ -1,6 +1,6 @@
 """Mutation testing: changes one thing at a time in what [tool.mutmut] names, and shows the changes that no test notices.
 
-pip install . mutmut && python .ci/mutate.py [names or patterns of mutants to run again]
+pip install ".[test]" mutmut && python .ci/mutate.py [names or patterns of mutants to run again]
 
 Ends with the changes that survived and are not explained in docs/trust/mutation.md; there must be none. An hour of one processor;
 begun again, it goes on where it was.

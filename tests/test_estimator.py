@@ -448,3 +448,4 @@ def test_methods_need_a_fit() -> None:
             getattr(model, method)(np.zeros((10, 2)))
     assert repr(model) == "DualDivergence(cv=3)"
     assert model.get_params()["n_fits"] == 2
+    assert DualDivergence().cv == 5

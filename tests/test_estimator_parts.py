@@ -109,6 +109,7 @@ def test_a_single_critic_is_asked_for_as_set(critic: str, loss: str) -> None:
     assert model.divergence_ == found.held_out.mean()
     assert model.divergence_training_ == found.trained.mean()
     np.testing.assert_array_equal(model.score_samples(X[:3]), found.dual.value(z[:3]))
+    assert model.normal_scores_.feature_shape_ == (2, 2)
     np.testing.assert_array_equal(model.normal_scores_.transform(X), z.reshape(60, 2, 2))
     assert model.rank_noise_ == 0.0
     assert model.base_names_ == ()

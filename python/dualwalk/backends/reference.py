@@ -80,15 +80,12 @@ def log_mean_exp(
     carried = np.where(weight > 0, values, -np.inf)
     peak = carried.max(axis=1, keepdims=True)
     infinite = np.isinf(peak)
-    # where the result is next to 0 the largest value is log n or less, and taken off first it would cost digits
-    base = np.where(infinite | ((peak > -1) & (peak < 40)), 0, peak)
+    base = np.where(infinite, 0, peak)
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         terms = np.where(infinite, carried == np.inf, np.exp(carried - base)) * weight
         total, whole = terms.sum(axis=1, keepdims=True), weight.sum(axis=1, keepdims=True)
         over = (np.expm1(carried) * weight).sum(axis=1, keepdims=True) / whole
-        result: NDArray[np.float64] = np.where(
-            np.abs(over) < 0.5, np.log1p(over), np.where(infinite, peak, base) + np.log(total / whole)
-        )
+        result: NDArray[np.float64] = np.where(np.abs(over) < 0.5, np.log1p(over), peak + np.log(total / whole))
     if gradient is not None:
         np.divide(terms, np.where(total == 0, 1, total), out=gradient)
     return result[:, 0]
