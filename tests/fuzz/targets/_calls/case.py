@@ -182,11 +182,11 @@ def whole(value: Any, least: int, most: int) -> bool:
 
 def real(value: Any, least: float = -np.inf, most: float = np.inf) -> bool:
     """Whether this is a finite number in [least, most], of whatever kind."""
-    if np.ndim(value) or not isinstance(value, (float, int, np.floating, np.integer, Decimal, np.ndarray)):
+    if not isinstance(value, (float, int, np.floating, np.integer, Decimal, np.ndarray)) or np.ndim(value):
         return False
     try:
         number = float(value)
-    except OverflowError:
+    except (OverflowError, TypeError, ValueError):
         return False
     return bool(np.isfinite(number)) and least <= number <= most
 
