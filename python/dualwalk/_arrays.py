@@ -10,6 +10,13 @@ from numpy.typing import NDArray
 from . import _device
 
 
+def distinct(values: Any) -> NDArray[Any]:
+    """The different values in order, as np.unique. Asked for nothing else, NumPy 2.3 and later hash them in C++ that aborts the
+    process where it ends meanwhile (daemon threads, Python before 3.14); counted, they are sorted."""
+    found: NDArray[Any] = np.unique(values, return_counts=True)[0]
+    return found
+
+
 def as_array(value: Any, name: str) -> Any:
     """`value` where it is: CuPy's array for one on a CUDA device, else NumPy's. In the processor's byte order."""
     if not _device.is_on_device(value):

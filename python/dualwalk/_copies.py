@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _device
+from ._arrays import distinct
 from ._hashes import row_hashes
 from ._runs import runs
 
@@ -38,7 +39,7 @@ def distinct_rows(rows: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[
     own, n_varying = (_own_values_on_device if on_device else _own_values)(rows, first, size)
     copied = (size > 1) & (2 * own > n_varying)
     leader = np.where(copied[group], first[group], everyone)
-    keep = np.unique(leader)
+    keep = distinct(leader)
     if _MOST_COPIES * len(keep) < n:
         return everyone, everyone
     return keep, np.searchsorted(keep, leader)

@@ -11,6 +11,8 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ._arrays import distinct
+
 LABEL_COLUMNS = ("y", "label", "labels", "class")
 _DELIMITERS = ",;\t"
 
@@ -130,7 +132,7 @@ def _as_labels(cells: list[str]) -> NDArray[Any]:
         numbers = np.array([int(cell) for cell in cells])
     except ValueError:
         return np.array(cells)
-    same = numbers.dtype.kind in "iu" and len(np.unique(numbers)) == len(set(cells))
+    same = numbers.dtype.kind in "iu" and len(distinct(numbers)) == len(set(cells))
     return numbers if same else np.array(cells)
 
 

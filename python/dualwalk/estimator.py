@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _checks, _device, _memory, dualspace
+from ._arrays import distinct
 from ._blas import one_blas_thread
 from ._blocks.fit import fit_blocks, warn_unsupported
 from ._copies import CopiedRowsWarning, distinct_rows
@@ -230,11 +231,11 @@ class DualDivergence(Transformer):
         scores._start(rows.dtype, shape)
         z = scores._fit_rows(rows)
         columns = _device.to_host(np.flatnonzero(rows.min(axis=0) < rows.max(axis=0)))
-        alone = labels is None or len(np.unique(labels[columns])) == len(columns)
+        alone = labels is None or len(distinct(labels[columns])) == len(columns)
         self._warn_if_small(len(rows), len(columns))
         determined = determined_columns(rows, z, columns) if alone else ()
         parts = folds(len(rows), cv, seed)
-        if len(columns) < 2 or (labels is not None and len(np.unique(labels[columns])) < 2):
+        if len(columns) < 2 or (labels is not None and len(distinct(labels[columns])) < 2):
             nothing = DependenceGraph(np.arange(z.shape[1]), np.full(z.shape[1], -1), np.zeros(z.shape[1]))
             fit = _Fit(NodeDual([], z.shape[1]), np.zeros(len(z)), np.zeros(len(z)), 0.0, graph=nothing)
             report(1.0)
@@ -377,7 +378,7 @@ class DualDivergence(Transformer):
         remedy = 'which works in the host\'s memory only; got X on a CUDA device (pass X.get(), or device="cpu" with a NumPy X'
         for name, asked in (
             ('method="single"', self.method == "single"),
-            ("blocks of several columns", labels is not None and len(np.unique(labels)) < len(labels)),
+            ("blocks of several columns", labels is not None and len(distinct(labels)) < len(labels)),
         ):
             if asked:
                 raise ValueError(f"{name} {remedy}, or leave it out)")

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _checks
+from ._arrays import distinct
 from ._blocks.fit import fit_blocks, warn_unsupported
 from ._estimator import SmallSampleWarning
 from ._nodepath.fold import folds
@@ -152,7 +153,7 @@ def _refuse_infinite(x: Floats, y: Floats) -> None:
     known = {}
     for j in range(x.shape[1]):
         rounded = np.round(x[:, j], 6) + 0.0
-        if len(np.unique(rounded)) == len(rounded):
+        if len(distinct(rounded)) == len(rounded):
             known[rounded.tobytes()] = j
     for k in range(y.shape[1]):
         for sign in (1, -1):

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import __version__, _files
+from .._arrays import distinct
 from ..datasets import load_japanese_vowels
 from ..report import words, write_report
 from ..report.nearness import nearness
@@ -36,7 +37,7 @@ def run(options: argparse.Namespace) -> None:
     estimate.tell(out, divergence)
     sampler = fit_sampler(options, vowels.X, vowels.y)
     out.row("generator", words.generator(sampler))
-    y = np.resize(np.unique(vowels.y), options.n)
+    y = np.resize(distinct(vowels.y), options.n)
     X = sampler.sample(options.n, y)
     near = nearness(sampler, X)
     sample.tell_nearness(out, near)

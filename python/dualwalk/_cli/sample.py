@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import __version__
+from .._arrays import distinct
 from ..report import words
 from ..report.nearness import Nearness, nearness
 from ..sampler import DualSampler
@@ -75,7 +76,7 @@ def _wanted(options: argparse.Namespace, y: NDArray[Any] | None) -> NDArray[Any]
         return None if y is None else _as_often(y, options.n)
     if y is None:
         raise ValueError("--labels needs a file with labels; got none (add an array y, or leave --labels and --no-labels out)")
-    known = {str(label): label for label in np.unique(y)}
+    known = {str(label): label for label in distinct(y)}
     names = [name.strip() for name in options.labels.split(",")]
     for name in names:
         if name not in known:

@@ -15,6 +15,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .._arrays import distinct
+
 Singles = NDArray[np.float32]
 Columns = NDArray[np.int64]
 Keys = NDArray[np.uint64]
@@ -46,7 +48,7 @@ def forest_of_tile(strength: Singles, first_row: int, first_column: int) -> Edge
         best = np.zeros(len(vertices), dtype=np.uint64)
         best[rows] = key.max(axis=1)
         best[columns] = np.maximum(best[columns], key.max(axis=0))
-        taken = np.unique(best[best > 0])
+        taken = distinct(best[best > 0])
         if not len(taken):
             break
         chosen.append(taken)
@@ -78,7 +80,7 @@ def forest_of_edges(parts: list[Edges]) -> Edges:
             mine = np.full(n_columns, len(weight))
             mine[end[::-1]] = left[::-1]  # of entries for one place the last is kept: the best edge
             best = np.minimum(best, mine)
-        taken = np.unique(best[best < len(weight)])
+        taken = distinct(best[best < len(weight)])
         kept[taken] = True
         component = _joined(component, first[taken], second[taken])
 

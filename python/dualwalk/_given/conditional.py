@@ -9,6 +9,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from .._arrays import distinct
 from .._neighbors import squared_distances
 from ..duals.local import noise_weights, weighted_rows
 from .neighborhood import local_weights
@@ -121,7 +122,7 @@ class Conditional:
         for model in self.parts:
             mean[:, model.columns] = model.mean(z_known, extra, neighbors)
         near = _nearest(keys, self._keys[self._pool], self.settings.n_errors)
-        wanted = np.unique(near)
+        wanted = distinct(near)
         wanted = wanted[~self._is_known[wanted]]
         for begin in range(0, len(wanted), ROWS_AT_A_TIME):
             some = wanted[begin : begin + ROWS_AT_A_TIME]
@@ -142,7 +143,7 @@ def columns_of_parts(parts: tuple[Part, ...], channels: Index) -> list[Index]:
 
 def evenly(n: int, most: int) -> Index:
     """At most `most` of n indices, evenly spaced."""
-    return np.unique(np.linspace(0, n - 1, min(n, most)).astype(np.intp))
+    return distinct(np.linspace(0, n - 1, min(n, most)).astype(np.intp))
 
 
 def diffuse(errors: Float, near: Index, n_draws: int, stream: np.random.Generator) -> Float:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import _checks
+from .._arrays import distinct
 from .._random import generator
 from .choice import Chosen
 from .fill import Completer
@@ -72,7 +73,7 @@ def draw_given(
     rows = np.empty((n, row.shape[1]))
     nearest = np.empty(n, dtype=np.intp)
     chosen: dict[Chosen, None] = {}
-    for code in [None] if codes is None else np.unique(codes).tolist():
+    for code in [None] if codes is None else distinct(codes).tolist():
         places = np.arange(n) if codes is None else np.flatnonzero(codes == code)
         own = None if code is None else np.array([code], dtype=np.intp)
         own_seed = seed if code is None else int(generator(seed, "given", code).integers(2**63))

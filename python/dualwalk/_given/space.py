@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from .._arrays import distinct
 from ..normal_scores import NormalScores, tied_columns
 
 Float = NDArray[np.float64]
@@ -29,7 +30,7 @@ class Space:
             self.points = (rows - self._mean) / self._deviation
             ordered = np.sort(rows, axis=0)
             for j in np.flatnonzero(tied_columns(ordered)):
-                self._levels[int(j)] = np.unique(ordered[:, j])
+                self._levels[int(j)] = distinct(ordered[:, j])
         self._low, self._high = self.points.min(axis=0), self.points.max(axis=0)
 
     def scores(self, rows: Float) -> Float:

@@ -8,6 +8,8 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
+from .._arrays import distinct
+
 MAX_STEPS = 2048  # the dual's patterns are compared pair by pair
 _MAX_GUARD = 32
 _ALIKE = 0.2  # an autocorrelation that matters
@@ -54,14 +56,14 @@ def make_levels(rows: NDArray[np.float64], n_levels: int) -> Levels:
     for k, row in enumerate(rows):
         values, codes[k] = np.unique(row, return_inverse=True)
         if len(values) > n_levels:
-            edges = np.unique(np.quantile(row, np.arange(1, n_levels) / n_levels))
+            edges = distinct(np.quantile(row, np.arange(1, n_levels) / n_levels))
             values, codes[k] = np.unique(np.searchsorted(edges, row, side="right"), return_inverse=True)
         used[k] = len(values)
     most = int(used.max())
     one_hot = np.zeros((n_steps, n, most), dtype=np.float32)
     np.put_along_axis(one_hot, codes.T[:, :, None], np.float32(1), axis=2)
     place = np.zeros((n, most), dtype=np.float32)
-    for count in np.unique(used):
+    for count in distinct(used):
         scores = np.array([NormalDist().inv_cdf((j + 0.5) / count) for j in range(count)])
         place[used == count, :count] = scores / (scores.std() or 1.0)
     return Levels(codes, one_hot, one_hot.mean(axis=0), place, *_memory(codes))

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _device
+from .._arrays import distinct
 from .._random import generator
 from .._refine.mixture import k_means
 from ..normal_scores import NormalScores
@@ -110,7 +111,7 @@ def compare(
         everyone = Walker(rows[_device.beside(fold.fit, rows)], feature_shape, pooled.rung.space, pooled.shared)
         if not labelled:
             made = everyone.generate(pooled.rung, starts, stream)
-        for code in np.unique(labels) if labelled else ():
+        for code in distinct(labels) if labelled else ():
             places = np.flatnonzero(labels == code)
             made[_device.beside(places, rows)] = everyone.generate(
                 pooled.rung, starts[places], stream, among=np.flatnonzero(fold_codes == code)

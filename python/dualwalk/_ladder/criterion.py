@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _device
+from .._arrays import distinct
 from .._lazy import cached_property
 from .._neighbors import column_scale, squared_distances
 from .._random import generator
@@ -122,7 +123,7 @@ class Criterion:
 
         Of very many rows only the held-out ones count: as many as are generated, as where all are held out in turn.
         """
-        held = np.unique(np.concatenate([fold.held for fold in self.folds]))
+        held = distinct(np.concatenate([fold.held for fold in self.folds]))
         others = np.arange(len(self._rows)) if len(self._rows) <= MANY_ROWS else held
         own = np.arange(len(self._rows)) if self._groups is None else self._groups
         held, others, own = (_device.beside(index, self._rows) for index in (held, others, own))

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _device
+from .._arrays import distinct
 from .._random import generator
 from .choice import Choice, Progress, Ticker, Tried
 from .classes import CLUSTER_SIZE, MOST_CLUSTERS, SMALLEST_CLASS, Verdict, climb_classes, compare, find_clusters, small_class
@@ -126,7 +127,7 @@ class FittedLadder:
             if mine.any():
                 yield np.flatnonzero(mine), None
             return
-        for code in np.unique(codes[mine]):
+        for code in distinct(codes[mine]):
             yield np.flatnonzero(mine & (codes == code)), np.flatnonzero(self.codes[part.members] == code)
 
 
@@ -134,7 +135,7 @@ def fit_local(rows: Float, feature_shape: tuple[int, ...], codes: Index, n_neigh
     """K neighbours and t = ln 2 for all rows; nothing is chosen."""
     rung, shared = Rung(n_neighbors=n_neighbors), Shared()
     parts = [fitted_part(rows, feature_shape, np.arange(len(rows)), rung, shared)]
-    part_of_code = np.zeros(len(np.unique(codes)), dtype=np.intp)
+    part_of_code = np.zeros(len(distinct(codes)), dtype=np.intp)
     choice = Choice.of(rung, shared, "all rows")
     return FittedLadder(choice, {None: choice}, [], None, parts, part_of_code, part_of_code, n_neighbors, codes)
 

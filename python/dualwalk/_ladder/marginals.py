@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _device, backends
+from .._arrays import distinct
 from .._random import generator
 from .._threads import resolve_n_threads
 from ..normal_scores import n_up_to, tied_columns
@@ -226,7 +227,7 @@ def choose_smoothing(rows: Float, feature_shape: tuple[int, ...], seed: int, gro
 
 
 def _nearest_levels(values: Float, ordered: Float) -> Float:
-    levels = np.unique(ordered)
+    levels = distinct(ordered)
     nearest: Float = levels[np.searchsorted(0.5 * (levels[1:] + levels[:-1]), values)]
     return nearest
 

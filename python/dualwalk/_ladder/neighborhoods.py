@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _device
+from .._arrays import distinct
 from .._neighbors import smallest, squared_distances, squared_lengths
 
 Float = NDArray[np.float64]
@@ -42,7 +43,7 @@ class Neighborhoods:
             self._known[metric] = np.zeros(len(self._points), dtype=np.bool_)
         known = self._known[metric]
         everyone = len(self._points) <= ALL_AT_ONCE
-        missing = np.flatnonzero(~known) if everyone else np.unique(starts[~known[starts]])
+        missing = np.flatnonzero(~known) if everyone else distinct(starts[~known[starts]])
         block = max(1, BLOCK // len(self._points))
         for begin in range(0, len(missing), block):
             rows = missing[begin : begin + block]

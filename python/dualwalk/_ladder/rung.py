@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _device, backends
+from .._arrays import distinct
 from .._random import generator
 from .._threads import parallel_ranges, resolve_n_threads
 from ..normal_scores import NormalScores, tied_columns
@@ -71,7 +72,7 @@ class _StandardScores:
             self._ordered = ordered
         else:
             for j in np.flatnonzero(self._tied):
-                self._levels[int(j)] = np.unique(ordered[:, j])
+                self._levels[int(j)] = distinct(ordered[:, j])
         scores: Float = (rows - self._mean) / self._deviation
         return scores
 

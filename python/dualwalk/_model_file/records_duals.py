@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .._arrays import distinct
 from .._blocks.base import EllipticalBase
 from .._blocks.critic import N_HIDDEN, N_PRODUCTS, Critic
 from .._blocks.dual import BlocksDual
@@ -141,7 +142,7 @@ REDUCTION = Record(
     Reduction,
     {"columns": Array("index", "c", low=0), "directions": Maybe(Array("float", "c m"))},
     check=lambda values, sizes: need(
-        len(np.unique(values["columns"])) == sizes["c"] > 0, "a block has each of its columns once"
+        len(distinct(values["columns"])) == sizes["c"] > 0, "a block has each of its columns once"
     ),
 )
 FEATURES = Record(

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._arrays import distinct
 from .._given.choice import Chosen
 from .._given.settings import Part as GivenPart
 from .._given.settings import Settings
@@ -102,7 +103,7 @@ def _code(part: Part, codes: NDArray[np.intp]) -> int | None:
 
 def _check_ladder(values: Values, sizes: Sizes) -> None:
     codes, parts = values["codes"], values["parts"]
-    need(sizes["n"] and parts and np.array_equal(np.unique(codes), np.arange(sizes["classes"])), "every class needs rows")
+    need(sizes["n"] and parts and np.array_equal(distinct(codes), np.arange(sizes["classes"])), "every class needs rows")
     need(values["n_neighbors"] < sizes["n"], "n_neighbors must be below the number of rows")
     for name in ("part_of_code", "part_of_label"):
         need((values[name] < len(parts)).all(), f"{name} must be of the parts")

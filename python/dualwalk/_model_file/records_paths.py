@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .._arrays import distinct
 from .._nodepath.conditionals import Dense, LowRank, Sparse
 from .._nodepath.network import N_HIDDEN
 from .._nodepath.path import CODES, N_CONTEXT, NodePath
@@ -64,7 +65,7 @@ TRIPLES = Record(
 
 def _check_path(values: Values, sizes: Sizes) -> None:
     order, n_nodes = values["order"], sizes["nodes"]
-    need(n_nodes + 1 == len(order) == len(np.unique(order)), "every node needs one column of its own")
+    need(n_nodes + 1 == len(order) == len(distinct(order)), "every node needs one column of its own")
     need((values["parent"] <= np.arange(n_nodes)).all(), "parents must come before their nodes")
     for name in ("base", "sizes"):
         need(len(values[name].scale) == len(order), f"{name} must have a scale for every column")
@@ -103,7 +104,7 @@ def _table_parts(tables: Tables) -> Values:
 def _check_tables(values: Values, sizes: Sizes) -> None:
     places, n_atoms = values["places"], values["n_atoms"]
     need((values["child"] == values["node"] + 1).all(), "the child of a node must stand behind it")
-    need(len(np.unique(places)) == len(places), "a place must have its atoms once")
+    need(len(distinct(places)) == len(places), "a place must have its atoms once")
     need(np.isin([*values["child"], *values["parent"]], places).all(), "child and parent must have atoms")
     need(int(n_atoms.sum()) == sizes["a"], "atoms must be as many as n_atoms says")
     begins = np.cumsum(n_atoms)[:-1]

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _device
+from .._arrays import distinct
 from .._ladder.covariance import ledoit_wolf_shrinkage
 from .._lazy import cached_property
 from .._neighbors import nearest_neighbors
@@ -142,7 +143,7 @@ class GlobalWalk:
             return self._scores._values(self._langevin(starts, seed))
         z = np.empty_like(self._points, shape=(len(starts), self._points.shape[1]))
         own = np.array([int(c) if labelled and int(c) in self._dual_of else -1 for c in self._codes[starts]], dtype=np.intp)
-        for code in np.unique(own):
+        for code in distinct(own):
             places = np.flatnonzero(own == code)
             dual = self._dual if code < 0 else self._dual_of[int(code)]
             stream = generator(seed, "walk", int(code) + 1)
@@ -165,7 +166,7 @@ class GlobalWalk:
         cluster = assign(f[starts], space.cuts)
         following = np.where(cluster < len(space.cuts), cluster + 1, np.maximum(cluster - 1, 0))
         target = np.empty(len(starts))
-        for k in np.unique(following):
+        for k in distinct(following):
             places = np.flatnonzero(following == k)
             target[places] = stream.choice(f[space.labels == k], size=len(places))
         return _walked(dual, self._began(starts), _device.beside(target, self._points))
@@ -221,7 +222,7 @@ def _near_in_class(points: Float, codes: Index) -> Index:
     it is alone.
     """
     near = np.empty((len(points), N_NEAR), dtype=np.intp)
-    for code in np.unique(codes):
+    for code in distinct(codes):
         members = np.flatnonzero(codes == code)
         found = members[_device.to_host(nearest_neighbors(points[_device.beside(members, points)], N_NEAR))]
         others = found[:, 1:] if len(members) > 1 else found

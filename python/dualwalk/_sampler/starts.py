@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _arrays, _device
+from .._arrays import distinct
 from .._ladder.rung import balanced_starts
 
 Index = NDArray[np.intp]
@@ -49,7 +50,7 @@ def choose_starts(codes: Index, n: int, wanted: Index | None, stream: np.random.
     if wanted is None:
         return balanced_starts(np.arange(len(codes)), n, stream)
     starts = np.empty(n, dtype=np.intp)
-    for code in np.unique(wanted):
+    for code in distinct(wanted):
         places = np.flatnonzero(wanted == code)
         starts[places] = balanced_starts(np.flatnonzero(codes == code), len(places), stream)
     return starts

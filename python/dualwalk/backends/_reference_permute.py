@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._arrays import distinct
 from ._reference_draws import DEAL, LOW, RESAMPLE, SHIFT, SHUFFLE, WORD, philox
 
 OPERATIONS = {"shuffle": SHUFFLE, "resample": RESAMPLE, "shift": SHIFT}
@@ -104,7 +105,7 @@ def permute_marginals(
     longest: int = LONGEST_CHAIN,
 ) -> None:
     """Write into `out` `(n_copies, n_rows, n_columns)` copies of x with the rows of every column block rearranged."""
-    for block in np.unique(block_of_column):
+    for block in distinct(block_of_column):
         columns = np.flatnonzero(block_of_column == block)
         for copy in range(len(out)):
             source = permutation(seed, method, copy, int(block), len(x), longest)

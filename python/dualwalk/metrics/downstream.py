@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import _checks
+from .._arrays import distinct
 from .._blas import one_blas_thread
 from ._optional import scikit_learn
 from ._rows import Float, read
@@ -106,7 +107,7 @@ def read_labels(values: Mapping[str, ArrayLike | None], rows: Sequence[Float], t
         found = _checks.labels(value, len(own), name)
         if found is None:
             raise ValueError(f"{name} must hold one label a sample; got None (pass the labels)")
-        if name != tested and len(np.unique(found)) < 2:
+        if name != tested and len(distinct(found)) < 2:
             raise ValueError(f"{name} must hold at least two classes; got only {found[0]!r} (generate samples of every class)")
         labels.append(found)
     if len({found.dtype.kind in "US" for found in labels}) > 1:

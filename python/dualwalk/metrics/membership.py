@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import _checks
+from .._arrays import distinct
 from .._blas import one_blas_thread
 from .._estimator import Estimator
 from ._rows import Float, Index, read, thin, thinned
@@ -276,7 +277,7 @@ def _subjects(groups: dict[str, ArrayLike | None], sizes: list[int]) -> list[NDA
     seen: dict[Any, str] = {}
     for name, labels in found.items():
         assert labels is not None
-        for subject in np.unique(labels).tolist():
+        for subject in distinct(labels).tolist():
             if other := seen.get(subject):
                 raise ValueError(
                     f"{name} must not name subjects of {other}; got {subject!r} in both (a subject is a member or not: leave its "

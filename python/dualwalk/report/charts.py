@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._arrays import distinct
 from .._plotting.frame import ticks as index_ticks
 from ..plots import smooth_density
 from . import alts, pixels
@@ -212,7 +213,7 @@ def f_along(story: Story, path: Path, width: float) -> str:
 def panels(story: Story, *, generated: bool) -> list[tuple[str, str]]:
     """A few rows over their places, (name, chart) each: where real samples lie, and some of them, or where generated ones lie."""
     view = story.view
-    chosen = np.unique(np.linspace(0, len(view.grid) - 1, min(len(view.grid), MOST_PANELS)).round().astype(int))
+    chosen = distinct(np.linspace(0, len(view.grid) - 1, min(len(view.grid), MOST_PANELS)).round().astype(int))
     real, made = view.lines(story.X), view.lines(story.generated)
     examples = view.lines(story.X[story.shown_real])
     x = np.arange(real.shape[2]) + 0.5

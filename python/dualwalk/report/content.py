@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .._arrays import distinct
 from . import pixels, sentences
 from .graph import drawn_edges
 from .story import Story
@@ -137,7 +138,7 @@ def _graph(story: Story) -> dict[str, Any] | None:
     if story.graph is None:
         return None
     edges = drawn_edges(story)
-    names = {int(k): story.view.column(int(k)) for k in np.unique(edges)}
+    names = {int(k): story.view.column(int(k)) for k in distinct(edges)}
     return {"edges": edges.tolist(), "nats": _rounded(story.graph.nats[edges[:, 1]]), "names": names}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from .._arrays import distinct
 from .._layout import arcs, grid_places, tree_places
 from . import alts, pixels
 from .charts import places_of, room, row_ticks, short
@@ -28,7 +29,7 @@ def graph(story: Story, width: float) -> str:
     in_time = view.is_series
     places = grid_places((view.shape[0], view.shape[1])) if in_time else tree_places(found)
     edges = drawn_edges(story)
-    nodes = np.unique(edges)
+    nodes = distinct(edges)
     low, high = places[nodes].min(axis=0) - 0.7, places[nodes].max(axis=0) + 0.7
     names = not in_time and len(nodes) <= 40
     height = float(np.clip((26 if names or in_time else 12) * (high[1] - low[1]), 90, 460)) + 52

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .._arrays import distinct
 from . import charts, graph, html, pixels, sentences
 from .content import LEVELS
 from .outline import PARTS
@@ -278,7 +279,7 @@ def walks(story: Story) -> list[str]:
 def _walk(story: Story, k: int, path: Path) -> str:
     strip = ""
     if len(story.view.grid) > 1:
-        shown = np.unique(np.round(np.linspace(0, len(path.f) - 1, N_STRIP)).astype(int)).tolist()
+        shown = distinct(np.round(np.linspace(0, len(path.f) - 1, N_STRIP)).astype(int)).tolist()
         frames = []
         for frame in shown:
             real = frame == 0 or (frame == len(path.f) - 1 and path.end >= 0)

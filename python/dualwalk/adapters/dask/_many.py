@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ... import _checks
+from ..._arrays import distinct
 from ..._estimator import Estimator
 from ..._random import generator
 from ..._threads import threads_limit
@@ -87,7 +88,7 @@ def bootstrap_rows(n_samples: int, replicate: int, *, seed: int, groups: ArrayLi
     labels = _checks.labels(groups, n_samples, "groups")
     if labels is None:
         _checks.room(n_samples, "n_samples", n_samples)
-        return np.unique(stream.integers(n_samples, size=n_samples)).astype(np.intp)
+        return distinct(stream.integers(n_samples, size=n_samples)).astype(np.intp)
     names, of_row = np.unique(labels, return_inverse=True)
     return np.flatnonzero(np.isin(of_row, stream.integers(len(names), size=len(names))))
 
