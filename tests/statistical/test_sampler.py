@@ -40,6 +40,7 @@ def sampler() -> dw.DualSampler:
     return dw.DualSampler("local", random_state=0).fit(rows)
 
 
+@pytest.mark.filterwarnings("ignore:new rows are near-copies")  # so they are: 40,000 of 64
 def test_independent_rows(sampler: dw.DualSampler, accept: Accept) -> None:
     """balanced=False: every row by itself, started from any training row; means of blocks scatter as those of draws do."""
     rows, info = sampler.sample(40_000, seed=1, balanced=False, return_info=True)
